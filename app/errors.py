@@ -1,0 +1,112 @@
+"""Every error the service raises on purpose; nothing here knows of HTTP.
+
+    TranscriptionError
+     ├── InvalidRequest(param)        something the caller sent is wrong
+     │    ├── AudioUndecodable        no audio stream, or none that decodes
+     │    ├── AudioTooShort           under a tenth of a second
+     │    ├── AudioTooLong            over the configured length
+     │    └── UnsupportedValue        understood, but cannot be honoured here
+     ├── TooLarge                     more bytes than allowed
+     ├── UnknownModel                 no such model here
+     ├── Unauthorized                 no key, or a wrong one
+     ├── Overloaded(retry_after_s)    every place is taken
+     ├── NotReady(retry_after_s)      the model is still loading
+     ├── ShuttingDown(retry_after_s)  the process is draining
+     ├── Cancelled                    the caller has gone; nobody reads the answer
+     └── EngineFailure                a bug or a broken device; the cause is logged, never sent
+
+    StartupError                      the process cannot start: one line, then exit
+
+A message names what was wrong, with which value, and the remedy; it is written for the caller.
+"""
+
+from __future__ import annotations
+
+
+class TranscriptionError(Exception):
+    """Root of everything a request can fail with; `message` is safe to show to the caller."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidRequest(TranscriptionError):
+    """The caller sent something that can never work; `param` names the field."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class AudioUndecodable(InvalidRequest):
+    """The upload holds no audio that can be decoded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="file")
+
+
+class AudioTooShort(InvalidRequest):
+    """The audio is shorter than a tenth of a second."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="file")
+
+
+class AudioTooLong(InvalidRequest):
+    """The audio is longer than the configured limit."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="file")
+
+
+class UnsupportedValue(InvalidRequest):
+    """A value that is understood but cannot be honoured by this server."""
+
+
+class TooLarge(TranscriptionError):
+    """The upload has more bytes than allowed."""
+
+
+class UnknownModel(TranscriptionError):
+    """No model of that name is served here."""
+
+
+class Unauthorized(TranscriptionError):
+    """No key was sent (`presented` is False), or a wrong one."""
+
+    def __init__(self, message: str, *, presented: bool) -> None:
+        super().__init__(message)
+        self.presented = presented
+
+
+class RetryLater(TranscriptionError):
+    """A promise that no work was done: the same request may be sent again."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Overloaded(RetryLater):
+    """Every slot, and every place in the queue, is taken."""
+
+
+class NotReady(RetryLater):
+    """The model is loading or warming up."""
+
+
+class ShuttingDown(RetryLater):
+    """The process is draining and takes no new work."""
+
+
+class Cancelled(TranscriptionError):
+    """The caller hung up; the work was stopped."""
+
+
+class EngineFailure(TranscriptionError):
+    """A bug or a broken device. The cause is logged with the request id and never sent."""
+
+
+class StartupError(Exception):
+    """The process cannot start. The message is one line: the value at fault and the remedy."""

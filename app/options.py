@@ -1,0 +1,38 @@
+"""What a caller may ask of one transcription, in the engine's terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Task = Literal["transcribe", "translate"]
+Tier = Literal["realtime", "standard", "deferred"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One request's wishes; None means the server's own default.
+
+    Attributes:
+        task: `translate` always gives English.
+        language: ISO 639-1 code of the speech; None = detect.
+        prompt: text that came before the audio; its last 223 tokens reach the model.
+        hotwords: words to expect, shown to the model before every window.
+        temperature: 0 = beam search, with sampling only where a window fails its checks.
+        words: ask for a time and a probability for every word.
+        vad_filter: skip audio without speech.
+        max_speech_duration_s: cut speech into windows no longer than this.
+        min_silence_duration_ms: a pause this long may end a window.
+        tier: `realtime` is live text (quick, repeatable, never sampled), `deferred` can wait.
+    """
+
+    task: Task = "transcribe"
+    language: str | None = None
+    prompt: str | None = None
+    hotwords: str | None = None
+    temperature: float = 0.0
+    words: bool = False
+    vad_filter: bool | None = None
+    max_speech_duration_s: float | None = None
+    min_silence_duration_ms: float | None = None
+    tier: Tier = "standard"
