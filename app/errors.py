@@ -5,6 +5,7 @@
      │    ├── AudioUndecodable        no audio stream, or none that decodes
      │    ├── AudioTooShort           under a tenth of a second
      │    ├── AudioTooLong            over the configured length
+     │    ├── UnsupportedContentType  the body is of a kind that nothing here reads
      │    └── UnsupportedValue        understood, but cannot be honoured here
      ├── TooLarge                     more bytes than allowed
      ├── UnknownModel                 no such model here
@@ -58,6 +59,10 @@ class AudioTooLong(InvalidRequest):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, param="file")
+
+
+class UnsupportedContentType(InvalidRequest):
+    """The request's body is of a kind that is not read here."""
 
 
 class UnsupportedValue(InvalidRequest):

@@ -1,0 +1,60 @@
+"""`python -m app`: serve, or transcribe files without a server."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m app", description="Self-hosted speech to text.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_serve(commands)
+    _add_transcribe(commands)
+    arguments = parser.parse_args(argv)
+    if arguments.command == "serve":
+        from app.server import run  # noqa: PLC0415 - the web framework is not needed to transcribe a file
+
+        given = {key: value for key in ("host", "port") if (value := getattr(arguments, key)) is not None}
+        return run(demo=arguments.demo, **given)
+    from app.cli import transcribe_files  # noqa: PLC0415 - nor the model to print the help
+
+    return transcribe_files(
+        arguments.files,
+        file_format=arguments.format,
+        language=arguments.language,
+        model=arguments.model,
+        output_dir=arguments.output_dir,
+    )
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = commands.add_parser("serve", help="run the HTTP server, as main.py does")
+    serve.add_argument("--host", help="address to listen on (HOST)")
+    serve.add_argument("--port", type=int, help="port to listen on (PORT)")
+    serve.add_argument(
+        "--demo",
+        action="store_true",
+        help="use the bundled demo model unless MODEL_SIZE is set; print a first step",
+    )
+
+
+def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    transcribe = commands.add_parser("transcribe", help="transcribe files without a server")
+    transcribe.add_argument("files", nargs="+", metavar="FILE", help="audio or video files")
+    transcribe.add_argument("--format", choices=("txt", "srt", "vtt", "json"), default="txt")
+    transcribe.add_argument("--language", help="language spoken, for example en; default: detect")
+    transcribe.add_argument("--model", help="size, hub id or directory (MODEL_SIZE)")
+    transcribe.add_argument("--output-dir", help="write FILE's text there instead of printing it")
+
+
+if __name__ == "__main__":
+    from app.server import leave
+
+    try:
+        leave(main())
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)  # noqa: T201 - an answer to Ctrl-C, not a log line
+        leave(130)

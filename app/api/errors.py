@@ -1,0 +1,112 @@
+"""One table from our errors to OpenAI's: status, type, code; and the headers that belong to them.
+
+Every error of every kind leaves as `{"error": {"message", "type", "param", "code"}}`, also those of
+the framework (404, 405, validation) and those nobody expected, whose text is logged, never sent.
+Source: OpenAI's error guide and the parsing in openai-python `_base_client.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app import errors
+from app.contracts.openai import error_envelope
+from app.formats import encode_json
+
+log = logging.getLogger("app.api")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    status: int
+    kind: str
+    code: str | None
+
+
+# The first class that matches counts: the specific stand before the general.
+TABLE: tuple[tuple[type[errors.TranscriptionError], _Row], ...] = (
+    (errors.AudioUndecodable, _Row(400, "invalid_request_error", "unsupported_format")),
+    (errors.AudioTooShort, _Row(400, "invalid_request_error", "audio_too_short")),
+    (errors.AudioTooLong, _Row(400, "invalid_request_error", "audio_too_long")),
+    (errors.UnsupportedContentType, _Row(415, "invalid_request_error", "unsupported_content_type")),
+    (errors.UnsupportedValue, _Row(400, "invalid_request_error", "unsupported_value")),
+    (errors.InvalidRequest, _Row(400, "invalid_request_error", None)),
+    (errors.TooLarge, _Row(413, "invalid_request_error", "request_too_large")),
+    (errors.UnknownModel, _Row(404, "invalid_request_error", "model_not_found")),
+    (errors.Unauthorized, _Row(401, "invalid_request_error", "invalid_api_key")),
+    (errors.Overloaded, _Row(503, "server_error", "server_is_overloaded")),
+    (errors.NotReady, _Row(503, "server_error", "model_loading")),
+    (errors.ShuttingDown, _Row(503, "server_error", "shutting_down")),
+    # Nobody reads it; the number is nginx's for a client that closed the request.
+    (errors.Cancelled, _Row(499, "invalid_request_error", "client_closed_request")),
+    (errors.TranscriptionError, _Row(500, "server_error", None)),
+)
+
+
+def to_response(error: errors.TranscriptionError) -> Response:
+    """The answer for one of our own errors."""
+    row = next(row for kind, row in TABLE if isinstance(error, kind))
+    param, code, headers = None, row.code, dict[str, str]()
+    if isinstance(error, errors.InvalidRequest):
+        param = error.param
+    if isinstance(error, errors.TooLarge):
+        param = "file"
+    if isinstance(error, errors.UnknownModel):
+        param = "model"
+    if isinstance(error, errors.RetryLater):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+        code = row.code if error.presented else None
+    if row.status == 500:  # noqa: PLR2004 - the same input fails the same way: a retry only adds load
+        headers["x-should-retry"] = "false"
+    return envelope(row.status, error.message, kind=row.kind, param=param, code=code, headers=headers)
+
+
+def envelope(
+    status: int,
+    message: str,
+    *,
+    kind: str = "invalid_request_error",
+    param: str | None = None,
+    code: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """An error in OpenAI's shape; all four keys are always there."""
+    body = encode_json(error_envelope(message, kind=kind, param=param, code=code))
+    return Response(body, status_code=status, media_type="application/json", headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Give every error that a route can raise its shape."""
+    app.add_exception_handler(errors.TranscriptionError, _ours)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(RequestValidationError, _validation)
+
+
+async def _ours(_: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.TranscriptionError)  # noqa: S101 - registered for it alone
+    return to_response(error)
+
+
+async def _framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    headers = dict(error.headers or {})
+    if error.status_code == 404:  # noqa: PLR2004
+        return envelope(404, f"Invalid URL ({request.method} {request.url.path[:200]})", headers=headers)
+    if error.status_code == 405:  # noqa: PLR2004
+        message = f"Not allowed: {request.method} {request.url.path[:200]}; allowed: {headers.get('Allow', 'POST')}."
+        return envelope(405, message, code="method_not_supported", headers=headers)
+    return envelope(error.status_code, "The request could not be read.", headers=headers)
+
+
+async def _validation(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    first = error.errors()[0]
+    param = str(first["loc"][-1])
+    return envelope(400, f"{param}: {first['msg']}.", param=param)

@@ -1,0 +1,127 @@
+"""Transcribe files from the command line: the worker's own engine, without a server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from tqdm import tqdm
+
+from app import audio, languages
+from app.engine.transcriber import Transcriber
+from app.errors import StartupError, TranscriptionError
+from app.formats import ResponseFormat, render
+from app.loading import load_model, transcriber_of
+from app.options import Options
+from app.settings import load_settings
+from app.transcript import AudioInfo, Progress, Segment, Transcript
+
+FileFormat = Literal["txt", "srt", "vtt", "json"]
+RENDERED_AS: dict[FileFormat, ResponseFormat] = {
+    "txt": "text", "srt": "srt", "vtt": "vtt", "json": "verbose_json",
+}  # fmt: skip
+BAR = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of audio, {rate_noinv_fmt}, {remaining} left"
+
+
+def transcribe_files(
+    files: Sequence[str],
+    *,
+    file_format: FileFormat,
+    language: str | None = None,
+    model: str | None = None,
+    output_dir: str | None = None,
+) -> int:
+    """Transcribe each file; a bad one is one line on standard error and the others are still done.
+
+    Returns:
+        0, or 1 if anything failed.
+    """
+    try:
+        options = Options(language=languages.normalize(language or ""))
+        settings = load_settings(**({"model_size": model} if model else {}))
+        target = _directory(output_dir)
+        transcriber = transcriber_of(load_model(settings), settings)
+    except (StartupError, TranscriptionError) as exc:
+        _complain(str(exc))
+        return 1
+    written: set[Path] = set()
+    failed = False
+    for file in files:
+        try:
+            transcript = transcribe(Path(file), transcriber, options, max_audio_s=settings.max_audio_seconds)
+        except (OSError, TranscriptionError) as exc:
+            reason = exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)
+            _complain(f"{file}: {reason}")
+            failed = True
+            continue
+        body = render(
+            transcript,
+            response_format=RENDERED_AS[file_format],
+            task=options.task,
+            words=False,
+            segments=True,
+            language_style=settings.verbose_json_language,
+        ).body
+        if target is None:
+            sys.stdout.buffer.write(body if body.endswith(b"\n") else body + b"\n")
+            sys.stdout.buffer.flush()
+        else:
+            path = free_name(target, Path(file), file_format, written)
+            path.write_bytes(body)
+            written.add(path)
+    return 1 if failed else 0
+
+
+def transcribe(file: Path, transcriber: Transcriber, options: Options, *, max_audio_s: float) -> Transcript:
+    """One file's transcript, with a progress bar if standard error is a terminal.
+
+    Raises:
+        OSError: the file cannot be read.
+        TranscriptionError: the file holds nothing that can be transcribed.
+    """
+    with file.open("rb") as source:
+        pcm = audio.decode(source, max_audio_s=max_audio_s)
+    info = AudioInfo("en", 0.0, 0.0)
+    segments: list[Segment] = []
+    total_s = len(pcm) / audio.SAMPLE_RATE_HZ
+    # rate: seconds of audio per second, which is the speed relative to real time
+    with tqdm(
+        total=round(total_s, 1), desc=file.name, unit="x", bar_format=BAR, disable=not sys.stderr.isatty()
+    ) as bar:
+        for event in transcriber.events(pcm, options, cancelled=lambda: False):
+            if isinstance(event, Segment):
+                segments.append(event)
+            elif isinstance(event, AudioInfo):
+                info = event
+            elif isinstance(event, Progress):
+                bar.update(round(event.done_s, 1) - bar.n)
+    return Transcript(info=info, segments=tuple(segments))
+
+
+def free_name(directory: Path, file: Path, file_format: FileFormat, written: set[Path]) -> Path:
+    """`talk.srt` for `talk.mp3`; two sources of one name in one run do not overwrite each other."""
+    candidates = [directory / f"{file.stem}.{file_format}", directory / f"{file.name}.{file_format}"]
+    number = 2
+    while candidates[0] in written:
+        candidates.pop(0)
+        if not candidates:
+            candidates = [directory / f"{file.stem}-{number}.{file_format}"]
+            number += 1
+    return candidates[0]
+
+
+def _directory(path: str | None) -> Path | None:
+    if path is None:
+        return None
+    directory = Path(path)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StartupError(f"--output-dir {path}: {exc.strerror}; name a directory that can be written") from exc
+    return directory
+
+
+def _complain(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201 - the command line's own voice

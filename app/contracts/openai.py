@@ -1,0 +1,213 @@
+"""OpenAI's transcription wire: every JSON body this service sends, key by key.
+
+The bodies are typed dictionaries, not models: a two-hour file has tens of thousands of words, and a plain
+dictionary costs nothing to build or encode, while mypy still checks its keys and pydantic still reads
+the types for the OpenAPI document. What Vexa's clients need beyond OpenAI stands in the same bodies:
+`language_probability`, `audio_start`, `audio_end` and the words inside each segment.
+Source: openai-python `openai.types.audio`, `openai.types.model`; OpenAI's error guide.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, JsonValue, with_config
+from typing_extensions import TypedDict  # before Python 3.12 pydantic refuses the one of typing
+
+Task = Literal["transcribe", "translate"]
+Seconds = Annotated[float, Field(ge=0, description="Seconds from the start of the upload.")]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+_WORD: Final[dict[str, JsonValue]] = {"word": "Good", "start": 0.0, "end": 0.42}
+_SEGMENT_WORD: Final[dict[str, JsonValue]] = {"word": " Good", "start": 0.0, "end": 0.42, "probability": 0.98}
+_USAGE: Final[dict[str, JsonValue]] = {"type": "duration", "seconds": 2}
+_SEGMENT: Final[dict[str, JsonValue]] = {
+    "id": 0,
+    "seek": 0,
+    "start": 0.0,
+    "end": 1.4,
+    "text": " Good morning.",
+    "tokens": [50364, 2205, 2446, 13, 50434],
+    "temperature": 0.0,
+    "avg_logprob": -0.21,
+    "compression_ratio": 0.78,
+    "no_speech_prob": 0.01,
+    "audio_start": 0.0,
+    "audio_end": 1.4,
+}
+_ERROR: Final[dict[str, JsonValue]] = {
+    "message": "The server is at capacity; retry after 1 s.",
+    "type": "server_error",
+    "param": None,
+    "code": "server_is_overloaded",
+}
+_MODEL: Final[dict[str, JsonValue]] = {
+    "id": "large-v3-turbo",
+    "object": "model",
+    "created": 1735689600,
+    "owned_by": "openai",
+    "shutdown_date": None,
+}
+
+
+def _example(body: JsonValue) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [body]})
+
+
+@with_config(_example(_ERROR))
+class ErrorBody(TypedDict):
+    """What went wrong, in words for people and codes for programs."""
+
+    message: str
+    type: Annotated[str, Field(description="invalid_request_error, server_error, requests or tokens.")]
+    param: Annotated[str | None, Field(description="The field at fault.")]
+    code: str | None
+
+
+@with_config(_example({"error": _ERROR}))
+class ErrorEnvelope(TypedDict):
+    """Every error of every kind, also as the last event of a stream that failed half-way."""
+
+    error: ErrorBody
+
+
+@with_config(_example(_USAGE))
+class UsageDuration(TypedDict):
+    """What was used, measured in audio."""
+
+    type: Literal["duration"]
+    seconds: Annotated[int, Field(ge=0, description="Length of the audio, rounded up.")]
+
+
+class InputTokenDetails(TypedDict):
+    """The two sorts of input tokens."""
+
+    text_tokens: Annotated[int, Field(ge=0, description="Tokens of the prompt.")]
+    audio_tokens: Annotated[int, Field(ge=0, description="Ten for every second of audio.")]
+
+
+class UsageTokens(TypedDict):
+    """What was used, measured in tokens: the only form the SDKs know in a stream."""
+
+    type: Literal["tokens"]
+    input_tokens: Annotated[int, Field(ge=0)]
+    output_tokens: Annotated[int, Field(ge=0)]
+    total_tokens: Annotated[int, Field(ge=0)]
+    input_token_details: InputTokenDetails
+
+
+@with_config(_example({"text": "Good morning.", "usage": _USAGE}))
+class TranscriptionJson(TypedDict):
+    """The body of `response_format=json`."""
+
+    text: str
+    usage: UsageDuration
+
+
+@with_config(_example(_WORD))
+class WordBody(TypedDict):
+    """One word of the top-level list, without the space before it."""
+
+    word: str
+    start: Seconds
+    end: Seconds
+
+
+@with_config(_example(_SEGMENT_WORD))
+class SegmentWordBody(WordBody):
+    """One word inside its segment, as the model wrote it: a leading space starts a new word."""
+
+    probability: Probability
+
+
+@with_config(_example(_SEGMENT))
+class SegmentBody(TypedDict):
+    """A stretch of speech."""
+
+    id: int
+    seek: Annotated[int, Field(description="First frame (10 ms) of the window that held the segment.")]
+    start: Seconds
+    end: Seconds
+    text: Annotated[str, Field(description="As the model wrote it, leading space included.")]
+    tokens: list[int]
+    temperature: float
+    avg_logprob: Annotated[float, Field(description="Below -1 the text is doubtful.")]
+    compression_ratio: Annotated[float, Field(description="Above 2.4 the text repeats itself.")]
+    no_speech_prob: Probability
+    audio_start: Annotated[Seconds, Field(description="The same as `start`.")]
+    audio_end: Annotated[Seconds, Field(description="The same as `end`.")]
+    words: NotRequired[Annotated[list[SegmentWordBody], Field(description="When words were asked for.")]]
+
+
+@with_config(
+    _example(
+        {
+            "task": "transcribe",
+            "language": "en",
+            "language_probability": 0.99,
+            "duration": 1.4,
+            "text": "Good morning.",
+            "usage": _USAGE,
+            "segments": [{**_SEGMENT, "words": [_SEGMENT_WORD]}],
+            "words": [_WORD],
+        }
+    )
+)
+class TranscriptionVerbose(TypedDict):
+    """The body of `response_format=verbose_json`, and the default one."""
+
+    task: Task
+    language: Annotated[str, Field(description="ISO 639-1 code, or English name where so configured.")]
+    language_probability: Annotated[Probability, Field(description="1 when the caller named the language.")]
+    duration: Annotated[float, Field(ge=0, description="Length of the audio in seconds.")]
+    text: str
+    usage: UsageDuration
+    segments: NotRequired[
+        Annotated[list[SegmentBody], Field(description="Absent when words alone were asked for.")]
+    ]
+    words: NotRequired[Annotated[list[WordBody], Field(description="When words were asked for.")]]
+
+
+@with_config(_example({"type": "transcript.text.delta", "delta": " morning."}))
+class TextDeltaEvent(TypedDict):
+    """More text of a stream; the joined deltas are the text of the done event."""
+
+    type: Literal["transcript.text.delta"]
+    delta: str
+
+
+class TextDoneEvent(TypedDict):
+    """The whole text of a stream: exactly one, and last."""
+
+    type: Literal["transcript.text.done"]
+    text: str
+    usage: UsageTokens
+
+
+StreamEvent = TextDeltaEvent | TextDoneEvent | ErrorEnvelope
+
+
+@with_config(_example(_MODEL))
+class Model(TypedDict):
+    """One model that can be named in a request."""
+
+    id: str
+    object: Literal["model"]
+    created: Annotated[int, Field(description="Unix time in seconds.")]
+    owned_by: str
+    shutdown_date: str | None
+
+
+@with_config(_example({"object": "list", "data": [_MODEL]}))
+class ModelList(TypedDict):
+    """Every model that can be named in a request."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
+def error_envelope(
+    message: str, *, kind: str, param: str | None = None, code: str | None = None
+) -> ErrorEnvelope:
+    """Give the envelope with its four keys; `kind` is sent as `type`."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

@@ -1,0 +1,169 @@
+"""The one crossing between the event loop and the threads.
+
+A request is plain blocking code on its own thread; what it has to say comes back to the loop one
+event at a time. The permit travels with the work: it is released when the thread has really
+finished, also when the caller left long before (a native call cannot be interrupted).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Protocol, TypeVar
+
+from app import audio
+from app.admission import Permit
+from app.engine.transcriber import Event, Transcriber
+from app.errors import EngineFailure, TranscriptionError
+from app.options import Options
+from app.transcript import AudioInfo, Segment, Timings, Transcript
+
+log = logging.getLogger("app.engine")
+
+Source = bytes | BinaryIO
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What /health and /v1/models tell of the model that runs."""
+
+    model: str
+    device: str
+    compute_type_asked: str
+    compute_type: str
+    translates: bool = True
+
+
+class Engine(Protocol):
+    """What the API needs; `WhisperEngine` and `FakeEngine` are the two."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """The model that runs and where."""
+
+    @property
+    def last_inference_age_s(self) -> float | None:
+        """Seconds since the model last answered; None before the first answer."""
+
+    def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
+        """Events as they become known: AudioInfo first, then Segments and Progress, Timings last.
+
+        Owns `permit` from the moment it is called. Closing the generator, or cancelling the task
+        that iterates it, stops the work at the next window.
+
+        Raises:
+            TranscriptionError: what the caller should hear.
+        """
+
+    async def close(self) -> None:
+        """Stop what runs at its next window and free the model."""
+
+
+async def transcribe(engine: Engine, source: Source, options: Options, permit: Permit) -> Transcript:
+    """The whole transcript at once; cancelling stops the work at the next window."""
+    info = AudioInfo("en", 0.0, 0.0)
+    segments: list[Segment] = []
+    timings = Timings()
+    stream = engine.stream(source, options, permit)
+    try:
+        async for event in stream:
+            if isinstance(event, Segment):
+                segments.append(event)
+            elif isinstance(event, AudioInfo):
+                info = event
+            elif isinstance(event, Timings):
+                timings = event
+    finally:
+        await stream.aclose()
+    return Transcript(info=info, segments=tuple(segments), timings=timings)
+
+
+class WhisperEngine:
+    """Runs requests on threads, at most one thread per admission slot."""
+
+    def __init__(self, transcriber: Transcriber, info: EngineInfo, *, slots: int, max_audio_s: float) -> None:
+        self._transcriber = transcriber
+        self._info = info
+        self._max_audio_s = max_audio_s
+        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="request")
+        self._closing = threading.Event()
+        self._last_inference: float | None = None
+
+    @property
+    def info(self) -> EngineInfo:
+        """The model that runs and where."""
+        return self._info
+
+    @property
+    def last_inference_age_s(self) -> float | None:
+        """Seconds since the model last answered; None before the first answer."""
+        return None if self._last_inference is None else time.monotonic() - self._last_inference
+
+    async def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
+        """See `Engine.stream`."""
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[Event | Timings | None] = asyncio.Queue()
+        abandoned = threading.Event()
+
+        def tell(event: Event | Timings | None) -> None:
+            # the loop may be gone when a thread outlives the shutdown: then nobody listens
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        def run() -> None:
+            for event in self._work(source, options, lambda: abandoned.is_set() or self._closing.is_set()):
+                tell(event)
+
+        work = self._threads.submit(run)
+        work.add_done_callback(lambda _: tell(None))
+        work.add_done_callback(lambda _: _release(loop, permit))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            _raise_ours(work)
+        finally:
+            abandoned.set()
+            work.cancel()
+
+    def _work(self, source: Source, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event | Timings]:
+        """On a request thread: decode, transcribe, and say where the time went."""
+        started = time.monotonic()
+        pcm = audio.decode(source, max_audio_s=self._max_audio_s)
+        timings = Timings(decode_s=time.monotonic() - started)
+        started = time.monotonic()
+        for event in self._transcriber.events(pcm, options, cancelled):
+            self._last_inference = time.monotonic()
+            yield event
+        yield replace(timings, model_s=time.monotonic() - started)
+
+    async def close(self) -> None:
+        """Stop what runs at its next window; wait for the threads."""
+        self._closing.set()
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+
+
+def _release(loop: asyncio.AbstractEventLoop, permit: Permit) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(permit.release)
+
+
+def _raise_ours(work: Future[None]) -> None:
+    """Hand our own errors to the caller as they are; log a stranger's and hide it."""
+    error = work.exception()
+    if error is None:
+        return
+    if isinstance(error, TranscriptionError):
+        raise error
+    log.error("the engine failed", exc_info=error)
+    raise EngineFailure("The server failed to transcribe this audio.") from error
+
+
+async def aside(function: Callable[[], T]) -> T:
+    """Run pure but heavy work (rendering hours of text) on a thread, so that the loop goes on."""
+    return await asyncio.to_thread(function)

@@ -1,0 +1,180 @@
+"""Load one Whisper: resolve its name, check that this machine can run it, warm it up.
+
+The only file that names CTranslate2. Whatever goes wrong becomes one line: the value at fault
+and the remedy. A model found on disk never touches the network.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.utils import available_models, download_model
+
+from app.errors import StartupError
+
+DEMO_DIRECTORY = Path(__file__).resolve().parents[2] / "models" / "demo"
+# A model directory may say how it wants to be served; only the demo model does so far.
+SERVING_FILE = "serving.json"
+MAX_WINDOW_S = 30.0
+# turbo and distil were trained without the translate task; `.en` knows one language.
+CANNOT_TRANSLATE = ("turbo", "distil", ".en")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A loaded Whisper and what a request must know of it."""
+
+    whisper: WhisperModel
+    name: str
+    device: str
+    compute_type_asked: str
+    compute_type: str
+    max_window_s: float
+
+    @property
+    def multilingual(self) -> bool:
+        """False for `.en` models."""
+        return bool(self.whisper.model.is_multilingual)
+
+    @property
+    def translates(self) -> bool:
+        """Whether task=translate gives English."""
+        return self.multilingual and not any(part in self.name for part in CANNOT_TRANSLATE)
+
+
+def choose_device(device: str) -> str:
+    """`cuda` or `cpu` for auto|cuda|cpu.
+
+    Raises:
+        StartupError: cuda was asked for and there is no GPU.
+    """
+    gpus = ctranslate2.get_cuda_device_count()
+    if device == "cuda" and gpus == 0:
+        raise StartupError(
+            "DEVICE=cuda: no NVIDIA GPU is visible to this process; check the driver and the container's "
+            "GPU access, or set DEVICE=cpu"
+        )
+    return "cuda" if device in ("auto", "cuda") and gpus > 0 else "cpu"
+
+
+def choose_model(model_size: str, device: str) -> str:
+    """The model meant by `auto`, else the name itself."""
+    if model_size != "auto":
+        return model_size
+    return "large-v3-turbo" if device == "cuda" else "medium"
+
+
+def load(*, model_size: str, device: str, compute_type: str, cpu_threads: int) -> Model:
+    """Load the weights. Blocking; downloads only what is not on disk yet.
+
+    Raises:
+        StartupError: anything that keeps the model from loading, in one line.
+    """
+    device = choose_device(device)
+    name = choose_model(model_size, device)
+    supported = ctranslate2.get_supported_compute_types(device)
+    if compute_type not in ("auto", "default") and compute_type not in supported:
+        raise StartupError(
+            f"COMPUTE_TYPE={compute_type}: not supported on {device}; choose one of {', '.join(sorted(supported))}"
+        )
+    directory = locate(name)
+    try:
+        whisper = WhisperModel(
+            str(directory),
+            device=device,
+            compute_type=compute_type,
+            cpu_threads=cpu_threads,
+            local_files_only=True,
+        )
+    except Exception as exc:
+        raise StartupError(
+            f"MODEL_SIZE={name}: the model in {directory} cannot be loaded ({_first_line(exc)}); "
+            "delete the directory and fetch the model again, or choose another one"
+        ) from exc
+    return Model(
+        whisper=whisper,
+        name=name,
+        device=device,
+        compute_type_asked=compute_type,
+        compute_type=str(whisper.model.compute_type),
+        max_window_s=_max_window_s(directory),
+    )
+
+
+def locate(name: str) -> Path:
+    """The directory that holds the model's files; downloads a size or a hub id not yet on disk.
+
+    Raises:
+        StartupError: no such directory, no such size, or the hub cannot be reached.
+    """
+    if name == "demo":
+        return _checked(DEMO_DIRECTORY, name)
+    if name.startswith((".", "/", "~")) or Path(name).is_dir():
+        return _checked(Path(name).expanduser(), name)
+    if "/" not in name and name not in available_models():
+        raise StartupError(
+            f"MODEL_SIZE={name}: unknown; use demo, a directory, a hub id (owner/name) or one of "
+            f"{', '.join(available_models())}"
+        )
+    try:
+        return Path(download_model(name, local_files_only=True))
+    except Exception:  # noqa: BLE001 - not on disk, for whatever reason: ask the hub
+        return _download(name)
+
+
+def warm_up(model: Model) -> None:
+    """Run one real window, so that the first request pays for nothing."""
+    rng = np.random.default_rng(0)
+    pcm = (rng.standard_normal(16_000) * 1e-3).astype(np.float32)
+    segments, _ = model.whisper.transcribe(
+        pcm, language="en" if not model.multilingual else None, beam_size=1, temperature=0.0, max_new_tokens=4
+    )
+    list(segments)
+
+
+def _checked(directory: Path, name: str) -> Path:
+    if not (directory / "model.bin").is_file():
+        raise StartupError(
+            f"MODEL_SIZE={name}: {directory} has no model.bin; name a directory that holds a CTranslate2 "
+            "Whisper model, a Whisper size, or demo"
+        )
+    return directory
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import HfApi  # noqa: PLC0415 - half a second that only a download needs
+
+    repository = name if "/" in name else _repository(name)
+    try:
+        # One small question first: without a network it fails in seconds, not after many retries.
+        HfApi().repo_info(repository, timeout=5)
+        return Path(download_model(name))
+    except Exception as exc:
+        raise StartupError(
+            f"MODEL_SIZE={name}: not on this machine, and it cannot be fetched from the model hub "
+            f"({type(exc).__name__}); connect this machine once, copy the model here and name its directory, "
+            "or use MODEL_SIZE=demo"
+        ) from exc
+
+
+def _repository(name: str) -> str:
+    from faster_whisper.utils import _MODELS  # noqa: PLC0415 - the library offers no public table
+
+    return str(_MODELS[name])
+
+
+def _max_window_s(directory: Path) -> float:
+    serving = directory / SERVING_FILE
+    if not serving.is_file():
+        return MAX_WINDOW_S
+    asked = float(json.loads(serving.read_text(encoding="utf-8")).get("max_window_s", MAX_WINDOW_S))
+    return min(max(asked, 1.0), MAX_WINDOW_S)
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]

@@ -1,0 +1,123 @@
+"""Where speech is cut into windows, and how a time inside a window becomes a time of the upload.
+
+A window is what the model sees at once: at most 30 s (less for models that say so). Cuts fall in
+pauses. Pauses longer than `keep_gap` are left out, so a window may be made of several pieces of
+the upload; `Window.source_s` undoes that. Pure: numbers in, numbers out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.audio import SAMPLE_RATE_HZ, Pcm
+
+# The quietest 30 ms decides where unbroken speech is cut: shorter than any vowel, longer than one
+# period of the deepest voice.
+QUIET_FRAME_SAMPLES = SAMPLE_RATE_HZ * 30 // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the upload in samples, stop excluded."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one model call decodes: pieces of the upload, one behind the other."""
+
+    pieces: tuple[Span, ...]
+
+    @property
+    def n_samples(self) -> int:
+        """Length of the window as the model sees it."""
+        return sum(len(piece) for piece in self.pieces)
+
+    @property
+    def start_s(self) -> float:
+        """Where the window begins, in seconds of the upload."""
+        return self.pieces[0].start / SAMPLE_RATE_HZ
+
+    @property
+    def stop_s(self) -> float:
+        """Where the window ends, in seconds of the upload."""
+        return self.pieces[-1].stop / SAMPLE_RATE_HZ
+
+    def cut(self, pcm: Pcm) -> Pcm:
+        """The window's samples, [n_samples] float32."""
+        if len(self.pieces) == 1:
+            return pcm[self.pieces[0].start : self.pieces[0].stop]
+        return np.concatenate([pcm[piece.start : piece.stop] for piece in self.pieces])
+
+    def source_s(self, window_s: float, *, is_end: bool = False) -> float:
+        """The time of the upload that stands at `window_s` of the window.
+
+        At the seam of two pieces an end belongs to the earlier piece and a start to the later one.
+        """
+        offset = window_s * SAMPLE_RATE_HZ
+        passed = 0
+        for piece in self.pieces:
+            inside = offset - passed
+            # half a sample of slack: times come rounded to whole hundredths of a second
+            if inside < len(piece) - 0.5 or (is_end and inside <= len(piece) + 0.5):
+                return (piece.start + max(inside, 0.0)) / SAMPLE_RATE_HZ
+            passed += len(piece)
+        return self.stop_s
+
+
+def plan(spans: Iterable[Span], pcm: Pcm, *, max_samples: int, keep_gap_samples: int) -> Iterator[Window]:
+    """Pack speech into windows of at most `max_samples`, in order, none lost and none doubled.
+
+    Args:
+        spans: where speech is, ascending and apart; consumed lazily.
+        pcm: [n_samples] float32, only read where a span is too long and must be cut.
+        max_samples: length of the longest window.
+        keep_gap_samples: a pause up to this long stays in the window as it is.
+    """
+    pieces: list[Span] = []
+    packed = 0
+    for span in spans:
+        for part in split(span, pcm, max_samples=max_samples):
+            gap = part.start - pieces[-1].stop if pieces else 0
+            bridged = gap if gap <= keep_gap_samples else 0
+            if pieces and packed + bridged + len(part) > max_samples:
+                yield Window(tuple(pieces))
+                pieces, packed, bridged = [], 0, 0
+            if pieces and gap <= keep_gap_samples:
+                pieces[-1] = Span(pieces[-1].start, part.stop)
+            else:
+                pieces.append(part)
+            packed += bridged + len(part)
+    if pieces:
+        yield Window(tuple(pieces))
+
+
+def split(span: Span, pcm: Pcm, *, max_samples: int) -> Iterator[Span]:
+    """Cut a span that is too long at the quietest place of the last third of each window."""
+    start = span.start
+    while span.stop - start > max_samples:
+        earliest = start + max_samples * 2 // 3
+        cut = quietest(pcm[earliest : start + max_samples]) + earliest
+        yield Span(start, cut)
+        start = cut
+    yield Span(start, span.stop)
+
+
+def quietest(pcm: Pcm) -> int:
+    """Index of the middle of the quietest 30 ms of [n_samples] float32."""
+    n_frames = len(pcm) // QUIET_FRAME_SAMPLES
+    if n_frames == 0:
+        return len(pcm) // 2
+    frames = pcm[: n_frames * QUIET_FRAME_SAMPLES].reshape(n_frames, QUIET_FRAME_SAMPLES)
+    energy = np.einsum("ij,ij->i", frames, frames)  # [n_frames]
+    # the last of equally quiet frames: the longest window
+    frame = n_frames - 1 - int(np.argmin(energy[::-1]))
+    return frame * QUIET_FRAME_SAMPLES + QUIET_FRAME_SAMPLES // 2
