@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -19,7 +21,7 @@ from app.api import models, ops, transcriptions
 from app.api.auth import KeyRing
 from app.api.middleware import Gate, RequestLog
 from app.api.service import Service
-from app.engine.engine import Engine, aside
+from app.engine.engine import Engine
 from app.errors import StartupError
 from app.loading import build_engine, slots_for
 from app.settings import Settings
@@ -39,7 +41,7 @@ def create_app(
     Args:
         settings: the whole configuration.
         build: makes the engine; called once, on a thread, after the server listens.
-        on_fatal: told in one line why the model cannot be loaded.
+        on_fatal: told in one line why the model cannot be loaded; without it the line is logged.
         on_ready: called once the model is warm.
     """
     service = Service(
@@ -60,8 +62,9 @@ def create_app(
             await _open(service, settings, build)
         except StartupError as exc:
             if on_fatal is None:
-                raise
-            on_fatal(str(exc))
+                log.error("cannot start", extra={"fields": {"reason": str(exc)}})  # noqa: TRY400 - one line says it
+            else:
+                on_fatal(str(exc))
         else:
             if on_ready is not None:
                 on_ready()
@@ -72,6 +75,7 @@ def create_app(
         yield
         service.admission.drain()
         loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
         if service.loaded is not None:
             await service.loaded.close()
 
@@ -80,6 +84,7 @@ def create_app(
         description="OpenAI-compatible transcription on your own machine.",
         version="0.1.0",
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirected POST loses its body in most clients: an honest 404 instead
         middleware=[
             Middleware(RequestLog),
             Middleware(
@@ -104,7 +109,7 @@ async def _open(service: Service, settings: Settings, build: Callable[[Settings]
         StartupError: the model cannot be loaded.
     """
     try:
-        engine = await aside(lambda: build(settings))
+        engine = await _load_aside(lambda: build(settings))
     except StartupError:
         raise
     except Exception as exc:
@@ -121,3 +126,21 @@ async def _open(service: Service, settings: Settings, build: Callable[[Settings]
         "slots": service.admission.slots,
     }
     log.info("ready", extra={"fields": facts})
+
+
+async def _load_aside(build: Callable[[], Engine]) -> Engine:
+    """Run `build` on a daemon thread: stopping the process must not wait for a load or a download.
+
+    Cancelling returns at once; the thread's result is then dropped.
+    """
+    loaded: Future[Engine] = Future()
+    loaded.set_running_or_notify_cancel()  # from here on only the thread settles it
+
+    def run() -> None:
+        try:
+            loaded.set_result(build())
+        except BaseException as exc:  # noqa: BLE001 - the top of a thread: handed to the one who waits
+            loaded.set_exception(exc)
+
+    threading.Thread(target=run, name="load", daemon=True).start()
+    return await asyncio.wrap_future(loaded)

@@ -84,6 +84,8 @@ class _Upload:
         if self._end == 0 and self._failure is None:
             raise AudioUndecodable("file: it is empty (0 bytes); send a file with audio in it")
         self._start = self._position = self._find_start()
+        if self.size_bytes == 0 and self._failure is None:
+            raise AudioUndecodable("file: there are only ID3 tags in it, no audio; send a file with sound")
 
     @property
     def size_bytes(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -22,7 +22,18 @@ FileFormat = Literal["txt", "srt", "vtt", "json"]
 RENDERED_AS: dict[FileFormat, ResponseFormat] = {
     "txt": "text", "srt": "srt", "vtt": "vtt", "json": "verbose_json",
 }  # fmt: skip
-BAR = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of audio, {rate_noinv_fmt}, {remaining} left"
+BAR = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of audio, {speed}, {remaining} left"
+
+
+class AudioBar(tqdm):  # type: ignore[misc]  # tqdm has no types
+    """A progress bar over seconds of audio; its rate is the speed relative to real time."""
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """Tqdm's own values and `speed`, as `12.3x`."""
+        values: dict[str, Any] = super().format_dict
+        rate = values["rate"] or (values["n"] / values["elapsed"] if values["elapsed"] else 0.0)
+        return {**values, "speed": f"{rate:.1f}x" if rate else "?"}
 
 
 def transcribe_files(
@@ -86,10 +97,7 @@ def transcribe(file: Path, transcriber: Transcriber, options: Options, *, max_au
     info = AudioInfo("en", 0.0, 0.0)
     segments: list[Segment] = []
     total_s = len(pcm) / audio.SAMPLE_RATE_HZ
-    # rate: seconds of audio per second, which is the speed relative to real time
-    with tqdm(
-        total=round(total_s, 1), desc=file.name, unit="x", bar_format=BAR, disable=not sys.stderr.isatty()
-    ) as bar:
+    with AudioBar(total=round(total_s, 1), desc=file.name, bar_format=BAR, disable=not sys.stderr.isatty()) as bar:
         for event in transcriber.events(pcm, options, cancelled=lambda: False):
             if isinstance(event, Segment):
                 segments.append(event)

@@ -27,13 +27,13 @@ from app.wav import SAMPLE_RATE_HZ, Pcm, Readable
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000  # a file "at 1 Hz" would become hours of nothing
 MAX_CHANNELS = 8
+MAX_STREAMS = 16
 MAX_READ_FAILURES = 16  # damaged places in a container that are read past
 OPEN_TIMEOUT_S = 5.0
 MAX_ALLOCATION_BYTES = 32 << 20  # the MP4 index of 8 h of AAC; a file of 1.5 kB can ask for 2 GB
 
 CONTAINERS = (
-    "aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,loas,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,"
-    "mp3,mpeg,mpegts,ogg,w64,wav,wv"
+    "aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,loas,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,w64,wav,wv"
 )
 CODECS = (
     "aac,aac_latm,ac3,eac3,dca,truehd,mlp,alac,flac,tta,wavpack,"
@@ -49,7 +49,7 @@ OPTIONS = {
     "codec_whitelist": CODECS,  # probing would otherwise run video decoders too
     "protocol_whitelist": "none",
     "probesize": "1048576",
-    "max_streams": "16",
+    "max_streams": str(MAX_STREAMS + 1),  # some formats stop there without a word; one more tells
 }
 
 NOT_AUDIO = "it could not be decoded as audio; send wav, mp3, flac, ogg, webm, m4a, mp4, aac, amr or aiff"
@@ -100,6 +100,8 @@ def _open_nothing(_url: str, _flags: int, _options: object) -> BinaryIO:
 
 
 def _choose_stream(container: InputContainer) -> AudioStream:
+    if len(container.streams) > MAX_STREAMS:
+        raise AudioUndecodable(f"file: it has more than {MAX_STREAMS} streams; send its sound alone")
     streams = container.streams.audio
     if not streams:
         raise AudioUndecodable("file: there is no audio stream in it; send a file with sound")
@@ -159,9 +161,7 @@ def _open_graph(frame: AudioFrame) -> Graph:
     """Build the filters from frames like `frame` to 16 kHz mono float32."""
     rate_hz, channels = frame.sample_rate, frame.layout.nb_channels
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise AudioUndecodable(
-            f"file: its sample rate is {rate_hz} Hz; send {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz"
-        )
+        raise AudioUndecodable(f"file: its sample rate is {rate_hz} Hz; send {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz")
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioUndecodable(f"file: it has {channels} channels; send 1 to {MAX_CHANNELS}")
     graph = Graph()

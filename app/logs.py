@@ -1,7 +1,7 @@
 """Logs: one event a line, as JSON for machines or as text for people; nobody's words, nobody's key.
 
-Fields travel in `extra={"fields": {...}}`. Values are escaped by JSON, so a newline or a terminal
-sequence in a file name cannot forge a second line.
+Fields travel in `extra={"fields": {...}}`. Values are escaped by JSON and all else by hand, so a
+newline or a terminal sequence in somebody's input cannot forge a line.
 """
 
 from __future__ import annotations
@@ -10,7 +10,13 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+
+# What moves a cursor or starts a line: C0 and C1 controls, and the two line ends of Unicode.
+_ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
 
 
 class JsonFormatter(logging.Formatter):
@@ -31,7 +37,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """`12:00:00 INFO event key=value`, for a terminal."""
+    """`12:00:00 INFO event key=value`, for a terminal; what follows an event is indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as one line, an exception below it."""
@@ -39,8 +45,9 @@ class TextFormatter(logging.Formatter):
         fields = "".join(
             f" {key}={json.dumps(value, default=str)}" for key, value in getattr(record, "fields", {}).items()
         )
-        line = f"{at} {record.levelname:<7} {record.getMessage()}{fields}"
-        return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+        line = f"{at} {record.levelname:<7} {record.getMessage().translate(_ESCAPES)}{fields}"
+        trace = self.formatException(record.exc_info).splitlines() if record.exc_info else []
+        return "\n    ".join([line, *(each.translate(_ESCAPES) for each in trace)])
 
 
 def configure(*, level: str, style: str, worker_id: str) -> None:
@@ -54,6 +61,8 @@ def configure(*, level: str, style: str, worker_id: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("httpx", "httpx2", "faster_whisper", "uvicorn", "asyncio", "huggingface_hub"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns of every broken body; the access line and the client's 400 already tell.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 def _name_worker(record: logging.LogRecord, worker_id: str) -> bool:

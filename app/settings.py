@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import StartupError
@@ -17,6 +17,8 @@ ComputeType = Literal[
     "auto", "default", "int8", "int8_float16", "int8_bfloat16", "int8_float32",
     "int16", "float16", "bfloat16", "float32",
 ]  # fmt: skip
+# Closed sets of words are read as people write them: LOG_LEVEL=INFO, DEVICE=CPU.
+AnyCase = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
 
 
 class Settings(BaseSettings):
@@ -43,10 +45,12 @@ class Settings(BaseSettings):
     ] = "auto"
     device: Annotated[
         Literal["auto", "cuda", "cpu"],
+        AnyCase,
         Field(description="Where the model runs; cuda without a GPU is an error, never a silent fallback."),
     ] = "auto"
     compute_type: Annotated[
         ComputeType,
+        AnyCase,
         Field(description="Arithmetic of the model; int8 is the smallest and, on CPU, the fastest."),
     ] = "int8"
     cpu_threads: Annotated[
@@ -99,14 +103,18 @@ class Settings(BaseSettings):
     vad_filter: Annotated[bool, Field(description="Skip audio without speech; a request may say otherwise.")] = True
     verbose_json_language: Annotated[
         Literal["code", "name"],
+        AnyCase,
         Field(description="language in verbose_json: en (Vexa needs the code) or english (as OpenAI)."),
     ] = "code"
 
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Field(description="Least severe event that is logged.")
+        Literal["debug", "info", "warning", "error"],
+        AnyCase,
+        Field(description="Least severe event that is logged."),
     ] = "info"
     log_format: Annotated[
         Literal["auto", "json", "text"],
+        AnyCase,
         Field(description="json: one object a line; text: for people; auto: text on a terminal, else json."),
     ] = "auto"
 
@@ -127,6 +135,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as exc:
         raise StartupError("; ".join(_explain(error) for error in exc.errors())) from None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise StartupError(f".env: cannot be read as UTF-8 text ({type(exc).__name__}); repair or remove it") from exc
 
 
 def _explain(error: Any) -> str:

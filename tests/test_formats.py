@@ -279,9 +279,7 @@ def test_encoding_refuses_what_is_not_json():
         encode_json({"duration": math.nan})
 
 
-@pytest.mark.parametrize(
-    ("duration_s", "seconds"), [(0.0, 0), (8.0, 8), (8.0000001, 8), (8.47, 9), (math.nan, 0)]
-)
+@pytest.mark.parametrize(("duration_s", "seconds"), [(0.0, 0), (8.0, 8), (8.0000001, 8), (8.47, 9), (math.nan, 0)])
 def test_usage_is_the_length_rounded_up(duration_s: float, seconds: int):
     """Usage is a whole number of seconds, rounded up, and float dust does not add one."""
     info = replace(TRANSCRIPT.info, duration_s=duration_s)

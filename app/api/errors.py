@@ -97,10 +97,12 @@ async def _ours(_: Request, error: Exception) -> Response:
 async def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     headers = dict(error.headers or {})
+    # not request.url: building it from a hostile query or Host can fail
+    target = f"{request.method} {request.scope['path'][:200]}"
     if error.status_code == 404:  # noqa: PLR2004
-        return envelope(404, f"Invalid URL ({request.method} {request.url.path[:200]})", headers=headers)
+        return envelope(404, f"Invalid URL ({target})", headers=headers)
     if error.status_code == 405:  # noqa: PLR2004
-        message = f"Not allowed: {request.method} {request.url.path[:200]}; allowed: {headers.get('Allow', 'POST')}."
+        message = f"Not allowed: {target}; allowed: {headers.get('Allow', 'POST')}."
         return envelope(405, message, code="method_not_supported", headers=headers)
     return envelope(error.status_code, "The request could not be read.", headers=headers)
 

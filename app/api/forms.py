@@ -123,7 +123,7 @@ def _items(value: str, name: str) -> list[str]:
         raise InvalidRequest(f"{name}: {_shown(value)} is not a JSON array.", param=name) from None
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise InvalidRequest(f"{name}: {_shown(value)} is not a list of strings.", param=name)
-    return [item.strip().lower() for item in items]
+    return [item.strip().lower() for item in items if item.strip()]
 
 
 def _response_format(value: str | None, default: ResponseFormat) -> ResponseFormat:

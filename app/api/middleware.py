@@ -23,7 +23,9 @@ from app.errors import RetryLater, TooLarge, TranscriptionError
 
 log = logging.getLogger("app.access")
 
-SANE_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Longer numbers are no sizes; int() refuses them, and digits beyond ASCII.
+SIZE = re.compile(r"[0-9]{1,18}")
 QUIET = ("/health", "/metrics")
 
 
@@ -40,7 +42,7 @@ class RequestLog:
             return
         started = time.monotonic()
         asked = Headers(scope=scope).get("x-request-id", "")
-        request_id = asked if SANE_ID.match(asked) else f"req_{uuid.uuid4().hex}"
+        request_id = asked if SANE_ID.fullmatch(asked) else f"req_{uuid.uuid4().hex}"
         fields: dict[str, object] = {"request_id": request_id}
         scope["log_fields"] = fields
         status = 0
@@ -101,7 +103,7 @@ class Gate:
         if scope["method"] != "POST" or "/audio/" not in scope["path"]:
             return
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._max_upload_bytes + ENVELOPE_BYTES:
+        if SIZE.fullmatch(length) and int(length) > self._max_upload_bytes + ENVELOPE_BYTES:
             raise TooLarge(too_large(self._max_upload_bytes))
         refusal = self._refusal()
         if refusal is not None:

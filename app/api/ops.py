@@ -17,20 +17,23 @@ from app.api.service import Service, service_of
 router = APIRouter(tags=["health"])
 
 
-@router.api_route("/health/live", methods=["GET", "HEAD"], summary="Is the process alive?")
+@router.get("/health/live", summary="Is the process alive?")
+@router.head("/health/live", include_in_schema=False)
 async def live() -> JSONResponse:
     """200 whenever the event loop turns."""
     return JSONResponse({"status": "live"})
 
 
-@router.api_route("/health/ready", methods=["GET", "HEAD"], summary="May it be sent work?")
+@router.get("/health/ready", summary="May it be sent work?")
+@router.head("/health/ready", include_in_schema=False)
 async def ready(request: Request) -> JSONResponse:
     """200 once the warm-up inference returned and until the process drains, also while busy."""
     state = _state(service_of(request))
     return JSONResponse({"status": state}, status_code=200 if state == "ready" else 503)
 
 
-@router.api_route("/health", methods=["GET", "HEAD"], summary="Everything about this worker")
+@router.get("/health", summary="Everything about this worker")
+@router.head("/health", include_in_schema=False)
 async def health(request: Request) -> JSONResponse:
     """Facts about the worker; 503 with the same body while it cannot serve."""
     service = service_of(request)

@@ -43,8 +43,12 @@ class Service:
 
     @property
     def model_ids(self) -> tuple[str, ...]:
-        """The model that runs, then the names that mean it."""
-        return () if self.loaded is None else tuple(dict.fromkeys((self.loaded.info.model, *ALIASES)))
+        """The model that runs, then the names that mean it.
+
+        Raises:
+            NotReady: the model is still loading.
+        """
+        return tuple(dict.fromkeys((self.engine.info.model, *ALIASES)))
 
     def check_model(self, model: str) -> None:
         """Refuse a name that is not served, if the server is strict about it.

@@ -1,28 +1,36 @@
 """Read a request's body into fields and one file, never trusting a header about its size.
 
-Parts stream through python-multipart; a file over 8 MiB waits on disk, not in memory. What the
-stock parser of Starlette lacks is here: an exact limit on the file, a `file` part without a
-filename (openai-java sends bytes so), and our own errors.
-Source: starlette.formparsers.MultiPartParser.
+Parts stream through python-multipart; a file over 8 MiB waits on disk, not in memory. Everything
+is bounded: the file exactly, each text, all texts, the number of parts. A part named `file` is the
+file with or without a filename (openai-java sends bytes so), and filenames are never used.
+Source: RFC 7578; starlette.formparsers, which bounds neither the file nor the sum of the texts.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, cast
 
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from app.errors import Cancelled, InvalidRequest, TooLarge, UnsupportedContentType
 
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
+
 SPOOL_BYTES = 8 * 1024 * 1024
 # Texts, boundaries and part headers around the file.
 ENVELOPE_BYTES = 8 * 1024 * 1024
-MAX_FIELDS = 200
-MAX_FIELD_BYTES = 1024 * 1024
+MAX_PARTS = 200
+MAX_FIELD_BYTES = 512 * 1024
+MAX_FIELDS_BYTES = 4 * 1024 * 1024
+# Filenames of 10 kB exist; the parser's own limit is 4 kB.
+MAX_PART_HEADER_BYTES = 32 * 1024
 FILE_FIELD = "file"
 
 
@@ -40,36 +48,6 @@ class Upload:
             self.file.close()
 
 
-class _Parser(MultiPartParser):
-    """Starlette's parser with a limit on the file and a file part that needs no filename."""
-
-    spool_max_size = SPOOL_BYTES
-
-    def __init__(self, request: Request, stream: AsyncGenerator[bytes, None], max_file_bytes: int) -> None:
-        super().__init__(request.headers, stream, max_files=4, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
-        self._max_file_bytes = max_file_bytes
-        self._file_bytes = 0
-
-    def on_headers_finished(self) -> None:
-        disposition = self._current_part.content_disposition or b""
-        unnamed_file = b'name="file"' in disposition or b"name=file" in disposition
-        if unnamed_file and b"filename" not in disposition:
-            self._current_part.content_disposition = disposition + b'; filename="upload"'
-        super().on_headers_finished()
-
-    def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._current_part.file is not None:
-            self._file_bytes += end - start
-            if self._file_bytes > self._max_file_bytes:
-                raise TooLarge(too_large(self._max_file_bytes))
-        super().on_part_data(data, start, end)
-
-
-def too_large(max_file_bytes: int) -> str:
-    """Say what the limit is, in a unit people read."""
-    return f"file: larger than the limit of {max_file_bytes / 1024 / 1024:g} MiB (MAX_UPLOAD_BYTES={max_file_bytes})."
-
-
 async def read_upload(request: Request, *, max_file_bytes: int) -> Upload:
     """Read the whole body.
 
@@ -81,25 +59,145 @@ async def read_upload(request: Request, *, max_file_bytes: int) -> Upload:
         TooLarge: the file is larger than `max_file_bytes`.
         Cancelled: the client left while sending.
     """
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if not content_type:
-        raise InvalidRequest("file: required; send multipart/form-data with a part named 'file'.", param="file")
-    if content_type != "multipart/form-data":
+    parts = _Parts(max_file_bytes)
+    try:
+        parser = MultipartParser(_boundary(request), parts.callbacks(), max_header_size=MAX_PART_HEADER_BYTES)
+        async for chunk in _counted(request, max_file_bytes + ENVELOPE_BYTES):
+            parser.write(chunk)
+            await parts.spool()
+        return await parts.take()
+    except FormParserError as exc:
+        parts.upload.close()
+        raise InvalidRequest("The multipart body is broken; let an HTTP library build it.") from exc
+    except ClientDisconnect as exc:
+        parts.upload.close()
+        raise Cancelled("The client left while sending.") from exc
+    except BaseException:
+        parts.upload.close()
+        raise
+
+
+def too_large(max_file_bytes: int) -> str:
+    """Say what the limit is, in a unit people read."""
+    return f"file: larger than the limit of {max_file_bytes / 1024 / 1024:g} MiB (MAX_UPLOAD_BYTES={max_file_bytes})."
+
+
+class _Parts:
+    """What python-multipart finds, gathered; `spool` writes the file, off the loop once it is large."""
+
+    def __init__(self, max_file_bytes: int) -> None:
+        self.upload = Upload()
+        self._max_file_bytes = max_file_bytes
+        self._file: UploadFile | None = None
+        self._unwritten: list[bytes] = []
+        self._n_parts = self._fields_bytes = 0
+        self._ended = False
+        self._header_name, self._header_value, self._disposition = bytearray(), bytearray(), b""
+        self._name = ""
+        self._text: bytearray | None = None  # None: not a text
+
+    def callbacks(self) -> MultipartCallbacks:
+        """The parser's view of this object."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._header_name.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._header_value.extend(data[start:end]),
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._enter,
+            "on_part_data": self._receive,
+            "on_part_end": self._end,
+            "on_end": self._close,
+        }
+
+    async def spool(self) -> None:
+        """Write what arrived of the file."""
+        if self._file is not None and self._unwritten:
+            data = b"".join(self._unwritten)
+            self._unwritten.clear()
+            await self._file.write(data)
+
+    async def take(self) -> Upload:
+        """The whole upload, its file at its start.
+
+        Raises:
+            InvalidRequest: the last boundary never came.
+        """
+        if not self._ended:
+            raise InvalidRequest("The multipart body ends before its last boundary; send it again, whole.")
+        if self._file is not None:
+            await self._file.seek(0)
+        return self.upload
+
+    def _begin(self) -> None:
+        self._disposition, self._text = b"", None
+        self._n_parts += 1
+        if self._n_parts > MAX_PARTS:
+            raise InvalidRequest(f"The multipart body has more than {MAX_PARTS} parts.")
+
+    def _end_header(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = bytes(self._header_value)
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _enter(self) -> None:
+        _, parameters = parse_options_header(self._disposition)
+        if b"name" not in parameters:
+            raise InvalidRequest("The multipart body is broken: a part has no name.")
+        self._name = _decode(parameters[b"name"])
+        if self._name == FILE_FIELD:
+            self._open_file()
+        elif b"filename" not in parameters:  # any other file is read past
+            self._text = bytearray()
+
+    def _open_file(self) -> None:
+        if self._file is not None:
+            raise InvalidRequest("file: sent more than once; send one file per request.", param=FILE_FIELD)
+        self.upload.file = cast("BinaryIO", SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115 - Upload.close
+        self._file = UploadFile(self.upload.file, size=0)
+
+    def _receive(self, data: bytes, start: int, end: int) -> None:
+        if self._text is not None:
+            self._receive_text(data[start:end])
+        elif self._name == FILE_FIELD:
+            self.upload.file_bytes += end - start
+            if self.upload.file_bytes > self._max_file_bytes:
+                raise TooLarge(too_large(self._max_file_bytes))
+            self._unwritten.append(data[start:end])
+
+    def _receive_text(self, piece: bytes) -> None:
+        assert self._text is not None  # noqa: S101 - the caller looked
+        self._text += piece
+        self._fields_bytes += len(piece)
+        if len(self._text) > MAX_FIELD_BYTES or self._fields_bytes > MAX_FIELDS_BYTES:
+            shown = self._name[:60]
+            limits = f"{MAX_FIELD_BYTES // 1024} KiB for one field, {MAX_FIELDS_BYTES // 1024} KiB for all"
+            raise InvalidRequest(f"{shown}: too long; the limits are {limits}.", param=shown)
+
+    def _end(self) -> None:
+        if self._text is not None:
+            self.upload.fields.append((self._name, _decode(bytes(self._text))))
+
+    def _close(self) -> None:
+        self._ended = True
+
+
+def _boundary(request: Request) -> bytes:
+    """Check that the body is plain multipart; give its boundary."""
+    content_type = request.headers.get("content-type", "")
+    kind, parameters = parse_options_header(content_type)
+    if not kind:
+        raise InvalidRequest("file: required; send multipart/form-data with a part named 'file'.", param=FILE_FIELD)
+    if kind != b"multipart/form-data":
         raise UnsupportedContentType(
             f"Content-Type '{content_type[:100]}' is not supported; send multipart/form-data with a 'file' part."
         )
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedContentType("Content-Encoding is not supported for uploads; send the body as it is.")
-    parser = _Parser(request, _counted(request, max_file_bytes + ENVELOPE_BYTES), max_file_bytes)
-    try:
-        form = await parser.parse()
-    except MultiPartException as exc:
-        raise InvalidRequest(f"The multipart body is broken: {exc.message}") from exc
-    except UnicodeError as exc:
-        raise InvalidRequest("The multipart body is broken: a part's header is not text.") from exc
-    except ClientDisconnect as exc:
-        raise Cancelled("The client left while sending.") from exc
-    return _take_apart(form.multi_items())
+    boundary = parameters.get(b"boundary")
+    if not boundary:
+        raise InvalidRequest("Content-Type: multipart/form-data needs a boundary; let an HTTP library build it.")
+    return boundary
 
 
 async def _counted(request: Request, max_body_bytes: int) -> AsyncGenerator[bytes, None]:
@@ -111,16 +209,9 @@ async def _counted(request: Request, max_body_bytes: int) -> AsyncGenerator[byte
         yield chunk
 
 
-def _take_apart(items: list[tuple[str, UploadFile | str]]) -> Upload:
-    upload = Upload()
-    files = [value for name, value in items if name == FILE_FIELD and isinstance(value, UploadFile)]
-    upload.fields = [(name, value) for name, value in items if isinstance(value, str)]
-    for name, value in items:
-        if isinstance(value, UploadFile) and (name != FILE_FIELD or len(files) > 1):
-            value.file.close()
-    if len(files) > 1:
-        raise InvalidRequest("file: sent more than once; send one file per request.", param=FILE_FIELD)
-    if files:
-        upload.file = files[0].file
-        upload.file_bytes = files[0].size or 0
-    return upload
+def _decode(raw: bytes) -> str:
+    """UTF-8, or the one encoding in which every byte means something."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

@@ -162,9 +162,7 @@ class TranscriptionVerbose(TypedDict):
     duration: Annotated[float, Field(ge=0, description="Length of the audio in seconds.")]
     text: str
     usage: UsageDuration
-    segments: NotRequired[
-        Annotated[list[SegmentBody], Field(description="Absent when words alone were asked for.")]
-    ]
+    segments: NotRequired[Annotated[list[SegmentBody], Field(description="Absent when words alone were asked for.")]]
     words: NotRequired[Annotated[list[WordBody], Field(description="When words were asked for.")]]
 
 
@@ -206,8 +204,6 @@ class ModelList(TypedDict):
     data: list[Model]
 
 
-def error_envelope(
-    message: str, *, kind: str, param: str | None = None, code: str | None = None
-) -> ErrorEnvelope:
+def error_envelope(message: str, *, kind: str, param: str | None = None, code: str | None = None) -> ErrorEnvelope:
     """Give the envelope with its four keys; `kind` is sent as `type`."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

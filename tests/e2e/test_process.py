@@ -1,0 +1,148 @@
+"""How the process starts, stops and fails, as an operator meets it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.worker import ROOT, Worker, free_port, start
+from tests.samples import AUDIO, beginning
+
+# Several windows of work, yet short enough for a slow machine.
+LONG = beginning("long-en.wav", 24.0)
+
+
+def failed_start(**environment: str) -> tuple[str, float]:
+    """Start a worker that cannot start; returns its last line and how long it took."""
+    began = time.monotonic()
+    with start(**environment) as worker:
+        assert worker.process.wait(timeout=30) == 1
+    lines = worker.log.strip().splitlines()
+    assert not any("Traceback" in line for line in lines)
+    return lines[-1], time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"MODEL_SIZE": "/no/such/model"}, "/no/such/model"),
+        ({"MODEL_SIZE": "tiny", "HF_ENDPOINT": "http://127.0.0.1:9"}, "MODEL_SIZE=tiny"),
+        ({"MODEL_SIZE": "demo", "DEVICE": "cuda"}, "DEVICE=cuda"),
+        ({"MODEL_SIZE": "demo", "COMPUTE_TYPE": "int9"}, "COMPUTE_TYPE='int9'"),
+        ({"MODEL_SIZE": "demo", "MAX_QUEUE_SIZE": "many"}, "MAX_QUEUE_SIZE='many'"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_start_that_cannot_work_ends_with_one_line(environment: dict[str, str], said: str, tmp_path: Path) -> None:
+    """Exit code 1 within ten seconds, and the line names the value."""
+    line, seconds = failed_start(**environment, HF_HOME=str(tmp_path))
+    assert said in line
+    assert seconds < 10
+
+
+def test_a_truncated_model_ends_the_start(tmp_path: Path) -> None:
+    """A model file cut in half is named, and the process ends."""
+    directory = tmp_path / "cut"
+    directory.mkdir()
+    for file in (ROOT / "models" / "demo").iterdir():
+        (directory / file.name).write_bytes(file.read_bytes()[: 500_000 if file.name == "model.bin" else None])
+    line, _ = failed_start(MODEL_SIZE=str(directory))
+    assert str(directory) in line
+
+
+def test_a_taken_port_is_named() -> None:
+    """The port that is in use is told at once."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line, _ = failed_start(MODEL_SIZE="demo", PORT=str(port))
+    assert f"PORT={port}" in line
+
+
+def test_an_idle_worker_stops_with_exit_code_0(tmp_path: Path) -> None:
+    """SIGTERM ends an idle worker cleanly; it also runs without a home directory."""
+    with start(MODEL_SIZE="demo", HOME=str(tmp_path / "nowhere")) as worker:
+        worker.wait_ready()
+        assert worker.stop() == 0
+
+
+async def test_a_running_request_survives_sigterm() -> None:
+    """What runs when SIGTERM comes is answered with 200, new work is not taken, the exit code is 0."""
+    with start(MODEL_SIZE="demo") as worker:
+        worker.wait_ready()
+        async with httpx.AsyncClient(base_url=worker.url, timeout=300) as client:
+            running = asyncio.create_task(
+                client.post(
+                    "/v1/audio/transcriptions",
+                    data={"model": "whisper-1", "response_format": "json"},
+                    files={"file": ("long.wav", LONG)},
+                )
+            )
+            while (await client.get("/health")).json()["active"] == 0:
+                await asyncio.sleep(0.02)
+            worker.signal(signal.SIGTERM)
+            answer = await running
+        assert answer.status_code == 200
+        assert len(answer.json()["text"]) > 100
+        assert await asyncio.to_thread(worker.process.wait, 30) == 0
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{worker.url}/health", timeout=1)
+
+
+async def test_a_client_that_hangs_up_frees_its_slot(worker: Worker) -> None:
+    """Long work whose client has gone stops at the next window, and its slot is free again."""
+    async with httpx.AsyncClient(base_url=worker.url, timeout=300) as client:
+        running = asyncio.create_task(
+            client.post(
+                "/v1/audio/transcriptions",
+                data={"model": "whisper-1"},
+                files={"file": ("long.wav", LONG)},
+            )
+        )
+        while (await client.get("/health")).json()["active"] == 0:
+            await asyncio.sleep(0.02)
+        running.cancel()
+    give_up = time.monotonic() + 30
+    while httpx.get(f"{worker.url}/health").json()["active"]:
+        assert time.monotonic() < give_up, "the slot was never given back"
+        await asyncio.sleep(0.05)
+    assert any('"status": 499' in line and "/v1/audio" in line for line in worker.log.splitlines())
+
+
+def test_the_first_steps_it_prints_work_as_they_are(tmp_path: Path) -> None:
+    """`make run`'s command prints a curl line; pasted into a shell it answers with the sentence."""
+    port = str(free_port())
+    with start("-m", "app", "serve", "--demo", "--port", port, PORT=port) as worker:
+        worker.wait_ready()
+        give_up = time.monotonic() + 10
+        while "curl" not in worker.log and time.monotonic() < give_up:
+            time.sleep(0.05)
+        assert "MODEL_SIZE is not set" in worker.log
+        assert "MODEL_SIZE=large-v3-turbo" in worker.log
+        line = next(line for line in worker.log.splitlines() if line.strip().startswith("curl"))
+        said = subprocess.run(["bash", "-c", line + " -s"], capture_output=True, check=True, cwd=tmp_path).stdout
+    assert said.decode() == "It's easy to get burned.\n"
+
+
+def test_files_are_transcribed_without_a_server(tmp_path: Path) -> None:
+    """The command line writes the good files, names the bad ones, and tells by its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "transcribe", "--model", "demo", "--format", "srt", "--output-dir", str(tmp_path),
+         str(AUDIO / "en-00.wav"), str(tmp_path / "missing.wav"), str(ROOT / "Makefile"), str(AUDIO / "en-02.wav")],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 2
+    assert "missing.wav" in done.stderr
+    assert "Makefile" in done.stderr
+    assert "It's easy to get burned." in (tmp_path / "en-00.srt").read_text(encoding="utf-8")
+    assert "Laugh when you can." in (tmp_path / "en-02.srt").read_text(encoding="utf-8")

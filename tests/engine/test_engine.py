@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import pytest
+
+from app.admission import Admission
+from app.audio import Pcm
+from app.engine.engine import EngineInfo, WhisperEngine, aside, transcribe
+from app.engine.transcriber import Event, Transcriber
+from app.errors import AudioUndecodable, Cancelled, EngineFailure
+from app.options import Options
+from app.transcript import AudioInfo, Progress, Segment
+from tests.clients import tone_wav
+
+
+class ScriptedTranscriber:
+    """Three windows; waits before each until the test lets it go on."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.may_go = threading.Semaphore(0)
+        self.windows = 0
+        self.stopped = threading.Event()
+        self.threads: set[str] = set()
+        self._broken = broken
+
+    def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
+        """The transcriber's seam."""
+        total_s = len(pcm) / 16_000
+        yield AudioInfo("en", 0.9, total_s)
+        try:
+            for number in range(3):
+                self.may_go.acquire()
+                if cancelled():
+                    raise Cancelled("left")
+                if self._broken:
+                    raise ZeroDivisionError("sk-secret")
+                self.windows += 1
+                self.threads.add(threading.current_thread().name)
+                yield Segment(number, 0, number, number + 1.0, f" w{number}", (1,), -0.1, 1.0, 0.0, options.temperature)
+                yield Progress(number + 1.0, total_s)
+        finally:
+            self.stopped.set()
+
+
+def engine_of(transcriber: ScriptedTranscriber, *, slots: int = 1) -> tuple[WhisperEngine, Admission]:
+    """An engine over the script, and its slots."""
+    admission = Admission(slots=slots, max_queue=10, fail_fast=False, retry_after_s=1)
+    admission.open()
+    info = EngineInfo("scripted", "cpu", "int8", "int8")
+    return WhisperEngine(cast("Transcriber", transcriber), info, slots=slots, max_audio_s=60), admission
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until it is so."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_a_transcript_is_gathered_from_events() -> None:
+    """Segments in order, the audio's facts, and where the time went."""
+    script = ScriptedTranscriber()
+    engine, admission = engine_of(script)
+    script.may_go.release(3)
+    transcript = await transcribe(engine, io.BytesIO(tone_wav(3.0)), Options(), await admission.acquire())
+    assert transcript.text == "w0 w1 w2"
+    assert AudioInfo("en", 0.9, 3.0) == transcript.info
+    assert transcript.timings.decode_s > 0
+    assert transcript.timings.model_s > 0
+    assert all(name.startswith("request") for name in script.threads)
+    await until(lambda: admission.active == 0)
+    await engine.close()
+
+
+async def test_segments_arrive_before_the_work_is_done() -> None:
+    """The first segment can be read while the second window has not been decoded."""
+    script = ScriptedTranscriber()
+    engine, admission = engine_of(script)
+    script.may_go.release()
+    stream = engine.stream(tone_wav(3.0), Options(), await admission.acquire())
+    kinds = [type(await anext(stream)), type(await anext(stream))]
+    assert [AudioInfo, Segment] == kinds
+    assert script.windows == 1
+    await stream.aclose()
+    script.may_go.release()
+    await until(script.stopped.is_set)
+    await engine.close()
+
+
+async def test_a_caller_that_leaves_stops_the_work_and_then_frees_the_slot() -> None:
+    """Cancelled in the middle: no further window, and the slot is free only when the thread has stopped."""
+    script = ScriptedTranscriber()
+    engine, admission = engine_of(script)
+    script.may_go.release()
+    work = asyncio.create_task(transcribe(engine, tone_wav(3.0), Options(), await admission.acquire()))
+    await until(lambda: script.windows == 1)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert admission.active == 1, "the native call still runs"
+    script.may_go.release()
+    await until(lambda: admission.active == 0)
+    assert script.windows == 1
+    await engine.close()
+
+
+async def test_our_own_errors_reach_the_caller_as_they_are() -> None:
+    """What the decoder says of the upload is what the caller hears."""
+    engine, admission = engine_of(ScriptedTranscriber())
+    with pytest.raises(AudioUndecodable):
+        await transcribe(engine, b"no audio", Options(), await admission.acquire())
+    await until(lambda: admission.active == 0)
+    await engine.close()
+
+
+async def test_a_strangers_error_is_logged_and_hidden(caplog: pytest.LogCaptureFixture) -> None:
+    """An unexpected exception becomes EngineFailure; its text stays in the log."""
+    script = ScriptedTranscriber(broken=True)
+    engine, admission = engine_of(script)
+    script.may_go.release()
+    with pytest.raises(EngineFailure) as caught, caplog.at_level(logging.ERROR):
+        await transcribe(engine, tone_wav(), Options(), await admission.acquire())
+    assert "secret" not in caught.value.message
+    assert any(record.exc_info for record in caplog.records)
+    await until(lambda: admission.active == 0)
+    await engine.close()
+
+
+async def test_requests_run_side_by_side_up_to_the_slots() -> None:
+    """Two slots: two requests are in the model at once."""
+    script = ScriptedTranscriber()
+    engine, admission = engine_of(script, slots=2)
+    work = [asyncio.create_task(transcribe(engine, tone_wav(), Options(), await admission.acquire())) for _ in range(2)]
+    script.may_go.release(6)
+    await asyncio.gather(*work)
+    assert script.windows == 6
+    await engine.close()
+
+
+async def test_closing_stops_what_runs_at_its_next_window() -> None:
+    """close() waits for the window that runs, and no longer."""
+    script = ScriptedTranscriber()
+    engine, admission = engine_of(script)
+    script.may_go.release()
+    work = asyncio.create_task(transcribe(engine, tone_wav(3.0), Options(), await admission.acquire()))
+    await until(lambda: script.windows == 1)
+    closing = asyncio.create_task(engine.close())
+    await asyncio.sleep(0)
+    script.may_go.release(2)
+    await closing
+    with pytest.raises(Cancelled):
+        await work
+    assert script.windows == 1
+
+
+async def test_the_age_of_the_last_inference_is_known() -> None:
+    """None before the first answer, then the seconds since it."""
+    script = ScriptedTranscriber()
+    engine, admission = engine_of(script)
+    assert engine.last_inference_age_s is None
+    script.may_go.release(3)
+    await transcribe(engine, tone_wav(), Options(), await admission.acquire())
+    age_s = engine.last_inference_age_s
+    assert age_s is not None
+    assert age_s >= 0
+    await engine.close()
+
+
+async def test_heavy_work_runs_aside() -> None:
+    """A function given to aside() does not run on the loop's thread."""
+    assert threading.get_ident() != await aside(threading.get_ident)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from app.admission import Admission
+from app.engine.engine import transcribe
+from app.engine.fake import FakeEngine
+from app.options import Options
+from tests.clients import tone_wav
+
+
+def admitted() -> Admission:
+    """One open slot."""
+    admission = Admission(slots=1, max_queue=0, fail_fast=True, retry_after_s=1)
+    admission.open()
+    return admission
+
+
+async def test_audio_past_several_windows_is_heard_second_by_second() -> None:
+    """A hundred seconds give a hundred numbered words in four windows, none lost and none doubled."""
+    admission = admitted()
+    engine = FakeEngine()
+    transcript = await transcribe(engine, tone_wav(100.0), Options(words=True), await admission.acquire())
+    assert [f" word{second:04d}" for second in range(100)] == [word.word for word in transcript.words]
+    assert [float(second) for second in range(100)] == [word.start for word in transcript.words]
+    assert transcript.segments[-1].end == transcript.info.duration_s == 100.0
+    assert engine.windows_done >= 4
+
+
+async def test_the_same_audio_gives_the_same_transcript() -> None:
+    """Two runs over one file agree in everything but the time they took."""
+    first, second = [
+        await transcribe(FakeEngine(), tone_wav(40.0), Options(), await admitted().acquire()) for _ in range(2)
+    ]
+    assert (first.info, first.segments) == (second.info, second.segments)
+
+
+async def test_digital_silence_says_nothing() -> None:
+    """Zeros give no segment."""
+    transcript = await transcribe(FakeEngine(), tone_wav(0.0) + bytes(64_000), Options(), await admitted().acquire())
+    assert transcript.segments == ()
+
+
+async def test_the_permit_comes_back() -> None:
+    """After the answer the slot is free."""
+    admission = admitted()
+    await transcribe(FakeEngine(), tone_wav(), Options(), await admission.acquire())
+    assert admission.active == 0

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.engine import model as models
+from app.engine.model import Model, load, locate
+from app.errors import StartupError
+
+
+def attempt(model_size: str, *, device: str = "cpu", compute_type: str = "int8") -> str:
+    """Load what cannot be loaded; returns the line the operator reads."""
+    with pytest.raises(StartupError) as caught:
+        load(model_size=model_size, device=device, compute_type=compute_type, cpu_threads=1)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_demo_model_is_small_windowed_and_multilingual(demo: Model) -> None:
+    """The bundled model runs on CPU in INT8 and asks for short windows."""
+    assert (demo.name, demo.device) == ("demo", "cpu")
+    assert demo.compute_type.startswith("int8")
+    assert demo.max_window_s < 30
+    assert demo.multilingual
+
+
+def test_warm_up_runs_a_real_window(demo: Model) -> None:
+    """Warming up works on the smallest model."""
+    models.warm_up(demo)
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    """A path that does not exist is told with the path."""
+    assert "no-such" in attempt(str(tmp_path / "no-such"))
+
+
+def test_a_directory_without_a_model_is_named(tmp_path: Path) -> None:
+    """A directory that holds no model says what is missing."""
+    assert "model.bin" in attempt(str(tmp_path))
+
+
+def test_a_truncated_model_is_named(tmp_path: Path) -> None:
+    """Half a model file is reported as a model that cannot be loaded, with its directory."""
+    shutil.copytree(models.DEMO_DIRECTORY, tmp_path / "half")
+    weights = tmp_path / "half" / "model.bin"
+    weights.write_bytes(weights.read_bytes()[:1_000_000])
+    message = attempt(str(tmp_path / "half"))
+    assert "half" in message
+    assert "cannot be loaded" in message
+
+
+def test_an_unknown_size_lists_the_known_ones() -> None:
+    """A misspelt size gets the list of sizes."""
+    message = attempt("lage-v3")
+    assert "lage-v3" in message
+    assert "large-v3" in message
+
+
+def test_cuda_without_a_gpu_is_an_error_not_a_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEVICE=cuda on a machine without a GPU stops the start."""
+    monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: 0)
+    assert "DEVICE=cuda" in attempt("demo", device="cuda")
+
+
+def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEVICE=auto without a GPU is the CPU, and the default model there is medium."""
+    monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: 0)
+    assert models.choose_device("auto") == "cpu"
+    assert models.choose_model("auto", "cpu") == "medium"
+    assert models.choose_model("auto", "cuda") == "large-v3-turbo"
+
+
+def test_arithmetic_the_device_cannot_do_is_named() -> None:
+    """A compute type that this CPU lacks is refused with those it has."""
+    message = attempt("demo", compute_type="int8_float16")
+    assert "COMPUTE_TYPE=int8_float16" in message
+    assert "int8" in message
+
+
+def test_a_model_on_disk_is_found_without_the_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A size that is in the cache is never asked for on the hub."""
+    calls: list[bool] = []
+
+    def cached(name: str, *, local_files_only: bool) -> str:
+        calls.append(local_files_only)
+        return str(tmp_path)
+
+    monkeypatch.setattr(models, "download_model", cached)
+    assert tmp_path == locate("tiny")
+    assert calls == [True]
+
+
+def test_a_model_that_cannot_be_fetched_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without network and without the files, the line says what to do."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+
+    def unreachable(name: str, **_: object) -> str:
+        raise ConnectionError(name)
+
+    monkeypatch.setattr(models, "download_model", unreachable)
+    message = attempt("tiny")
+    assert "MODEL_SIZE=tiny" in message
+    assert "demo" in message

@@ -1,0 +1,87 @@
+"""The speech samples of the tests, their texts, and how a transcript is compared with them."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import jiwer
+import numpy as np
+
+from app.audio import Pcm
+
+AUDIO = Path(__file__).parent / "audio"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One spoken sentence and when it is spoken."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A file of speech with what is said in it."""
+
+    file: str
+    language: str | None
+    text: str
+    duration_s: float
+    segments: tuple[Sentence, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return AUDIO / self.file
+
+
+def samples() -> list[Sample]:
+    """Every sample of the manifest."""
+    listed = json.loads((AUDIO / "manifest.json").read_text(encoding="utf-8"))
+    return [
+        Sample(**{**entry, "segments": tuple(Sentence(**sentence) for sentence in entry.get("segments", ()))})
+        for entry in listed
+    ]
+
+
+def short(language: str) -> list[Sample]:
+    """The one-sentence clips of a language."""
+    return [each for each in samples() if each.language == language and not each.segments]
+
+
+def sample(file: str) -> Sample:
+    """One sample by its file name."""
+    return next(each for each in samples() if each.file == file)
+
+
+def pcm_of(file: str) -> Pcm:
+    """A sample's [n_samples] float32, read without the product's own decoder."""
+    with wave.open(str(AUDIO / file)) as reader:
+        samples = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
+    return (samples / 32768).astype(np.float32)
+
+
+def beginning(file: str, seconds: float) -> bytes:
+    """The first seconds of a sample as a WAV file of its own."""
+    body = io.BytesIO()
+    with wave.open(str(AUDIO / file)) as reader, wave.open(body, "wb") as writer:
+        writer.setparams(reader.getparams())
+        writer.writeframes(reader.readframes(int(seconds * reader.getframerate())))
+    return body.getvalue()
+
+
+def word_error_rate(references: list[str], hypotheses: list[str]) -> float:
+    """Wrong words over spoken words, case and punctuation aside."""
+    return float(jiwer.wer([plain(text) for text in references], [plain(text) for text in hypotheses]))
+
+
+def plain(text: str) -> str:
+    """Lower case, letters and apostrophes only, single spaces."""
+    return " ".join(re.sub(r"[^\w' ]+", " ", text.lower()).split())

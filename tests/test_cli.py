@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from app import cli
+from app.audio import Pcm
+from app.cli import free_name, transcribe, transcribe_files
+from app.engine.transcriber import Event, Transcriber
+from app.options import Options
+from app.transcript import AudioInfo, Progress, Segment
+from tests.clients import tone_wav
+
+
+class HalfAndHalf:
+    """Says one word for each half of the audio."""
+
+    def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
+        """The transcriber's seam."""
+        total_s = len(pcm) / 16_000
+        yield AudioInfo(options.language or "en", 1.0, total_s)
+        for half in range(2):
+            start, end = total_s / 2 * half, total_s / 2 * (half + 1)
+            yield Segment(half, 0, start, end, f" half{half}", (1,), -0.1, 1.0, 0.0, 0.0)
+            yield Progress(end, total_s)
+
+
+class Terminal(io.StringIO):
+    """Standard error as a person has it."""
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line without a model."""
+    monkeypatch.setattr(cli, "load_model", lambda _: None)
+    monkeypatch.setattr(cli, "transcriber_of", lambda *_: HalfAndHalf())
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    """Four seconds of sound."""
+    file = tmp_path / "talk.wav"
+    file.write_bytes(tone_wav(4.0))
+    return file
+
+
+def test_a_terminal_shows_seconds_done_speed_and_time_left(speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar counts seconds of audio up to the file's length and names speed and time left."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    transcript = transcribe(speech, cast("Transcriber", HalfAndHalf()), Options(), max_audio_s=60)
+    assert transcript.text == "half0 half1"
+    shown = screen.getvalue()
+    assert "talk.wav: 100%" in shown
+    assert "4/4 s of audio" in shown
+    assert re.search(r"[0-9.]+x, [0-9:]+ left", shown)
+
+
+def test_text_goes_to_standard_output(engine: None, speech: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Without a directory the text is printed, and nothing else."""
+    assert transcribe_files([str(speech)], file_format="txt") == 0
+    assert capfdbinary.readouterr().out == b"half0 half1\n"
+
+
+@pytest.mark.parametrize(
+    ("file_format", "begin"), [("txt", "half0"), ("srt", "1\n00:"), ("vtt", "WEBVTT"), ("json", "{")]
+)
+def test_every_format_is_written(
+    engine: None, speech: Path, tmp_path: Path, file_format: cli.FileFormat, begin: str
+) -> None:
+    """The file's name keeps its stem and gets the format's ending; the directory is made."""
+    target = tmp_path / "new" / "place"
+    assert transcribe_files([str(speech)], file_format=file_format, output_dir=str(target)) == 0
+    assert (target / f"talk.{file_format}").read_text(encoding="utf-8").startswith(begin)
+
+
+def test_a_bad_file_is_one_line_and_the_others_are_done(
+    engine: None, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Missing, empty and undecodable files and a directory: a line each, exit code 1, the rest written."""
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "text.mp3").write_text("hello", encoding="utf-8")
+    bad = [str(tmp_path / name) for name in ("missing.wav", "empty.wav", "text.mp3", "")]
+    assert transcribe_files([*bad, str(speech)], file_format="txt", output_dir=str(tmp_path / "out")) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(bad) == len(lines)
+    assert all(file in line for file, line in zip(bad, lines, strict=True))
+    assert (tmp_path / "out" / "talk.txt").exists()
+
+
+def test_a_language_nobody_knows_stops_before_the_work(
+    engine: None, speech: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong --language is told once, not once per file."""
+    assert transcribe_files([str(speech)], file_format="txt", language="klingon") == 1
+    assert "klingon" in capsys.readouterr().err
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    """talk.wav, talk.mp3 and another talk.wav become three files."""
+    written: set[Path] = set()
+    for file in ("a/talk.wav", "a/talk.mp3", "b/talk.wav", "c/talk.wav", "d/talk.wav"):
+        name = free_name(tmp_path, Path(file), "srt", written)
+        assert name not in written
+        written.add(name)
+    assert tmp_path / "talk.srt" in written
