@@ -23,6 +23,7 @@ from app.wav import SAMPLE_RATE_HZ, Pcm
 __all__ = ["SAMPLE_RATE_HZ", "Pcm", "decode"]
 
 MIN_AUDIO_S = 0.1  # OpenAI's floor
+FIRST_SOUND_S = 5.0  # honest files sound in milliseconds; 24 MB of empty chunks keep FFmpeg busy for 15 s
 
 
 def decode(source: bytes | BinaryIO, *, max_audio_s: float, budget_s: float = 60.0) -> Pcm:
@@ -46,15 +47,15 @@ def decode(source: bytes | BinaryIO, *, max_audio_s: float, budget_s: float = 60
         AudioTooLong: over `max_audio_s`.
         EngineFailure: `source` itself could not be read.
     """
-    upload = _Upload(source, give_up_s=time.monotonic() + budget_s)
+    upload = _Upload(source, allowed_s=min(budget_s, FIRST_SOUND_S))
     try:
-        pcm = _read_wav(upload, max_audio_s)
+        pcm = _read_wav(upload, max_audio_s=max_audio_s, budget_s=budget_s)
         if pcm is None:
-            pcm = _read_any(upload, max_audio_s)
+            pcm = _read_any(upload, max_audio_s=max_audio_s, budget_s=budget_s)
     except ffmpeg.DAMAGE as exc:
-        upload.raise_if_unread(budget_s)
+        upload.raise_if_unread()
         raise AudioUndecodable(f"file: {ffmpeg.NOT_AUDIO}") from exc
-    upload.raise_if_unread(budget_s)
+    upload.raise_if_unread()
     if pcm.size < MIN_AUDIO_S * SAMPLE_RATE_HZ:
         raise AudioTooShort(
             f"file: the audio is {pcm.size / SAMPLE_RATE_HZ:.3f} s long; send at least {MIN_AUDIO_S:g} s"
@@ -74,9 +75,10 @@ class _Upload:
     _ID3_HEADER_BYTES = 10
     _MAX_LEADING_TAGS = 16
 
-    def __init__(self, source: bytes | BinaryIO, *, give_up_s: float) -> None:
+    def __init__(self, source: bytes | BinaryIO, *, allowed_s: float) -> None:
         self._file = io.BytesIO(source) if isinstance(source, bytes) else source
-        self._give_up_s = give_up_s
+        self._started_s = time.monotonic()
+        self._allowed_s = allowed_s
         self._expired = False
         self._failure: OSError | ValueError | None = None
         self._start = self._position = 0  # in the file; readers count from `_start`
@@ -92,9 +94,13 @@ class _Upload:
         """What there is to read, without leading tags."""
         return max(self._end - self._start, 0)
 
+    def allow(self, allowed_s: float) -> None:
+        """Set how long, from the beginning, there is something to read."""
+        self._allowed_s = allowed_s
+
     def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes; none at the end, after a failure and after the deadline."""
-        self._expired = self._expired or time.monotonic() > self._give_up_s
+        """Up to `size` bytes; none at the end, after a failure and when the time is up."""
+        self._expired = self._expired or time.monotonic() - self._started_s > self._allowed_s
         if self._expired:
             return b""
         margin = self._ID3_HEADER_BYTES - 1  # a tag's header may lie across two reads
@@ -116,7 +122,7 @@ class _Upload:
         """The position, counted from the first byte after leading tags."""
         return self._position - self._start
 
-    def raise_if_unread(self, budget_s: float) -> None:
+    def raise_if_unread(self) -> None:
         """Say so if reading stopped for a reason that does not lie in the file.
 
         Raises:
@@ -126,7 +132,9 @@ class _Upload:
         if self._failure is not None:
             raise EngineFailure("file: the upload could not be read back") from self._failure
         if self._expired:
-            raise AudioUndecodable(f"file: decoding took longer than {budget_s:g} s; send a shorter piece")
+            raise AudioUndecodable(
+                f"file: decoding was given up after {self._allowed_s:g} s; send a shorter piece, or wav"
+            )
 
     def _read_at(self, position: int, size: int) -> bytes:
         try:
@@ -188,24 +196,23 @@ class _Samples:
 
 def _check_length(n_samples: int, max_audio_s: float) -> None:
     if n_samples > max_audio_s * SAMPLE_RATE_HZ:
-        raise AudioTooLong(
-            f"file: the audio is longer than {max_audio_s:g} s; "
-            "send it in shorter pieces, or raise MAX_AUDIO_SECONDS on the server"
-        )
+        raise ffmpeg.too_long(max_audio_s)
 
 
-def _read_wav(upload: _Upload, max_audio_s: float) -> Pcm | None:
+def _read_wav(upload: _Upload, *, max_audio_s: float, budget_s: float) -> Pcm | None:
     span = wav.find_samples(upload, size_bytes=upload.size_bytes)
     if span is None:
         return None
     _check_length(span.n_samples, max_audio_s)
+    upload.allow(budget_s)
     return wav.read_samples(upload, span)
 
 
-def _read_any(upload: _Upload, max_audio_s: float) -> Pcm:
+def _read_any(upload: _Upload, *, max_audio_s: float, budget_s: float) -> Pcm:
     samples = _Samples(max_audio_s)
     upload.seek(0)
-    with closing(ffmpeg.read_pcm(upload)) as pieces:
+    with closing(ffmpeg.read_pcm(upload, max_audio_s=max_audio_s)) as pieces:
         for piece in pieces:
+            upload.allow(budget_s)
             samples.append(piece)
     return samples.take()

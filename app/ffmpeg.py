@@ -22,13 +22,14 @@ from av.container.input import InputContainer
 from av.filter.graph import Graph
 from av.stream import Discard, Disposition
 
-from app.errors import AudioUndecodable
+from app.errors import AudioTooLong, AudioUndecodable
 from app.wav import SAMPLE_RATE_HZ, Pcm, Readable
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000  # a file "at 1 Hz" would become hours of nothing
 MAX_CHANNELS = 8
 MAX_STREAMS = 16
 MAX_READ_FAILURES = 16  # damaged places in a container that are read past
+MAX_DAMAGED_PACKETS = 1_000  # and four for each frame that decodes; millions of bad ones take a minute
 OPEN_TIMEOUT_S = 5.0
 MAX_ALLOCATION_BYTES = 32 << 20  # the MP4 index of 8 h of AAC; a file of 1.5 kB can ask for 2 GB
 
@@ -44,6 +45,8 @@ CODECS = (
     "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_s64le,pcm_s64be,"
     "pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_bluray,pcm_dvd"
 )
+# Here time is a count of samples or frames, so a packet behind the limit proves the length.
+COUNTED = ("aac", "aiff", "au", "caf", "flac", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mp3", "ogg", "w64", "wav")
 OPTIONS = {
     "format_whitelist": CONTAINERS,
     "codec_whitelist": CODECS,  # probing would otherwise run video decoders too
@@ -70,28 +73,53 @@ av.logging.set_level(None)  # FFmpeg narrates damage at length; the caller gets 
 ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(MAX_ALLOCATION_BYTES))  # noqa: SLF001 - as above
 
 
-def read_pcm(file: Readable) -> Generator[Pcm, None, None]:
+def read_pcm(file: Readable, *, max_audio_s: float) -> Generator[Pcm, None, None]:
     """Decode the first (or default) audio stream of `file`, about a second at a time.
 
     Close the generator if it is not read to its end.
+
+    Args:
+        file: the whole file, at its start.
+        max_audio_s: honest files that are longer are refused before they are decoded; whoever
+            reads still has to count, as a file may declare anything.
 
     Yields:
         [n_samples] float32, 16 kHz mono; a float file's NaN, infinities and excess are passed on.
 
     Raises:
+        AudioTooLong: it says that it is longer than `max_audio_s`, and has packets behind that.
         AudioUndecodable: no audio stream, none that this server decodes, or nothing in it decodes.
         Any of `DAMAGE`: not one of `CONTAINERS`, or damaged beyond reading.
     """
-    with av.open(
+    with _open(file) as container:
+        stream = _choose_stream(container)
+        if not _declares_more(container, max_audio_s):
+            yield from _resample(_decode_frames(container, stream))
+            return
+        if _has_packet_behind(container, stream, max_audio_s):
+            raise too_long(max_audio_s)
+    file.seek(0)
+    with _open(file) as container:
+        yield from _resample(_decode_frames(container, _choose_stream(container)))
+
+
+def too_long(max_audio_s: float) -> AudioTooLong:
+    """The refusal of audio over the limit, with the remedy."""
+    return AudioTooLong(
+        f"file: the audio is longer than {max_audio_s:g} s; "
+        "send it in shorter pieces, or raise MAX_AUDIO_SECONDS on the server"
+    )
+
+
+def _open(file: Readable) -> InputContainer:
+    return av.open(
         file,
         mode="r",
         container_options=OPTIONS,
         metadata_errors="ignore",
         timeout=(OPEN_TIMEOUT_S, OPEN_TIMEOUT_S),
         io_open=_open_nothing,
-    ) as container:
-        stream = _choose_stream(container)
-        yield from _resample(_decode_frames(container, stream))
+    )
 
 
 def _open_nothing(_url: str, _flags: int, _options: object) -> BinaryIO:
@@ -118,6 +146,26 @@ def _choose_stream(container: InputContainer) -> AudioStream:
     return stream
 
 
+def _declares_more(container: InputContainer, limit_s: float) -> bool:
+    duration_us = container.duration
+    return container.format.name in COUNTED and duration_us is not None and duration_us > limit_s * 1e6
+
+
+def _has_packet_behind(container: InputContainer, stream: AudioStream, limit_s: float) -> bool:
+    """Whether sound is stored behind `limit_s`; leaves the container somewhere in the middle."""
+    if stream.time_base is None:
+        return False
+    start_s = float((stream.start_time or 0) * stream.time_base)
+    try:
+        container.seek(int((start_s + limit_s) * 1e6))
+        for packet in container.demux(stream):
+            if packet.pts is not None and packet.pts * stream.time_base > start_s + limit_s:
+                return True
+    except (av.FFmpegError, OverflowError):
+        return False
+    return False
+
+
 def _decode_frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
     """Every frame that decodes; what is damaged is passed over."""
     n_frames = n_damaged = 0
@@ -128,6 +176,8 @@ def _decode_frames(container: InputContainer, stream: AudioStream) -> Iterator[A
                     frames = stream.codec_context.decode(packet)
                 except av.FFmpegError:
                     n_damaged += 1
+                    if n_damaged > MAX_DAMAGED_PACKETS + 4 * n_frames:
+                        break
                     continue
                 n_frames += len(frames)
                 yield from frames

@@ -16,6 +16,15 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One text token as the model wrote it and the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+    utf8: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of speech; times in seconds from the start of the upload, end > start.
 
@@ -23,6 +32,7 @@ class Segment:
         seek: first frame (10 ms) of the window that held the segment.
         text: as the model wrote it, leading space included.
         words: None when words were not asked for.
+        logprobs: None when they were not asked for.
     """
 
     id: int
@@ -36,6 +46,7 @@ class Segment:
     no_speech_prob: float
     temperature: float
     words: tuple[Word, ...] | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
