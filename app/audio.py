@@ -17,13 +17,14 @@ from typing import BinaryIO
 import numpy as np
 
 from app import ffmpeg, wav
-from app.errors import AudioTooLong, AudioTooShort, AudioUndecodable, EngineFailure
+from app.errors import AudioTooShort, AudioUndecodable, EngineFailure
 from app.wav import SAMPLE_RATE_HZ, Pcm
 
 __all__ = ["SAMPLE_RATE_HZ", "Pcm", "decode"]
 
 MIN_AUDIO_S = 0.1  # OpenAI's floor
 FIRST_SOUND_S = 5.0  # honest files sound in milliseconds; 24 MB of empty chunks keep FFmpeg busy for 15 s
+MIN_SPEED = 50.0  # seconds of audio per second; an idle core does some 600
 
 
 def decode(source: bytes | BinaryIO, *, max_audio_s: float, budget_s: float = 60.0) -> Pcm:
@@ -35,8 +36,8 @@ def decode(source: bytes | BinaryIO, *, max_audio_s: float, budget_s: float = 60
         source: a whole file in any container of `app.ffmpeg.CONTAINERS`; a file object must be
             seekable, is read from its start and stays open.
         max_audio_s: refuse longer audio; decoding stops there.
-        budget_s: wall clock after which decoding is given up; an idle core decodes some 600 s of
-            audio per second.
+        budget_s: wall clock after which decoding is given up; every `MIN_SPEED` seconds of audio
+            that come out add one.
 
     Returns:
         [n_samples] float32 in [-1, 1], 16 kHz mono, all finite.
@@ -133,7 +134,7 @@ class _Upload:
             raise EngineFailure("file: the upload could not be read back") from self._failure
         if self._expired:
             raise AudioUndecodable(
-                f"file: decoding was given up after {self._allowed_s:g} s; send a shorter piece, or wav"
+                f"file: decoding was given up after {self._allowed_s:.0f} s; send a shorter piece, or wav"
             )
 
     def _read_at(self, position: int, size: int) -> bytes:
@@ -171,6 +172,11 @@ class _Samples:
         self._max_audio_s = max_audio_s
         self._pcm = np.empty(30 * SAMPLE_RATE_HZ, dtype=np.float32)
         self._n = 0
+
+    @property
+    def duration_s(self) -> float:
+        """What there is so far."""
+        return self._n / SAMPLE_RATE_HZ
 
     def append(self, piece: Pcm) -> None:
         """Add `piece`, cleaned of what only float formats can hold.
@@ -213,6 +219,6 @@ def _read_any(upload: _Upload, *, max_audio_s: float, budget_s: float) -> Pcm:
     upload.seek(0)
     with closing(ffmpeg.read_pcm(upload, max_audio_s=max_audio_s)) as pieces:
         for piece in pieces:
-            upload.allow(budget_s)
             samples.append(piece)
+            upload.allow(budget_s + samples.duration_s / MIN_SPEED)
     return samples.take()

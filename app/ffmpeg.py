@@ -46,7 +46,7 @@ CODECS = (
     "pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_bluray,pcm_dvd"
 )
 # Here time is a count of samples or frames, so a packet behind the limit proves the length.
-COUNTED = ("aac", "aiff", "au", "caf", "flac", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mp3", "ogg", "w64", "wav")
+COUNTED = ("aiff", "au", "caf", "flac", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mp3", "ogg", "w64", "wav")
 OPTIONS = {
     "format_whitelist": CONTAINERS,
     "codec_whitelist": CODECS,  # probing would otherwise run video decoders too
@@ -93,6 +93,8 @@ def read_pcm(file: Readable, *, max_audio_s: float) -> Generator[Pcm, None, None
     """
     with _open(file) as container:
         stream = _choose_stream(container)
+        if stream.codec_context.sample_rate:  # some codecs know theirs only once they decode
+            _check_rate(stream.codec_context.sample_rate)
         if not _declares_more(container, max_audio_s):
             yield from _resample(_decode_frames(container, stream))
             return
@@ -155,11 +157,12 @@ def _has_packet_behind(container: InputContainer, stream: AudioStream, limit_s: 
     """Whether sound is stored behind `limit_s`; leaves the container somewhere in the middle."""
     if stream.time_base is None:
         return False
-    start_s = float((stream.start_time or 0) * stream.time_base)
+    # A second of grace: what codecs add at both ends is cut off only in decoding.
+    limit_s += float((stream.start_time or 0) * stream.time_base) + 1.0
     try:
-        container.seek(int((start_s + limit_s) * 1e6))
+        container.seek(int(limit_s * 1e6))
         for packet in container.demux(stream):
-            if packet.pts is not None and packet.pts * stream.time_base > start_s + limit_s:
+            if packet.pts is not None and packet.pts * stream.time_base > limit_s:
                 return True
     except (av.FFmpegError, OverflowError):
         return False
@@ -205,6 +208,11 @@ def _resample(frames: Iterator[AudioFrame]) -> Iterator[Pcm]:
             yield from _pull(graph)
     if graph is not None:
         yield from _finish(graph)
+
+
+def _check_rate(rate_hz: int) -> None:
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise AudioUndecodable(f"file: its sample rate is {rate_hz} Hz; send {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz")
 
 
 def _open_graph(frame: AudioFrame) -> Graph:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from app.engine import model as models
+from app.engine.batcher import Batcher
+from app.engine.calls import SharedModel
 from app.engine.engine import Engine, EngineInfo, WhisperEngine
+from app.engine.failures import FailureWatch
 from app.engine.fake import FakeEngine
 from app.engine.model import Model
+from app.engine.parallelism import Parallelism, available_cores, choose
 from app.engine.transcriber import Transcriber
 from app.settings import Settings
 
-DEFAULT_SLOTS = {"cpu": 4, "cuda": 32}
+# Twice what a batch holds: while one batch runs, the next gathers.
+CPU_SLOTS, GPU_SLOTS = 8, 32
 
 
 def load_model(settings: Settings) -> Model:
@@ -22,13 +27,40 @@ def load_model(settings: Settings) -> Model:
         model_size=settings.model_size,
         device=settings.device,
         compute_type=settings.compute_type,
-        cpu_threads=settings.cpu_threads,
+        parallelism=lambda device: parallelism_for(settings, device),
     )
 
 
-def transcriber_of(model: Model, settings: Settings) -> Transcriber:
-    """The blocking half of the engine, without threads or loop."""
-    return Transcriber(model, beam_size=settings.beam_size, vad_filter=settings.vad_filter)
+def parallelism_for(settings: Settings, device: str) -> Parallelism:
+    """What was asked for, and the table for the rest."""
+    return choose(
+        device=device,
+        n_cores=available_cores(),
+        replicas=settings.replicas,
+        threads=settings.cpu_threads,
+        max_batch=settings.max_batch_size,
+    )
+
+
+def transcriber_of(model: Model, settings: Settings, failures: FailureWatch | None = None) -> Transcriber:
+    """The blocking half of the engine: the model threads and what stands on them."""
+    watch = failures or FailureWatch()
+    batcher = Batcher(
+        watch.guarded(SharedModel(model.whisper.model).run),
+        n_threads=model.parallelism.replicas,
+        mix_lanes=model.device == "cuda",
+        is_fatal=watch.is_fatal,
+        on_error=watch.failed,
+    )
+    watch.observe(batcher.stuck_for_s)
+    return Transcriber(
+        model,
+        batcher,
+        model.parallelism,
+        beam_size=settings.beam_size,
+        vad_filter=settings.vad_filter,
+        adapt_context=settings.audio_context == "auto",
+    )
 
 
 def build_engine(settings: Settings) -> Engine:
@@ -41,21 +73,26 @@ def build_engine(settings: Settings) -> Engine:
         return FakeEngine(max_audio_s=settings.max_audio_seconds)
     model = load_model(settings)
     models.warm_up(model)
+    failures = FailureWatch(stall_limit_s=settings.stall_limit_s)
     info = EngineInfo(
         model=model.name,
         device=model.device,
         compute_type_asked=model.compute_type_asked,
         compute_type=model.compute_type,
         translates=model.translates,
+        replicas=model.parallelism.replicas,
+        threads=model.parallelism.threads,
+        max_batch=model.parallelism.max_batch,
     )
     return WhisperEngine(
-        transcriber_of(model, settings),
+        transcriber_of(model, settings, failures),
         info,
         slots=slots_for(settings, model.device),
         max_audio_s=settings.max_audio_seconds,
+        failures=failures,
     )
 
 
 def slots_for(settings: Settings, device: str) -> int:
     """The number asked for, or what suits the device."""
-    return settings.max_concurrent_transcriptions or DEFAULT_SLOTS[device]
+    return settings.max_concurrent_transcriptions or (GPU_SLOTS if device == "cuda" else CPU_SLOTS)

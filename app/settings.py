@@ -54,15 +54,48 @@ class Settings(BaseSettings):
         Field(description="Arithmetic of the model; int8 is the smallest and, on CPU, the fastest."),
     ] = "int8"
     cpu_threads: Annotated[
-        int, Field(ge=0, le=1024, description="Threads per model call on CPU; 0 = chosen for this machine.")
+        int,
+        Field(ge=0, le=1024, description="CPU threads of one model call; more speed up a lone request. 0 = by table."),
     ] = 0
+    replicas: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=256,
+            description="Model calls at once, over one copy of the weights; more raise throughput. "
+            "0 = by table (1 on CUDA).",
+        ),
+    ] = 0
+    max_batch_size: Annotated[
+        int,
+        Field(ge=0, le=256, description="Windows of different requests decoded in one call. 0 = 8 on CPU, 16 on CUDA."),
+    ] = 0
+    audio_context: Annotated[
+        Literal["full", "auto"],
+        Field(
+            description="full: every window is encoded as 30 s, as Whisper was trained. auto: short windows at "
+            "their own length plus 2 s; many times faster on CPU, at some risk to accuracy."
+        ),
+    ] = "full"
+    cpu_tuning: Annotated[
+        bool, Field(description="Start with the allocator and the CPU instructions that were measured best.")
+    ] = True
+    stall_limit_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=86_400,
+            description="A model call that takes longer, in seconds, means that the model hangs: "
+            "the process exits with code 70. 0 = never.",
+        ),
+    ] = 300.0
 
     max_concurrent_transcriptions: Annotated[
         int,
         Field(
             ge=0,
             le=4096,
-            description="Requests worked on at once; more raise latency. 0 = 4 on CPU, 32 on CUDA.",
+            description="Requests worked on at once; more raise latency. 0 = 8 on CPU, 32 on CUDA.",
         ),
     ] = 0
     max_queue_size: Annotated[

@@ -230,6 +230,23 @@ def test_absurd_sample_widths_end_well(bits):
     assert bool(np.isfinite(pcm).all())
 
 
+def test_millions_of_packets_without_sound_are_not_all_tried():
+    """A stream in which nothing decodes is left long before its end."""
+    frames = b"\xff\xf1\x50\x80\x00\xff\xfc" * 1_000_000  # AAC headers without bodies
+
+    class Reads(io.BytesIO):
+        n_bytes = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            block = super().read(size)
+            self.n_bytes += len(block)
+            return block
+
+    upload = Reads(frames)
+    refused(upload)
+    assert upload.n_bytes < len(frames) / 2
+
+
 def test_polyglot_is_what_its_header_says():
     """WAV with HTML behind it, and inside a chunk, is that WAV and only that."""
     data = pcm16(tone(440, 1.0))

@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol, TypeVar
 
 from app import audio
 from app.admission import Permit
+from app.engine.failures import FailureWatch
 from app.engine.transcriber import Event, Transcriber
 from app.errors import EngineFailure, TranscriptionError
 from app.options import Options
@@ -38,6 +39,9 @@ class EngineInfo:
     compute_type_asked: str
     compute_type: str
     translates: bool = True
+    replicas: int = 1
+    threads: int = 1
+    max_batch: int = 1
 
 
 class Engine(Protocol):
@@ -50,6 +54,13 @@ class Engine(Protocol):
     @property
     def last_inference_age_s(self) -> float | None:
         """Seconds since the model last answered; None before the first answer."""
+
+    @property
+    def critical(self) -> str | None:
+        """Why this process can serve no more; None while it can."""
+
+    def on_critical(self, tell: Callable[[str], None]) -> None:
+        """Have `tell` called, from any thread, when this process can serve no more."""
 
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
         """Events as they become known: AudioInfo first, then Segments and Progress, Timings last.
@@ -87,7 +98,16 @@ async def transcribe(engine: Engine, source: Source, options: Options, permit: P
 class WhisperEngine:
     """Runs requests on threads, at most one thread per admission slot."""
 
-    def __init__(self, transcriber: Transcriber, info: EngineInfo, *, slots: int, max_audio_s: float) -> None:
+    def __init__(
+        self,
+        transcriber: Transcriber,
+        info: EngineInfo,
+        *,
+        slots: int,
+        max_audio_s: float,
+        failures: FailureWatch | None = None,
+    ) -> None:
+        self._failures = failures or FailureWatch()
         self._transcriber = transcriber
         self._info = info
         self._max_audio_s = max_audio_s
@@ -104,6 +124,15 @@ class WhisperEngine:
     def last_inference_age_s(self) -> float | None:
         """Seconds since the model last answered; None before the first answer."""
         return None if self._last_inference is None else time.monotonic() - self._last_inference
+
+    @property
+    def critical(self) -> str | None:
+        """Why this process can serve no more; None while it can."""
+        return self._failures.critical
+
+    def on_critical(self, tell: Callable[[str], None]) -> None:
+        """Have `tell` called, from any thread, when this process can serve no more."""
+        self._failures.on_critical = tell
 
     async def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
         """See `Engine.stream`."""
@@ -130,6 +159,7 @@ class WhisperEngine:
         finally:
             abandoned.set()
             work.cancel()
+            self._transcriber.sweep()
 
     def _work(self, source: Source, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event | Timings]:
         """On a request thread: decode, transcribe, and say where the time went."""
@@ -146,6 +176,7 @@ class WhisperEngine:
         """Stop what runs at its next window; wait for the threads."""
         self._closing.set()
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._transcriber.close)
 
 
 def _release(loop: asyncio.AbstractEventLoop, permit: Permit) -> None:

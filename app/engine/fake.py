@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import numpy as np
 
@@ -44,6 +44,14 @@ class FakeEngine:
     def last_inference_age_s(self) -> float | None:
         """Seconds since the last window; None before the first."""
         return None if self._last_inference is None else time.monotonic() - self._last_inference
+
+    @property
+    def critical(self) -> str | None:
+        """Nothing here can break for good."""
+        return None
+
+    def on_critical(self, tell: Callable[[str], None]) -> None:
+        """Nothing to tell."""
 
     async def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
         """See `Engine.stream`."""

@@ -7,6 +7,7 @@ and the remedy. A model found on disk never touches the network.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.utils import available_models, download_model
 
+from app.engine.parallelism import Parallelism
 from app.errors import StartupError
 
 DEMO_DIRECTORY = Path(__file__).resolve().parents[2] / "models" / "demo"
@@ -35,6 +37,12 @@ class Model:
     compute_type_asked: str
     compute_type: str
     max_window_s: float
+    parallelism: Parallelism
+
+    @property
+    def start_token(self) -> int:
+        """Id of `<|startoftranscript|>`."""
+        return int(self.whisper.hf_tokenizer.token_to_id("<|startoftranscript|>"))
 
     @property
     def multilingual(self) -> bool:
@@ -69,8 +77,14 @@ def choose_model(model_size: str, device: str) -> str:
     return "large-v3-turbo" if device == "cuda" else "medium"
 
 
-def load(*, model_size: str, device: str, compute_type: str, cpu_threads: int) -> Model:
+def load(*, model_size: str, device: str, compute_type: str, parallelism: Callable[[str], Parallelism]) -> Model:
     """Load the weights. Blocking; downloads only what is not on disk yet.
+
+    Args:
+        model_size: a name, see `locate`.
+        device: auto, cuda or cpu.
+        compute_type: the arithmetic asked for.
+        parallelism: replicas and threads for the device that was chosen.
 
     Raises:
         StartupError: anything that keeps the model from loading, in one line.
@@ -83,12 +97,14 @@ def load(*, model_size: str, device: str, compute_type: str, cpu_threads: int) -
             f"COMPUTE_TYPE={compute_type}: not supported on {device}; choose one of {', '.join(sorted(supported))}"
         )
     directory = locate(name)
+    spread = parallelism(device)
     try:
         whisper = WhisperModel(
             str(directory),
             device=device,
             compute_type=compute_type,
-            cpu_threads=cpu_threads,
+            cpu_threads=spread.threads,
+            num_workers=spread.replicas,
             local_files_only=True,
         )
     except Exception as exc:
@@ -103,6 +119,7 @@ def load(*, model_size: str, device: str, compute_type: str, cpu_threads: int) -
         compute_type_asked=compute_type,
         compute_type=str(whisper.model.compute_type),
         max_window_s=_max_window_s(directory),
+        parallelism=spread,
     )
 
 

@@ -17,18 +17,31 @@ from app.engine.windows import Span
 BLOCK_SAMPLES = 120 * SAMPLE_RATE_HZ
 # A word that begins right before a block's end is looked at again in the next block.
 REVISIT_SAMPLES = SAMPLE_RATE_HZ
+THRESHOLD = 0.5
 
 
-def speech_spans(pcm: Pcm, *, min_silence_ms: float, pad_ms: int, block_samples: int = BLOCK_SAMPLES) -> Iterator[Span]:
+def speech_spans(
+    pcm: Pcm,
+    *,
+    min_silence_ms: float,
+    pad_ms: float,
+    threshold: float | None = None,
+    block_samples: int = BLOCK_SAMPLES,
+) -> Iterator[Span]:
     """Where speech is, ascending and apart, computed as it is asked for.
 
     Args:
         pcm: [n_samples] float32, 16 kHz mono.
         min_silence_ms: a shorter pause does not end a span.
         pad_ms: silence kept on both sides, so that no onset is clipped.
+        threshold: probability above which a frame counts as speech; None = 0.5.
         block_samples: how much is looked at in one go.
     """
-    options = VadOptions(min_silence_duration_ms=int(min_silence_ms), speech_pad_ms=pad_ms)
+    options = VadOptions(
+        threshold=THRESHOLD if threshold is None else threshold,
+        min_silence_duration_ms=int(min_silence_ms),
+        speech_pad_ms=int(pad_ms),
+    )
     offset = spoken_until = 0
     while offset < len(pcm):
         block = pcm[offset : offset + block_samples]

@@ -1,30 +1,39 @@
 """pcm in, segments out: speech -> windows -> features -> tokens -> segments, all blocking.
 
-faster-whisper's long-form logic (temperature fallback per window, timestamps, word times,
-no-speech check) runs unchanged on every window; what is ours is where the windows are cut, one
-language for the whole upload, times of the upload's own clock, and stopping between windows.
+faster-whisper's long-form logic (fallback per window, timestamps, word times, no-speech check) runs
+unchanged on every window, over a view of the shared model. What is ours: where the windows are cut,
+several windows of a file side by side, one language for the whole upload, times of the upload's own
+clock, and stopping between windows.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+import copy
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from faster_whisper import WhisperModel
 from faster_whisper import audio as fw_audio
 from faster_whisper.tokenizer import Tokenizer
-from faster_whisper.transcribe import Segment as RawSegment
-from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_tokens
 
 from app.audio import SAMPLE_RATE_HZ, Pcm
+from app.engine.batcher import Batcher
+from app.engine.calls import Call, RequestView
+from app.engine.decoding import SHORT, Decoding, choose_language, decoding_of, lane_of
 from app.engine.model import Model
+from app.engine.parallelism import Parallelism
+from app.engine.segments import Raw, decode_window, to_segment
 from app.engine.speech import speech_spans
 from app.engine.windows import Span, Window, plan
 from app.errors import Cancelled, InvalidRequest
 from app.options import Options
-from app.transcript import AudioInfo, Progress, Segment, Word
+from app.transcript import AudioInfo, Progress, Segment
 
 Features = npt.NDArray[np.float32]
 Event = AudioInfo | Segment | Progress
@@ -34,36 +43,70 @@ KEEP_GAP_S = 2.0
 # A pause this long may end a speech span (faster-whisper's batched pipeline uses the same).
 MIN_SILENCE_MS = 160.0
 # Kept on both sides of speech, so that soft onsets and endings are heard.
-SPEECH_PAD_MS = 400
+SPEECH_PAD_MS = 400.0
 MIN_WINDOW_S = 1.0
-# Half of the decoder's 448 positions hold what came before; hot words may take half of those.
-PROMPT_TOKENS = 223
-HOTWORD_TOKENS = 111
 # Given to the answer when nothing was said: never `unknown`, which clients would send back.
 SILENT_LANGUAGE = "en"
-LADDER_STEP = 0.2
-# Whisper's control tokens have no business in a caller's text.
-CONTROL_TOKEN = re.compile(r"<\|[^|>]*\|>")
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
-    """What every window of one upload shares."""
+class _Upload:
+    """One upload and what its caller wants of it."""
 
-    tokenizer: Tokenizer
-    decoding: TranscriptionOptions
-    prompt_tokens: tuple[int, ...]
-    words: bool
+    pcm: Pcm
+    options: Options
+    whisper: WhisperModel  # over this request's view of the model
+    cancelled: Callable[[], bool]
+
+    @property
+    def total_s(self) -> float:
+        """Its length in seconds."""
+        return len(self.pcm) / SAMPLE_RATE_HZ
+
+    def check_caller(self) -> None:
+        """Stop if nobody waits for the answer."""
+        if self.cancelled():
+            raise Cancelled("The caller has gone.")
 
 
 class Transcriber:
-    """Transcribes uploads, one call at a time per thread; safe to call from many threads."""
+    """Transcribes uploads; safe to call from many threads.
 
-    def __init__(self, model: Model, *, beam_size: int, vad_filter: bool) -> None:
+    Args:
+        model: the loaded model.
+        batcher: the model threads that all requests share.
+        parallelism: rows and windows at once.
+        beam_size: hypotheses kept while decoding.
+        vad_filter: skip audio without speech unless a request says otherwise.
+        adapt_context: encode short windows at their own length.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        batcher: Batcher[Call, Any],
+        parallelism: Parallelism,
+        *,
+        beam_size: int,
+        vad_filter: bool,
+        adapt_context: bool = False,
+    ) -> None:
         self._model = model
-        self._whisper = model.whisper
+        self._batcher = batcher
+        self._parallelism = parallelism
         self._beam_size = beam_size
         self._vad_filter = vad_filter
+        self._adapt_context = adapt_context
+        self._window_threads = ThreadPoolExecutor(256, thread_name_prefix="window")
+
+    def sweep(self) -> None:
+        """Drop what waits for the model for callers that have left."""
+        self._batcher.sweep()
+
+    def close(self) -> None:
+        """End the model threads; what waits fails, what runs finishes."""
+        self._batcher.close()
+        self._window_threads.shutdown(wait=False, cancel_futures=True)
 
     def check(self, options: Options) -> None:
         """Refuse what this model cannot do.
@@ -78,7 +121,7 @@ class Transcriber:
             )
         if options.language is None:
             return
-        known = self._whisper.hf_tokenizer.token_to_id(f"<|{options.language}|>") is not None
+        known = self._model.whisper.hf_tokenizer.token_to_id(f"<|{options.language}|>") is not None
         if (self._model.multilingual and not known) or (not self._model.multilingual and options.language != "en"):
             raise InvalidRequest(
                 f"The model {self._model.name} does not know the language '{options.language}'.",
@@ -100,26 +143,73 @@ class Transcriber:
         """
         self.check(options)
         total_s = len(pcm) / SAMPLE_RATE_HZ
-        request: _Request | None = None
+        windows = self._windows(pcm, options)
+        first = next(windows, None)
+        if first is None:
+            yield AudioInfo(options.language or SILENT_LANGUAGE, 1.0 if options.language else 0.0, total_s)
+        else:
+            second = next(windows, None)
+            owner = object()
+            whisper = self._view(owner, lane_of(options, short=second is None), options, cancelled)
+            rest = windows if second is None else chain((second,), windows)
+            try:
+                yield from self._speech(_Upload(pcm, options, whisper, cancelled), first, rest)
+            finally:
+                self._batcher.forget(owner)
+        yield Progress(done_s=total_s, total_s=total_s)
+
+    def _speech(self, upload: _Upload, first: Window, rest: Iterator[Window]) -> Iterator[Event]:
+        """Events of audio that holds speech: the language is the first window's."""
+        upload.check_caller()
+        features = upload.whisper.feature_extractor(first.cut(upload.pcm))  # [n_mels, n_frames]
+        language, probability, encoded = self._language(upload, features)
+        yield AudioInfo(language, probability, upload.total_s)
+        tokenizer = Tokenizer(
+            upload.whisper.hf_tokenizer, self._model.multilingual, task=upload.options.task, language=language
+        )
+        decoding = decoding_of(upload.options, tokenizer, beam_size=self._beam_size)
+
+        def decode_first() -> list[Raw]:
+            return decode(upload, decoding, features, encoded=encoded, prompt=decoding.prompt_tokens)
+
+        def decode_later(window: Window) -> list[Raw]:
+            return decode(upload, decoding, upload.whisper.feature_extractor(window.cut(upload.pcm)))
+
         n_segments = 0
-        for window in self._windows(pcm, options):
-            if cancelled():
-                raise Cancelled("The caller has gone.")
-            features = self._whisper.feature_extractor(window.cut(pcm))  # [n_mels, n_frames]
-            encoded = None
-            if request is None:
-                language, probability, encoded = self._language(features, options)
-                yield AudioInfo(language, probability, total_s)
-                request = self._request(language, options)
-            for raw in self._decode(features, request, encoded, first=n_segments == 0):
-                segment = to_segment(raw, window, number=n_segments, words=request.words)
+        for window, raws in self._side_by_side(upload, (first, decode_first), rest, decode_later):
+            for raw in raws:
+                segment = to_segment(raw, window, number=n_segments, words=upload.options.words)
                 if segment is not None:
                     n_segments += 1
                     yield segment
-            yield Progress(done_s=min(window.stop_s, total_s), total_s=total_s)
-        if request is None:
-            yield AudioInfo(options.language or SILENT_LANGUAGE, 1.0 if options.language else 0.0, total_s)
-        yield Progress(done_s=total_s, total_s=total_s)
+            yield Progress(done_s=min(window.stop_s, upload.total_s), total_s=upload.total_s)
+
+    def _side_by_side(
+        self,
+        upload: _Upload,
+        first: tuple[Window, Callable[[], list[Raw]]],
+        rest: Iterator[Window],
+        decode_later: Callable[[Window], list[Raw]],
+    ) -> Iterator[tuple[Window, list[Raw]]]:
+        """Windows in order, several decoded at once; the first on this thread."""
+        ahead: deque[tuple[Window, Future[list[Raw]]]] = deque()
+
+        def start(window: Window | None) -> None:
+            if window is not None:
+                ahead.append((window, self._window_threads.submit(decode_later, window)))
+
+        try:
+            for _ in range(self._parallelism.windows_per_file - 1):
+                start(next(rest, None))
+            yield first[0], first[1]()
+            while ahead:
+                upload.check_caller()
+                window, decoding = ahead.popleft()
+                start(next(rest, None))
+                yield window, decoding.result()
+        finally:
+            for _, decoding in ahead:
+                decoding.cancel()
 
     def _windows(self, pcm: Pcm, options: Options) -> Iterator[Window]:
         longest_s = min(self._model.max_window_s, options.max_speech_duration_s or self._model.max_window_s)
@@ -127,7 +217,12 @@ class Transcriber:
         min_silence_ms = MIN_SILENCE_MS if options.min_silence_duration_ms is None else options.min_silence_duration_ms
         spans: Iterator[Span] = iter([Span(0, len(pcm))])
         if vad:
-            spans = speech_spans(pcm, min_silence_ms=min_silence_ms, pad_ms=SPEECH_PAD_MS)
+            spans = speech_spans(
+                pcm,
+                min_silence_ms=min_silence_ms,
+                pad_ms=SPEECH_PAD_MS if options.speech_pad_ms is None else options.speech_pad_ms,
+                threshold=options.vad_threshold,
+            )
         return plan(
             spans,
             pcm,
@@ -135,104 +230,53 @@ class Transcriber:
             keep_gap_samples=int(KEEP_GAP_S * SAMPLE_RATE_HZ),
         )
 
-    def _language(self, features: Features, options: Options) -> tuple[str, float, object | None]:
+    def _view(self, owner: Hashable, lane: int, options: Options, cancelled: Callable[[], bool]) -> WhisperModel:
+        """faster-whisper over this request's view of the shared model."""
+        rows = self._parallelism.max_batch if lane <= SHORT else self._parallelism.long_batch
+        whisper = copy.copy(self._model.whisper)
+        whisper.model = RequestView(
+            self._model.whisper.model,
+            self._batcher,
+            owner=owner,
+            lane=lane,
+            max_rows=rows,
+            encode_rows=self._parallelism.encode_batch,
+            cancelled=cancelled,
+            start_token=self._model.start_token,
+            repeat_beam=self._beam_size if options.temperature == 0 else None,
+            adapt_context=self._adapt_context,
+        )
+        return whisper
+
+    def _language(self, upload: _Upload, features: Features) -> tuple[str, float, Any]:
         """The upload's language, its probability, and the encoder's output if it was needed."""
-        if options.language is not None:
-            return options.language, 1.0, None
+        if upload.options.language is not None:
+            return upload.options.language, 1.0, None
         if not self._model.multilingual:
             return "en", 1.0, None
-        n_frames = self._whisper.feature_extractor.nb_max_frames
-        encoded = self._whisper.encode(fw_audio.pad_or_trim(features[:, :n_frames]))
-        token, probability = self._whisper.model.detect_language(encoded)[0][0]
-        return token[2:-2], float(probability), encoded
-
-    def _request(self, language: str, options: Options) -> _Request:
-        tokenizer = Tokenizer(
-            self._whisper.hf_tokenizer, self._model.multilingual, task=options.task, language=language
-        )
-        hotwords = tokenizer.encode(" " + _plain(options.hotwords))[:HOTWORD_TOKENS] if options.hotwords else []
-        prompt = tokenizer.encode(" " + _plain(options.prompt)) if options.prompt else []
-        return _Request(
-            tokenizer=tokenizer,
-            decoding=TranscriptionOptions(
-                beam_size=self._beam_size,
-                best_of=5,
-                patience=1,
-                length_penalty=1,
-                repetition_penalty=1,
-                no_repeat_ngram_size=0,
-                log_prob_threshold=-1.0,
-                no_speech_threshold=0.6,
-                compression_ratio_threshold=2.4,
-                condition_on_previous_text=False,
-                prompt_reset_on_temperature=0.5,
-                temperatures=temperatures(options),
-                initial_prompt=None,
-                prefix=None,
-                suppress_blank=True,
-                suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
-                without_timestamps=False,
-                max_initial_timestamp=1.0,
-                word_timestamps=options.words,
-                prepend_punctuations="\"'“¿([{-",
-                append_punctuations="\"'.。,，!！?？:：”)]}、",
-                multilingual=False,
-                max_new_tokens=None,
-                clip_timestamps="0",
-                hallucination_silence_threshold=None,
-                hotwords=tokenizer.decode(hotwords).strip() or None,
-            ),
-            prompt_tokens=tuple(prompt[-(PROMPT_TOKENS - len(hotwords)) :]),
-            words=options.words,
-        )
-
-    def _decode(
-        self, features: Features, request: _Request, encoded: object | None, *, first: bool
-    ) -> Iterator[RawSegment]:
-        """faster-whisper's own loop over one window; times are of the window's clock."""
-        decoding = TranscriptionOptions(**vars(request.decoding))  # the loop writes into it
-        decoding.initial_prompt = list(request.prompt_tokens) if first and request.prompt_tokens else None
-        return iter(self._whisper.generate_segments(features, request.tokenizer, decoding, False, encoded))
+        n_frames = upload.whisper.feature_extractor.nb_max_frames
+        encoded = upload.whisper.encode(fw_audio.pad_or_trim(features[:, :n_frames]))
+        found = upload.whisper.model.detect_language(encoded)[0]
+        return *choose_language(found, upload.options.languages), encoded
 
 
-def temperatures(options: Options) -> list[float]:
-    """The sampling temperatures a window may be tried at, in order."""
-    if options.tier == "realtime":
-        return [options.temperature]
-    n_steps = int(round((1.0 - options.temperature) / LADDER_STEP, 6)) + 1
-    return [round(options.temperature + step * LADDER_STEP, 2) for step in range(n_steps)]
-
-
-def to_segment(raw: RawSegment, window: Window, *, number: int, words: bool) -> Segment | None:
-    """A segment on the upload's clock; None if nothing of it lies inside the window."""
-    window_s = window.n_samples / SAMPLE_RATE_HZ
-    start_s = window.source_s(min(float(raw.start), max(window_s - 0.1, 0.0)))
-    end_s = window.source_s(min(float(raw.end), window_s), is_end=True)
-    end_s = max(end_s, start_s + 0.02)
-    if not raw.text.strip():
-        return None
-    return Segment(
-        id=number,
-        seek=round(window.start_s * 100) + raw.seek,
-        start=round(start_s, 3),
-        end=round(end_s, 3),
-        text=raw.text,
-        tokens=tuple(raw.tokens),
-        avg_logprob=float(raw.avg_logprob),
-        compression_ratio=float(raw.compression_ratio),
-        no_speech_prob=float(raw.no_speech_prob),
-        temperature=float(raw.temperature),
-        words=tuple(_words(raw, window)) if words else None,
+def decode(
+    upload: _Upload,
+    decoding: Decoding,
+    features: Features,
+    *,
+    encoded: Any = None,
+    prompt: tuple[int, ...] = (),
+) -> list[Raw]:
+    """Decode one window; called on the request's thread for the first, on window threads for the rest."""
+    live = upload.options.tier == "realtime" or upload.options.max_speech_duration_s is not None
+    return decode_window(
+        upload.whisper,
+        features,
+        decoding.tokenizer,
+        decoding.options,
+        encoded=encoded,
+        prompt=prompt,
+        logprobs=upload.options.logprobs,
+        split=live,
     )
-
-
-def _words(raw: RawSegment, window: Window) -> Iterator[Word]:
-    window_s = window.n_samples / SAMPLE_RATE_HZ
-    for word in raw.words or ():
-        start_s = window.source_s(min(float(word.start), window_s))
-        end_s = max(window.source_s(min(float(word.end), window_s), is_end=True), start_s)
-        yield Word(round(start_s, 3), round(end_s, 3), word.word, round(float(word.probability), 4))
-
-
-def _plain(text: str) -> str:
-    return CONTROL_TOKEN.sub(" ", text).strip()

@@ -1,0 +1,162 @@
+"""Which calls the model makes next: lanes, turns and batches, decided without threads or clocks.
+
+A batch is what gathered while the model was busy; there is no timer, and a lone job never waits.
+Who goes first: the lower lane; but every `ageing_s` of waiting lifts a job by one lane, so nothing
+starves. Inside a lane requests take turns, whatever number of jobs each of them has.
+
+A request that is between two of its calls (encoded, not yet decoded) is `expected`: for a few
+milliseconds a lower lane does not take the model from under it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+P = TypeVar("P")
+
+# A job of the last lane is first in line after half a minute, also under constant load.
+AGEING_S = 10.0
+# A request thread needs well under this to come back with its next call.
+EXPECT_S = 0.005
+
+
+@dataclass(slots=True, eq=False)
+class Job(Generic[P]):
+    """One call to the model for one window.
+
+    Attributes:
+        key: jobs of one key can share a call.
+        owner: the request; requests take turns.
+        lane: 0 goes first.
+        max_rows: how many rows a call that holds this job may have.
+        cancelled: asked before the job is taken; a job nobody waits for is dropped.
+        more: the owner will come back at once with the next call.
+    """
+
+    payload: P
+    key: Hashable
+    owner: Hashable
+    lane: int
+    max_rows: int = 1
+    cancelled: Callable[[], bool] = field(default=lambda: False)
+    more: bool = False
+    added_s: float = 0.0
+
+
+class BatchQueue(Generic[P]):
+    """Waiting jobs. Not thread-safe: the batcher holds a lock around it.
+
+    Args:
+        mix_lanes: let jobs of slower lanes ride along with a quick one. Right where a row more costs
+            nothing (GPU); wrong on a CPU, where every row makes the call longer.
+        ageing_s: waiting this long lifts a job by one lane.
+        expect_s: how long a lower lane leaves the model to a request that is between two calls.
+    """
+
+    def __init__(self, *, mix_lanes: bool = False, ageing_s: float = AGEING_S, expect_s: float = EXPECT_S) -> None:
+        self._mix_lanes = mix_lanes
+        self._ageing_s = ageing_s
+        self._expect_s = expect_s
+        self._jobs: dict[Hashable, deque[Job[P]]] = {}
+        self._served: dict[Hashable, int] = {}
+        self._turn = 0
+        self._expected: dict[Hashable, tuple[int, float]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(jobs) for jobs in self._jobs.values())
+
+    def add(self, job: Job[P], now_s: float) -> None:
+        """Let a job wait for its turn."""
+        job.added_s = now_s
+        self._expected.pop(job.owner, None)
+        self._jobs.setdefault(job.owner, deque()).append(job)
+
+    def take(self, now_s: float, *, idle: int = 1) -> list[Job[P]]:
+        """The jobs of the next call: one key, at most `max_rows`, best first; [] = nothing to do now.
+
+        Args:
+            now_s: the time.
+            idle: how many model threads are free, this one included; rows are shared among them.
+        """
+        waiting = sorted(self._heads(), key=lambda job: self._rank(job, now_s))
+        if not waiting or self._is_held_for_another(waiting[0], now_s):
+            return []
+        first = waiting[0]
+        rows = self._rows_of(first, now_s)
+        share = -(-len(rows) // max(idle, 1))  # ceiling: what is left is for the other idle threads
+        batch = rows[: max(1, min(first.max_rows, share))]
+        for job in batch:
+            self._remove(job, now_s)
+        return batch
+
+    def drop_cancelled(self) -> list[Job[P]]:
+        """Remove and return the jobs nobody waits for any more."""
+        gone = [job for jobs in self._jobs.values() for job in jobs if job.cancelled()]
+        for job in gone:
+            self._discard(job)
+        return gone
+
+    def drop_all(self) -> list[Job[P]]:
+        """Remove and return everything."""
+        everything = [job for jobs in self._jobs.values() for job in jobs]
+        self._jobs.clear()
+        return everything
+
+    def held_until_s(self, now_s: float) -> float | None:
+        """When to ask again, if `take` gave nothing because a request is expected back."""
+        if not self._jobs:
+            return None
+        moments = [until_s for _, until_s in self._expected.values() if until_s > now_s]
+        return min(moments) if moments else None
+
+    def forget(self, owner: Hashable) -> None:
+        """A request has ended: its turns and expectations are history."""
+        self._served.pop(owner, None)
+        self._expected.pop(owner, None)
+
+    def _heads(self) -> list[Job[P]]:
+        return [jobs[0] for jobs in self._jobs.values()]
+
+    def _rank(self, job: Job[P], now_s: float) -> tuple[float, int, float]:
+        lane = max(0, job.lane - int((now_s - job.added_s) / self._ageing_s))
+        return lane, self._served.get(job.owner, -1), job.added_s
+
+    def _rows_of(self, first: Job[P], now_s: float) -> list[Job[P]]:
+        """Jobs that can share a call with `first`, in the order in which they deserve it."""
+        alike = [
+            job
+            for jobs in self._jobs.values()
+            for job in jobs
+            if job.key == first.key and (self._mix_lanes or job.lane <= first.lane)
+        ]
+        return sorted(alike, key=lambda job: self._rank(job, now_s))
+
+    def _is_held_for_another(self, best: Job[P], now_s: float) -> bool:
+        lane = self._rank(best, now_s)[0]
+        return any(
+            owner != best.owner and expected_lane < lane and now_s < until_s
+            for owner, (expected_lane, until_s) in self._expected.items()
+        )
+
+    def _remove(self, job: Job[P], now_s: float) -> None:
+        self._discard(job)
+        self._turn += 1
+        self._served[job.owner] = self._turn
+        if job.more:
+            # it counts from when the call ends; `returned` renews it
+            self._expected[job.owner] = (job.lane, now_s)
+
+    def returned(self, batch: list[Job[P]], now_s: float) -> None:
+        """The call has ended: who comes back with more is expected for a moment."""
+        for job in batch:
+            if job.more and job.owner in self._expected:
+                self._expected[job.owner] = (job.lane, now_s + self._expect_s)
+
+    def _discard(self, job: Job[P]) -> None:
+        jobs = self._jobs[job.owner]
+        jobs.remove(job)
+        if not jobs:
+            del self._jobs[job.owner]

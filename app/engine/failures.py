@@ -1,0 +1,132 @@
+"""What the model's failures mean: this row, less memory for a while, or the end of the process.
+
+A CUDA error other than out-of-memory is sticky: no later call in this process can succeed, and
+unloading the model may abort. A model thread that does not come back is the same. Both are
+reported once; the owner of the process lets what runs finish and exits, so that a supervisor
+starts a fresh one.
+Source: CTranslate2 raises RuntimeError("CUDA failed with error ..."), ("cuBLAS failed with status ...").
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from app.errors import Overloaded
+
+log = logging.getLogger("app.engine")
+
+# After an out-of-memory error calls stay small for this long.
+SMALL_FOR_S = 60.0
+WATCH_EVERY_S = 1.0
+
+Run = Callable[[Hashable, Sequence[Any]], Sequence[Any]]
+
+
+class OutOfMemory(Exception):
+    """The device has no memory for a call of this size."""
+
+
+class FailureWatch:
+    """Sorts errors, keeps calls small after out-of-memory, and watches for a model that hangs.
+
+    Args:
+        stall_limit_s: a call that runs for longer means that the model hangs; 0 = never.
+        on_critical: told once, with the reason, when this process can serve no more.
+    """
+
+    def __init__(
+        self,
+        *,
+        stall_limit_s: float = 0.0,
+        on_critical: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.on_critical = on_critical
+        self._stall_limit_s = stall_limit_s
+        self._clock = clock
+        self._small_until_s = float("-inf")
+        self._rows_that_fit: int | None = None
+        self._critical: str | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def critical(self) -> str | None:
+        """Why this process can serve no more; None while it can."""
+        return self._critical
+
+    def guarded(self, run: Run) -> Run:
+        """`run`, refusing calls that are known not to fit and naming out-of-memory for what it is."""
+
+        def guarded_run(key: Hashable, rows: Sequence[Any]) -> Sequence[Any]:
+            if self._rows_that_fit is not None and self._clock() >= self._small_until_s:
+                self._rows_that_fit = None
+            if self._rows_that_fit is not None and len(rows) > self._rows_that_fit:
+                raise OutOfMemory(f"{len(rows)} rows did not fit a moment ago")
+            try:
+                return run(key, rows)
+            except RuntimeError as exc:
+                if is_out_of_memory(exc):
+                    self._shrink(len(rows))
+                    if len(rows) == 1:
+                        raise Overloaded("The device is out of memory. Retry shortly.", retry_after_s=2) from exc
+                    raise OutOfMemory(str(exc)) from exc
+                raise
+
+        return guarded_run
+
+    def is_fatal(self, error: Exception) -> bool:
+        """Whether no later call can succeed."""
+        return is_sticky(error)
+
+    def failed(self, error: Exception, n_rows: int) -> None:
+        """A call has failed: log it, and raise the alarm if it was the last."""
+        log.warning("model call failed", extra={"fields": {"rows": n_rows, "error": type(error).__name__}})
+        if self.is_fatal(error):
+            log.error("the device has failed", exc_info=error)
+            self._alarm("the device failed and will not recover")
+
+    def check(self, stuck_for_s: float) -> None:
+        """Raise the alarm if the model has been in one call for too long."""
+        if 0 < self._stall_limit_s < stuck_for_s:
+            self._alarm(f"the model has not come back for {stuck_for_s:.0f} s (STALL_LIMIT_S={self._stall_limit_s:g})")
+
+    def observe(self, stuck_for_s: Callable[[], float], *, every_s: float = WATCH_EVERY_S) -> None:
+        """Start the watchdog thread, if there is a limit to watch."""
+        if self._stall_limit_s > 0:
+            threading.Thread(target=self._watch, args=(stuck_for_s, every_s), name="watchdog", daemon=True).start()
+
+    def _watch(self, stuck_for_s: Callable[[], float], every_s: float) -> None:
+        while self._critical is None:
+            time.sleep(every_s)
+            self.check(stuck_for_s())
+
+    def _shrink(self, n_rows: int) -> None:
+        self._rows_that_fit = max(1, n_rows // 2)
+        self._small_until_s = self._clock() + SMALL_FOR_S
+
+    def _alarm(self, reason: str) -> None:
+        with self._lock:
+            first = self._critical is None
+            self._critical = self._critical or reason
+        if first:
+            self.on_critical(reason)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a smaller call may succeed."""
+    text = str(error).lower()
+    return "out of memory" in text or "alloc_failed" in text
+
+
+def is_sticky(error: Exception) -> bool:
+    """Whether the device is lost to this process."""
+    text = str(error)
+    return (
+        isinstance(error, RuntimeError)
+        and not is_out_of_memory(error)
+        and ("CUDA failed" in text or "cuBLAS failed" in text or "CUDA error" in text)
+    )

@@ -1,0 +1,77 @@
+"""Replicas x threads for the machine at hand, from a table. Pure.
+
+All replicas share one set of weights. A replica runs one call at a time on its own threads, so
+replicas give throughput and threads give a lone request its speed. On two cores, two replicas of
+one thread gave 2.1 times the throughput of one replica of two threads, at 1.4 times the latency of
+a lone request; beyond four threads a single decoding step has too little work to share. The rows
+keep both promises (throughput within 15 %, a lone request within 1.5 times of their best) on the
+machines that were measured: see docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+# From this many cores on: replicas, threads.
+TABLE = ((1, 1, 1), (2, 2, 1), (4, 2, 2), (6, 3, 2), (8, 4, 2), (12, 3, 4), (16, 4, 4), (32, 8, 4), (64, 16, 4))
+CPU_BATCH = 8
+GPU_BATCH = 16
+# Windows of one long file in the engine at once.
+CPU_WINDOWS = 4
+GPU_WINDOWS = 12
+# Rows of a call that holds no quick request: what a quick one may have to wait for.
+CPU_LONG_ROWS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Parallelism:
+    """How the work is spread.
+
+    Attributes:
+        replicas: calls at once.
+        threads: CPU threads of each call.
+        max_batch: windows of one decoding call.
+        long_batch: the same for calls that hold only windows of long or deferred files.
+        encode_batch: windows of one encoder call; on a CPU rows of an encoder call gain nothing.
+        windows_per_file: windows of one file in the engine at once.
+    """
+
+    replicas: int
+    threads: int
+    max_batch: int
+    long_batch: int
+    encode_batch: int
+    windows_per_file: int
+
+
+def choose(*, device: str, n_cores: int, replicas: int = 0, threads: int = 0, max_batch: int = 0) -> Parallelism:
+    """Fill in what was not asked for (0)."""
+    if device == "cuda":
+        batch = max_batch or GPU_BATCH
+        return Parallelism(replicas or 1, threads or 1, batch, batch, batch, GPU_WINDOWS)
+    table_replicas, table_threads = next(row[1:] for row in reversed(TABLE) if n_cores >= row[0])
+    if replicas and not threads:
+        table_threads = max(1, n_cores // replicas)
+    if threads and not replicas:
+        table_replicas = max(1, n_cores // threads)
+    batch = max_batch or CPU_BATCH
+    return Parallelism(
+        replicas or table_replicas, threads or table_threads, batch, min(batch, CPU_LONG_ROWS), 1, CPU_WINDOWS
+    )
+
+
+def available_cores(
+    *,
+    affinity: Callable[[], int] = lambda: len(os.sched_getaffinity(0)),
+    quota_file: Path = Path("/sys/fs/cgroup/cpu.max"),
+) -> int:
+    """Cores this process may use: its affinity, or a container's quota if that is less."""
+    cores = affinity()
+    try:
+        quota, period = quota_file.read_text(encoding="ascii").split()
+        return max(1, min(cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup v2, or "max": no quota
+        return max(1, cores)

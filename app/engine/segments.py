@@ -1,0 +1,247 @@
+"""One window's tokens -> segments: faster-whisper's loop, then what clients need beyond it.
+
+faster-whisper decides where a segment begins and ends, tries again what fails its checks, and finds
+words. Added here: log-probabilities of the tokens, a cut through segments that are too long for live
+text, and the upload's own clock.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import Segment as RawSegment
+from faster_whisper.transcribe import TranscriptionOptions
+from faster_whisper.transcribe import Word as RawWord
+
+from app.audio import SAMPLE_RATE_HZ
+from app.engine.windows import Window
+from app.transcript import Segment, TokenLogprob, Word
+
+Features = npt.NDArray[np.float32]
+
+# Live clients commit whole segments: one that is longer than this is cut.
+LONG_SEGMENT_S = 8.0
+# No piece of a cut segment is shorter than this, unless a sentence ends there.
+SHORT_PIECE_S = 2.0
+PAUSE_S = 0.3
+SENTENCE_END = (".", "!", "?", "。", "！", "？", "…")
+PROBABILITY_FLOOR = 1e-10
+FRAMES_PER_SECOND = 100
+MAX_FRAMES = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A segment on the window's clock, with what was asked for beside it."""
+
+    segment: RawSegment
+    logprobs: tuple[TokenLogprob, ...] | None = None
+
+
+def decode_window(
+    whisper: WhisperModel,
+    features: Features,
+    tokenizer: Tokenizer,
+    decoding: TranscriptionOptions,
+    *,
+    encoded: Any = None,
+    prompt: Sequence[int] = (),
+    logprobs: bool = False,
+    split: bool = False,
+) -> list[Raw]:
+    """Decode one window to its end.
+
+    Args:
+        whisper: over the request's view of the model.
+        features: [n_mels, n_frames], at most 30 s.
+        tokenizer: with the upload's language and task.
+        decoding: faster-whisper's options; not changed.
+        encoded: the encoder's output of these features, if it is already there.
+        prompt: token ids that came before the window.
+        logprobs: give every text token its log-probability.
+        split: cut segments that are too long for live text.
+
+    Returns:
+        Segments on the window's clock.
+    """
+    whisper = copy.copy(whisper)  # its `encode` is watched: one window, one copy
+    passes: list[_Pass] = []
+    encode = whisper.encode
+
+    def watched(rows: Features) -> Any:
+        passes.append(_Pass(encode(rows)))
+        return passes[-1].encoded
+
+    whisper.encode = watched
+    if encoded is not None:
+        passes.append(_Pass(encoded))
+    options = replace(decoding, initial_prompt=list(prompt) or None)
+    for segment in whisper.generate_segments(features, tokenizer, options, False, encoded):
+        passes[-1].segments.append(segment)
+    raws: list[Raw] = []
+    for each in passes:
+        n_frames = features.shape[-1] - 1
+        aligner = _Aligner(whisper, tokenizer, each, n_frames)
+        pieces = [piece for segment in each.segments for piece in (aligner.cut(segment) if split else [segment])]
+        scores = aligner.logprobs(pieces) if logprobs else [None] * len(pieces)
+        raws.extend(Raw(piece, score) for piece, score in zip(pieces, scores, strict=True))
+    return raws
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One look of the model at the window; a second one follows if it stopped before the end."""
+
+    encoded: Any
+    segments: list[RawSegment] = field(default_factory=list)
+
+
+class _Aligner:
+    """Token and word alignments of one pass, computed when first needed."""
+
+    def __init__(self, whisper: WhisperModel, tokenizer: Tokenizer, one: _Pass, n_frames: int) -> None:
+        self._whisper = whisper
+        self._tokenizer = tokenizer
+        self._encoded = one.encoded
+        self._seek = one.segments[0].seek if one.segments else 0
+        self._n_frames = min(n_frames - self._seek, MAX_FRAMES)
+
+    def logprobs(self, segments: Sequence[RawSegment]) -> list[tuple[TokenLogprob, ...]]:
+        """The probability of every text token, given the audio and the text before it."""
+        texts = [self._text_tokens(segment) for segment in segments]
+        everything = list(chain.from_iterable(texts))
+        if not everything:
+            return [() for _ in segments]
+        result = self._whisper.model.align(self._encoded, self._tokenizer.sot_sequence, [everything], self._n_frames)[0]
+        probabilities = iter(result.text_token_probs)
+        return [tuple(self._scored(token, next(probabilities)) for token in text) for text in texts]
+
+    def cut(self, segment: RawSegment) -> list[RawSegment]:
+        """A segment that is too long for live text, in pieces."""
+        tokens = self._text_tokens(segment)
+        if segment.end - segment.start <= LONG_SEGMENT_S or not tokens:
+            return [segment]
+        found = self._whisper.find_alignment(self._tokenizer, [tokens], self._encoded, self._n_frames)[0]
+        offset_s = self._seek / FRAMES_PER_SECOND
+        words = [
+            SpokenWord(each["word"], tuple(each["tokens"]), each["start"] + offset_s, each["end"] + offset_s)
+            for each in found
+            if each["word"]
+        ]
+        return pieces_of(segment, words)
+
+    def _text_tokens(self, segment: RawSegment) -> list[int]:
+        return [token for token in segment.tokens if token < self._tokenizer.eot]
+
+    def _scored(self, token: int, probability: float) -> TokenLogprob:
+        text = self._tokenizer.decode([token])
+        return TokenLogprob(text, math.log(max(probability, PROBABILITY_FLOOR)), tuple(text.encode()))
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word with its tokens, on the window's clock."""
+
+    text: str
+    tokens: tuple[int, ...]
+    start_s: float
+    end_s: float
+
+
+def pieces_of(segment: RawSegment, words: Sequence[SpokenWord]) -> list[RawSegment]:
+    """Cut a segment between words: at a sentence's end if there is one, else at the longest pause."""
+    groups = _groups(list(words))
+    if len(groups) < 2:  # noqa: PLR2004 - nothing to cut
+        return [segment]
+    pieces: list[RawSegment] = []
+    left = list(segment.words or ())
+    for number, group in enumerate(groups):
+        text = "".join(word.text for word in group)
+        own, left = _first_words(left, len(text)) if number < len(groups) - 1 else (left, [])
+        start = segment.start if number == 0 else max(group[0].start_s, pieces[-1].end)
+        end = segment.end if number == len(groups) - 1 else group[-1].end_s
+        pieces.append(
+            replace(
+                segment,
+                start=float(start),
+                end=float(max(end, start + 0.02)),
+                text=text,
+                tokens=list(chain.from_iterable(word.tokens for word in group)),
+                words=own if segment.words is not None else None,
+            )
+        )
+    return pieces
+
+
+def _groups(words: list[SpokenWord]) -> list[list[SpokenWord]]:
+    """Words in runs of at most LONG_SEGMENT_S, as far as there is a place to cut."""
+    places = [
+        index
+        for index in range(1, len(words))
+        if words[index - 1].end_s - words[0].start_s >= SHORT_PIECE_S
+        and words[-1].end_s - words[index].start_s >= SHORT_PIECE_S
+        and words[index].text.startswith(" ")
+    ]
+    if not places or words[-1].end_s - words[0].start_s <= LONG_SEGMENT_S:
+        return [words] if words else []
+    middle_s = (words[0].start_s + words[-1].end_s) / 2
+
+    def merit(index: int) -> tuple[bool, float, float]:
+        before, after = words[index - 1], words[index]
+        ends_sentence = before.text.rstrip().endswith(SENTENCE_END)
+        pause_s = max(after.start_s - before.end_s, 0.0)
+        return ends_sentence, pause_s if pause_s >= PAUSE_S else 0.0, -abs(after.start_s - middle_s)
+
+    best = max(places, key=merit)
+    return _groups(words[:best]) + _groups(words[best:])
+
+
+def _first_words(words: list[RawWord], n_characters: int) -> tuple[list[RawWord], list[RawWord]]:
+    """Split timed words where their texts have filled `n_characters`."""
+    filled = count = 0
+    while count < len(words) and filled < n_characters:
+        filled += len(words[count].word)
+        count += 1
+    return words[:count], words[count:]
+
+
+def to_segment(raw: Raw, window: Window, *, number: int, words: bool) -> Segment | None:
+    """A segment on the upload's clock; None if it says nothing."""
+    found = raw.segment
+    if not found.text.strip():
+        return None
+    window_s = window.n_samples / SAMPLE_RATE_HZ
+    # models place times in the padding behind the window
+    start_s = window.source_s(min(float(found.start), max(window_s - 0.1, 0.0)))
+    end_s = max(window.source_s(min(float(found.end), window_s), is_end=True), start_s + 0.02)
+    return Segment(
+        id=number,
+        seek=round(window.start_s * FRAMES_PER_SECOND) + found.seek,
+        start=round(start_s, 3),
+        end=round(end_s, 3),
+        text=found.text,
+        tokens=tuple(found.tokens),
+        avg_logprob=float(found.avg_logprob),
+        compression_ratio=float(found.compression_ratio),
+        no_speech_prob=float(found.no_speech_prob),
+        temperature=float(found.temperature),
+        words=tuple(_words(found, window)) if words else None,
+        logprobs=raw.logprobs,
+    )
+
+
+def _words(found: RawSegment, window: Window) -> Iterator[Word]:
+    window_s = window.n_samples / SAMPLE_RATE_HZ
+    for word in found.words or ():
+        start_s = window.source_s(min(float(word.start), window_s))
+        end_s = max(window.source_s(min(float(word.end), window_s), is_end=True), start_s)
+        yield Word(round(start_s, 3), round(end_s, 3), word.word, round(float(word.probability), 4))
