@@ -1,4 +1,4 @@
-"""`python -m app`: serve, or transcribe files without a server."""
+"""`python -m app`: serve, transcribe files without a server, or examine this machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_serve(commands)
     _add_transcribe(commands)
+    commands.add_parser("doctor", help="say what this machine and configuration will do")
     arguments = parser.parse_args(argv)
     if arguments.command == "serve":
         from app.server import run  # noqa: PLC0415 - the web framework is not needed to transcribe a file
 
         given = {key: value for key in ("host", "port") if (value := getattr(arguments, key)) is not None}
         return run(demo=arguments.demo, **given)
+    if arguments.command == "doctor":
+        from app.doctor import examine  # noqa: PLC0415 - as above
+
+        return examine()
     from app.cli import transcribe_files  # noqa: PLC0415 - nor the model to print the help
 
     return transcribe_files(

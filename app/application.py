@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -21,7 +19,7 @@ from app.api import models, ops, transcriptions
 from app.api.auth import KeyRing
 from app.api.middleware import Gate, RequestLog
 from app.api.service import Service
-from app.engine.engine import Engine
+from app.engine.engine import Engine, detached
 from app.errors import StartupError
 from app.loading import build_engine, slots_for
 from app.settings import Settings
@@ -35,6 +33,7 @@ def create_app(
     build: Callable[[Settings], Engine] = build_engine,
     on_fatal: Callable[[str], None] | None = None,
     on_ready: Callable[[], None] | None = None,
+    on_critical: Callable[[str], None] | None = None,
 ) -> FastAPI:
     """The worker as an ASGI application.
 
@@ -43,6 +42,7 @@ def create_app(
         build: makes the engine; called once, on a thread, after the server listens.
         on_fatal: told in one line why the model cannot be loaded; without it the line is logged.
         on_ready: called once the model is warm.
+        on_critical: told, from any thread, why this process can serve no more.
     """
     service = Service(
         admission=Admission(
@@ -66,6 +66,8 @@ def create_app(
             else:
                 on_fatal(str(exc))
         else:
+            if on_critical is not None:
+                service.engine.on_critical(on_critical)
             if on_ready is not None:
                 on_ready()
 
@@ -109,7 +111,7 @@ async def _open(service: Service, settings: Settings, build: Callable[[Settings]
         StartupError: the model cannot be loaded.
     """
     try:
-        engine = await _load_aside(lambda: build(settings))
+        engine = await detached(lambda: build(settings))
     except StartupError:
         raise
     except Exception as exc:
@@ -123,24 +125,9 @@ async def _open(service: Service, settings: Settings, build: Callable[[Settings]
         "model": engine.info.model,
         "device": engine.info.device,
         "compute_type": engine.info.compute_type,
+        "replicas": engine.info.replicas,
+        "threads": engine.info.threads,
+        "max_batch": engine.info.max_batch,
         "slots": service.admission.slots,
     }
     log.info("ready", extra={"fields": facts})
-
-
-async def _load_aside(build: Callable[[], Engine]) -> Engine:
-    """Run `build` on a daemon thread: stopping the process must not wait for a load or a download.
-
-    Cancelling returns at once; the thread's result is then dropped.
-    """
-    loaded: Future[Engine] = Future()
-    loaded.set_running_or_notify_cancel()  # from here on only the thread settles it
-
-    def run() -> None:
-        try:
-            loaded.set_result(build())
-        except BaseException as exc:  # noqa: BLE001 - the top of a thread: handed to the one who waits
-            loaded.set_exception(exc)
-
-    threading.Thread(target=run, name="load", daemon=True).start()
-    return await asyncio.wrap_future(loaded)

@@ -1,25 +1,27 @@
 """Run the worker: bind, listen, load, drain, and leave with an exit code that tells the truth.
 
-0: asked to stop, and every running request was answered. 1: could not start. 128 + n: the second
-signal n, gone at once.
+0: asked to stop, and every running request was answered. 1: could not start. 70: the model hangs or
+its device is lost; a supervisor should start a fresh process. 128 + n: the second signal n, gone at once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
 import shlex
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
-from app import logs
+from app import logs, tuning
 from app.application import create_app
 from app.errors import StartupError
 from app.settings import Settings, load_settings
@@ -29,6 +31,10 @@ log = logging.getLogger("app")
 # Above the 60 s for which nginx keeps an idle connection, so that we never close one it is about to use.
 KEEP_ALIVE_S = 75
 BACKLOG = 512
+# EX_SOFTWARE of sysexits.h: something inside is broken, not the configuration.
+BROKEN = 70
+# What other requests get to finish in when the model hangs or its device is lost.
+CRITICAL_GRACE_S = 5.0
 DEMO_NOTE = (
     "MODEL_SIZE is not set: using the bundled demo model (synthetic voices only); "
     "for a real model: MODEL_SIZE=large-v3-turbo make run"
@@ -74,6 +80,7 @@ def run(*, demo: bool = False, **overrides: object) -> int:
     """
     try:
         settings = load_settings(**overrides)
+        tuning.apply(enabled=settings.cpu_tuning)
         if demo and "model_size" not in settings.model_fields_set:
             settings = load_settings(**overrides, model_size="demo")
             print(DEMO_NOTE)  # noqa: T201 - for the person who typed `make run`
@@ -89,13 +96,24 @@ def run(*, demo: bool = False, **overrides: object) -> int:
 def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None] | None = None) -> int:
     """Serve on a bound socket; returns the exit code. `on_ready` is called once the model is warm."""
     fatal: list[str] = []
+    broken: list[str] = []
     server: Server
 
     def on_fatal(message: str) -> None:
         fatal.append(message)
         server.should_exit = True
 
-    app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready)
+    def on_critical(reason: str) -> None:
+        """From any thread: answer what still can be answered, then leave for good."""
+        broken.append(reason)
+        log.critical("this process can serve no more", extra={"fields": {"reason": reason, "exit_code": BROKEN}})
+        faulthandler.dump_traceback(all_threads=True)
+        last_resort = threading.Timer(CRITICAL_GRACE_S, leave, args=(BROKEN,))
+        last_resort.daemon = True
+        last_resort.start()
+        server.should_exit = True
+
+    app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready, on_critical=on_critical)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -107,6 +125,8 @@ def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[],
     )
     server = Server(config, on_drain=app.state.service.admission.drain)
     server.run(sockets=[listener])
+    if broken:
+        return BROKEN
     if fatal:
         print(f"error: {fatal[0]}", file=sys.stderr)  # noqa: T201 - one line for people, whatever the log format
         return 1

@@ -7,6 +7,7 @@ it sees the answer instead of a broken pipe.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api import errors as api_errors
 from app.api.auth import KeyRing
 from app.api.uploads import ENVELOPE_BYTES, too_large
-from app.errors import RetryLater, TooLarge, TranscriptionError
+from app.errors import RetryLater, ShuttingDown, TooLarge, TranscriptionError
 
 log = logging.getLogger("app.access")
 
@@ -59,6 +60,12 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, named_send)
+        except asyncio.CancelledError:
+            # The grace of the shutdown is over: say so, instead of breaking the connection.
+            if status == 0:
+                late = ShuttingDown("The server is shutting down. Retry shortly.", retry_after_s=1)
+                await api_errors.to_response(late)(scope, receive, named_send)
+            raise
         except Exception:
             log.exception("a bug", extra={"fields": {"request_id": request_id, "path": scope["path"]}})
             if status == 0:

@@ -50,6 +50,9 @@ async def health(request: Request) -> JSONResponse:
         "gpu_available": engine is not None and engine.info.device == "cuda",
         "compute_type": engine.info.compute_type if engine else None,
         "compute_type_asked": engine.info.compute_type_asked if engine else None,
+        "replicas": engine.info.replicas if engine else None,
+        "threads": engine.info.threads if engine else None,
+        "max_batch": engine.info.max_batch if engine else None,
         "slots": service.admission.slots,
         "active": service.admission.active,
         "queued": service.admission.queued,
@@ -77,6 +80,8 @@ async def root(request: Request) -> JSONResponse:
 
 
 def _state(service: Service) -> str:
+    if service.loaded is not None and service.loaded.critical:
+        return "critical"
     if service.admission.draining:
         return "draining"
     return "ready" if service.admission.ready else "initializing"

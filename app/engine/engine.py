@@ -198,3 +198,21 @@ def _raise_ours(work: Future[None]) -> None:
 async def aside(function: Callable[[], T]) -> T:
     """Run pure but heavy work (rendering hours of text) on a thread, so that the loop goes on."""
     return await asyncio.to_thread(function)
+
+
+async def detached(function: Callable[[], T]) -> T:
+    """Run `function` on a daemon thread: stopping the process must not wait for a load or a download.
+
+    Cancelling returns at once; the thread's result is then dropped.
+    """
+    done: Future[T] = Future()
+    done.set_running_or_notify_cancel()  # from here on only the thread settles it
+
+    def run() -> None:
+        try:
+            done.set_result(function())
+        except BaseException as exc:  # noqa: BLE001 - the top of a thread: handed to the one who waits
+            done.set_exception(exc)
+
+    threading.Thread(target=run, name="detached", daemon=True).start()
+    return await asyncio.wrap_future(done)

@@ -55,6 +55,22 @@ class Model:
         return self.multilingual and not any(part in self.name for part in CANNOT_TRANSLATE)
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """What CTranslate2 finds on this machine."""
+
+    n_gpus: int
+    cpu_compute_types: tuple[str, ...]
+    cuda_compute_types: tuple[str, ...]
+
+
+def device_facts() -> DeviceFacts:
+    """Ask CTranslate2 what it can run on."""
+    n_gpus = ctranslate2.get_cuda_device_count()
+    on_cuda = ctranslate2.get_supported_compute_types("cuda") if n_gpus else ()
+    return DeviceFacts(n_gpus, tuple(sorted(ctranslate2.get_supported_compute_types("cpu"))), tuple(sorted(on_cuda)))
+
+
 def choose_device(device: str) -> str:
     """`cuda` or `cpu` for auto|cuda|cpu.
 
