@@ -146,3 +146,29 @@ def test_files_are_transcribed_without_a_server(tmp_path: Path) -> None:
     assert "Makefile" in done.stderr
     assert "It's easy to get burned." in (tmp_path / "en-00.srt").read_text(encoding="utf-8")
     assert "Laugh when you can." in (tmp_path / "en-02.srt").read_text(encoding="utf-8")
+
+
+def test_a_model_that_hangs_ends_the_process_for_its_supervisor(tmp_path: Path) -> None:
+    """A call that never returns: stacks are logged, the exit code is 70, within seconds of the limit."""
+    program = tmp_path / "hang.py"
+    program.write_text(
+        "import threading\n"
+        "from app.engine.calls import SharedModel\n"
+        "real = SharedModel.run\n"
+        "def run(self, key, calls):\n"
+        "    if calls[0].kind == 'generate':\n"
+        "        threading.Event().wait()\n"
+        "    return real(self, key, calls)\n"
+        "SharedModel.run = run\n"
+        "from app.server import leave, run as serve\n"
+        "leave(serve())\n",
+        encoding="utf-8",
+    )
+    with start(str(program), MODEL_SIZE="demo", STALL_LIMIT_S="2", CPU_TUNING="false", PYTHONPATH=str(ROOT)) as worker:
+        worker.wait_ready()
+        files = {"file": ("a.wav", (AUDIO / "en-00.wav").read_bytes())}
+        with pytest.raises(httpx.TransportError):
+            httpx.post(f"{worker.url}/v1/audio/transcriptions", data={"model": "m"}, files=files, timeout=60)
+        assert worker.process.wait(timeout=30) == 70
+    assert "the model has not come back" in worker.log
+    assert 'File "' in worker.log

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+
+from app import doctor
+from app.doctor import cublas, examine, hum, instruction_set
+
+
+@pytest.fixture(autouse=True)
+def _same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examination stays in this process."""
+    monkeypatch.setenv("CPU_TUNING", "false")
+
+
+def report(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was printed."""
+    return capsys.readouterr().out
+
+
+def test_a_healthy_machine_is_told_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Device, arithmetic, allocator, threads, model, cuBLAS, limits and a verdict are there."""
+    monkeypatch.setenv("MODEL_SIZE", "demo")
+    assert examine() == 0
+    said = report(capsys)
+    for name in ("cores", "GPUs", "cuBLAS", "instruction set", "allocator", "BLAS threads", "open files", "model"):
+        assert name in said
+    assert "compute type" in said
+    assert "replicas x threads" in said
+    assert "verdict: the worker will start" in said
+
+
+def test_a_model_that_cannot_load_is_the_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, and the line that the start would end with."""
+    monkeypatch.setenv("MODEL_SIZE", "/no/such/model")
+    assert examine() == 1
+    assert "will not start: MODEL_SIZE=/no/such/model" in report(capsys)
+
+
+def test_a_slow_machine_is_told_what_to_change(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A window that takes longer than it lasts gets a smaller model recommended."""
+    monkeypatch.setenv("MODEL_SIZE", "demo")
+    monkeypatch.setattr(doctor, "timed", lambda *_: 9.0)
+    assert examine() == 0
+    assert "too slow for live text" in report(capsys)
+
+
+def test_an_open_server_is_noted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without keys the report says who may use the server; with keys it does not."""
+    monkeypatch.setenv("MODEL_SIZE", "fake")
+    examine()
+    assert "everybody may use this server" in report(capsys)
+    monkeypatch.setenv("API_KEYS", "one,two")
+    examine()
+    assert "everybody" not in report(capsys)
+
+
+def test_cublas_matters_only_with_a_gpu() -> None:
+    """Without a GPU it is not needed; with one, a missing library comes with its remedy."""
+
+    def missing(name: str) -> object:
+        raise OSError(name)
+
+    assert cublas(0, missing) == ("not needed without a GPU", "")
+    assert "nvidia-cublas-cu12" in cublas(1, missing)[1]
+    assert cublas(1, lambda name: name) == ("libcublas.so.12", "")
+
+
+def test_the_instruction_set_says_who_chose() -> None:
+    """The best the CPU has, and whether CTranslate2 was told."""
+    assert instruction_set(frozenset({"avx", "avx2"}), None) == "avx2, CTranslate2 chooses"
+    assert instruction_set(frozenset({"avx512_vnni"}), "AVX512") == "avx512_vnni, CTranslate2 told to use AVX512"
+
+
+def test_the_test_sound_is_loud_and_bounded() -> None:
+    """Five seconds within [-1, 1], not silent."""
+    pcm = hum()
+    assert len(pcm) == 80_000
+    assert 0.1 < abs(pcm).max() <= 1.0
