@@ -1,6 +1,6 @@
 """The worker's door: `python main.py`, configured by the environment and `.env`."""
 
-from app.server import leave, run
+from app.start import leave, run
 
 if __name__ == "__main__":
     leave(run())

@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("doctor", help="say what this machine and configuration will do")
     arguments = parser.parse_args(argv)
     if arguments.command == "serve":
-        from app.server import run  # noqa: PLC0415 - the web framework is not needed to transcribe a file
+        from app.start import run  # noqa: PLC0415 - not needed to print the help
 
         given = {key: value for key in ("host", "port") if (value := getattr(arguments, key)) is not None}
         return run(demo=arguments.demo, **given)
@@ -56,7 +56,7 @@ def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser
 
 
 if __name__ == "__main__":
-    from app.server import leave
+    from app.start import leave
 
     try:
         leave(main())

@@ -13,6 +13,7 @@ TESTS = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*
 # Source -> the test that covers it instead, because it only runs as a whole process or holds only values.
 ELSEWHERE = {
     "__main__.py": "tests/e2e/test_process.py",  # the command line, run as people run it
+    "start.py": "tests/e2e/test_process.py",  # ports, first steps and exit codes need a process
     "server.py": "tests/e2e/test_process.py",  # binding, signals and exit codes need a process
     "errors.py": "tests/api/test_errors.py",  # classes without behaviour; their table is what matters
     "options.py": "tests/api/test_forms.py",  # a value type; forms make it

@@ -6,11 +6,12 @@ the poison row stands alone. The loop itself never ends by an exception.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -141,7 +142,11 @@ class Batcher(Generic[P, R]):
     def _loop(self, number: int) -> None:
         while (batch := self._next(number)) is not None:
             started_s = self._clock()
-            self._serve(batch)
+            try:
+                self._serve(batch)
+            except Exception as exc:
+                log.exception("a listener of the model threads failed")
+                _fail(batch, exc)
             finished_s = self._clock()
             with self._changed:
                 self._busy_since_s.pop(number, None)
@@ -158,9 +163,11 @@ class Batcher(Generic[P, R]):
                     gone = self._queue.drop_cancelled()
                     _fail(gone, Cancelled("The caller has gone."))
                     now_s = self._clock()
-                    batch = self._queue.take(now_s, idle=self._idle)
+                    batch = self._queue.take(now_s, idle=self._idle, busy=len(self._busy_since_s))
                     if batch:
                         self._busy_since_s[number] = now_s
+                        if len(self._queue):
+                            self._changed.notify()  # what is left may be for another idle thread
                         return batch
                     until_s = self._queue.held_until_s(now_s)
                     self._changed.wait(None if until_s is None else max(until_s - now_s, 0.0001))
@@ -187,9 +194,11 @@ class Batcher(Generic[P, R]):
         waited_s = started_s - min(job.added_s for job in batch)
         self._on_batch(BatchDetails(batch[0].key, len(batch), waited_s, self._clock() - started_s))
         for job, result in zip(batch, results, strict=True):
-            job.payload[1].set_result(result)
+            with contextlib.suppress(InvalidStateError):  # its caller has cancelled the future
+                job.payload[1].set_result(result)
 
 
 def _fail(jobs: Sequence[Job[tuple[P, Future[R]]]], error: Exception) -> None:
     for job in jobs:
-        job.payload[1].set_exception(error)
+        with contextlib.suppress(InvalidStateError):  # it has its result, or its caller has cancelled it
+            job.payload[1].set_exception(error)

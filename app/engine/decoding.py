@@ -39,8 +39,8 @@ class Decoding:
 
 def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int) -> Decoding:
     """faster-whisper's options for one upload; the tokenizer has its language and task."""
-    hotwords = tokenizer.encode(" " + plain(options.hotwords))[:HOTWORD_TOKENS] if options.hotwords else []
-    prompt = tokenizer.encode(" " + plain(options.prompt)) if options.prompt else []
+    hotwords = _tokens(options.hotwords, tokenizer)[:HOTWORD_TOKENS]
+    prompt = _tokens(options.prompt, tokenizer)
     return Decoding(
         tokenizer=tokenizer,
         options=TranscriptionOptions(
@@ -114,3 +114,8 @@ def choose_language(found: list[tuple[str, float]], allowed: tuple[str, ...]) ->
 def plain(text: str) -> str:
     """A caller's text without Whisper's control tokens."""
     return CONTROL_TOKEN.sub(" ", text).strip()
+
+
+def _tokens(text: str | None, tokenizer: Tokenizer) -> list[int]:
+    words = plain(text or "")
+    return list(tokenizer.encode(" " + words)) if words else []

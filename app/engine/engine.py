@@ -132,7 +132,7 @@ class WhisperEngine:
 
     def on_critical(self, tell: Callable[[str], None]) -> None:
         """Have `tell` called, from any thread, when this process can serve no more."""
-        self._failures.on_critical = tell
+        self._failures.on_critical(tell)
 
     async def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
         """See `Engine.stream`."""

@@ -30,6 +30,10 @@ class OutOfMemory(Exception):
     """The device has no memory for a call of this size."""
 
 
+class DoesNotFit(OutOfMemory):
+    """The call was not tried: one of its size ran out of memory a moment ago."""
+
+
 class FailureWatch:
     """Sorts errors, keeps calls small after out-of-memory, and watches for a model that hangs.
 
@@ -45,7 +49,7 @@ class FailureWatch:
         on_critical: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.on_critical = on_critical
+        self._on_critical = on_critical
         self._stall_limit_s = stall_limit_s
         self._clock = clock
         self._small_until_s = float("-inf")
@@ -58,14 +62,20 @@ class FailureWatch:
         """Why this process can serve no more; None while it can."""
         return self._critical
 
+    def on_critical(self, tell: Callable[[str], None]) -> None:
+        """Have `tell` called when this process can serve no more; at once if that is so already."""
+        with self._lock:
+            self._on_critical = tell
+            reason = self._critical
+        if reason is not None:
+            tell(reason)
+
     def guarded(self, run: Run) -> Run:
         """`run`, refusing calls that are known not to fit and naming out-of-memory for what it is."""
 
         def guarded_run(key: Hashable, rows: Sequence[Any]) -> Sequence[Any]:
-            if self._rows_that_fit is not None and self._clock() >= self._small_until_s:
-                self._rows_that_fit = None
-            if self._rows_that_fit is not None and len(rows) > self._rows_that_fit:
-                raise OutOfMemory(f"{len(rows)} rows did not fit a moment ago")
+            if len(rows) > 1 and not self._fits(len(rows)):
+                raise DoesNotFit(f"{len(rows)} rows did not fit a moment ago")
             try:
                 return run(key, rows)
             except RuntimeError as exc:
@@ -84,6 +94,8 @@ class FailureWatch:
 
     def failed(self, error: Exception, n_rows: int) -> None:
         """A call has failed: log it, and raise the alarm if it was the last."""
+        if isinstance(error, DoesNotFit):
+            return  # the first one was logged; for a minute every full batch is one
         log.warning("model call failed", extra={"fields": {"rows": n_rows, "error": type(error).__name__}})
         if self.is_fatal(error):
             log.error("the device has failed", exc_info=error)
@@ -104,16 +116,24 @@ class FailureWatch:
             time.sleep(every_s)
             self.check(stuck_for_s())
 
+    def _fits(self, n_rows: int) -> bool:
+        with self._lock:
+            if self._clock() >= self._small_until_s:
+                self._rows_that_fit = None
+            return self._rows_that_fit is None or n_rows <= self._rows_that_fit
+
     def _shrink(self, n_rows: int) -> None:
-        self._rows_that_fit = max(1, n_rows // 2)
-        self._small_until_s = self._clock() + SMALL_FOR_S
+        with self._lock:
+            self._rows_that_fit = max(1, min(n_rows // 2, self._rows_that_fit or n_rows))
+            self._small_until_s = self._clock() + SMALL_FOR_S
 
     def _alarm(self, reason: str) -> None:
         with self._lock:
-            first = self._critical is None
-            self._critical = self._critical or reason
-        if first:
-            self.on_critical(reason)
+            if self._critical is not None:
+                return
+            self._critical = reason
+            tell = self._on_critical
+        tell(reason)
 
 
 def is_out_of_memory(error: Exception) -> bool:

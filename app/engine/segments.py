@@ -73,19 +73,18 @@ def decode_window(
     Returns:
         Segments on the window's clock.
     """
-    whisper = copy.copy(whisper)  # its `encode` is watched: one window, one copy
+    watching = copy.copy(whisper)  # its `encode` is watched: one window, one copy
     passes: list[_Pass] = []
-    encode = whisper.encode
 
     def watched(rows: Features) -> Any:
-        passes.append(_Pass(encode(rows)))
+        passes.append(_Pass(whisper.encode(rows)))  # of the original: a circle would keep the encoder's output alive
         return passes[-1].encoded
 
-    whisper.encode = watched
+    watching.encode = watched
     if encoded is not None:
         passes.append(_Pass(encoded))
     options = replace(decoding, initial_prompt=list(prompt) or None)
-    for segment in whisper.generate_segments(features, tokenizer, options, False, encoded):
+    for segment in watching.generate_segments(features, tokenizer, options, False, encoded):
         passes[-1].segments.append(segment)
     raws: list[Raw] = []
     for each in passes:
@@ -133,9 +132,14 @@ class _Aligner:
         found = self._whisper.find_alignment(self._tokenizer, [tokens], self._encoded, self._n_frames)[0]
         offset_s = self._seek / FRAMES_PER_SECOND
         words = [
-            SpokenWord(each["word"], tuple(each["tokens"]), each["start"] + offset_s, each["end"] + offset_s)
+            SpokenWord(
+                each["word"],
+                tuple(each["tokens"]),
+                # the alignment sees the whole window, and may put a word outside of its segment
+                min(max(each["start"] + offset_s, segment.start), segment.end),
+                min(max(each["end"] + offset_s, segment.start), segment.end),
+            )
             for each in found
-            if each["word"]
         ]
         return pieces_of(segment, words)
 

@@ -9,6 +9,7 @@ clock, and stopping between windows.
 from __future__ import annotations
 
 import copy
+import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -149,12 +150,19 @@ class Transcriber:
             yield AudioInfo(options.language or SILENT_LANGUAGE, 1.0 if options.language else 0.0, total_s)
         else:
             second = next(windows, None)
-            owner = object()
-            whisper = self._view(owner, lane_of(options, short=second is None), options, cancelled)
+            owner, over = object(), threading.Event()
+
+            def stopped() -> bool:
+                return over.is_set() or cancelled()
+
+            whisper = self._view(owner, lane_of(options, short=second is None), options, stopped)
             rest = windows if second is None else chain((second,), windows)
             try:
-                yield from self._speech(_Upload(pcm, options, whisper, cancelled), first, rest)
+                yield from self._speech(_Upload(pcm, options, whisper, stopped), first, rest)
             finally:
+                # windows that still run beside a failed one, or for a reader who left, stop at their next call
+                over.set()
+                self._batcher.sweep()
                 self._batcher.forget(owner)
         yield Progress(done_s=total_s, total_s=total_s)
 
@@ -255,7 +263,9 @@ class Transcriber:
         if not self._model.multilingual:
             return "en", 1.0, None
         n_frames = upload.whisper.feature_extractor.nb_max_frames
-        encoded = upload.whisper.encode(fw_audio.pad_or_trim(features[:, :n_frames]))
+        # faster-whisper leaves the last frame out too: the text is the same with the language given or found
+        content = features[:, : min(n_frames, features.shape[-1] - 1)]
+        encoded = upload.whisper.encode(fw_audio.pad_or_trim(content))
         found = upload.whisper.model.detect_language(encoded)[0]
         return *choose_language(found, upload.options.languages), encoded
 
