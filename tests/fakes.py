@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from app.admission import Permit
 from app.engine.engine import EngineInfo, Source
 from app.engine.transcriber import Event
 from app.options import Options
 from app.transcript import AudioInfo, Timings
+
+
+class FakeClock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self, now_s: float = 0.0) -> None:
+        self.now_s = now_s
+
+    def __call__(self) -> float:
+        """Now."""
+        return self.now_s
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now_s += seconds
 
 
 class HeldEngine:
@@ -23,6 +38,10 @@ class HeldEngine:
 
     info = EngineInfo(model="held", device="cpu", compute_type_asked="int8", compute_type="int8")
     last_inference_age_s: float | None = None
+    critical: str | None = None
+
+    def on_critical(self, tell: Callable[[str], None]) -> None:
+        """Nothing to tell."""
 
     async def stream(
         self,

@@ -25,7 +25,8 @@ MAY_READ_SETTINGS = {
     "app.start",
     "app.doctor",
 }
-MAY_NAME_CTRANSLATE2 = {"app.engine.model"}
+# One loads it, the other calls it.
+MAY_NAME_CTRANSLATE2 = {"app.engine.calls", "app.engine.model"}
 MAY_AWAIT_IN_ENGINE = {"app.engine.engine", "app.engine.fake"}
 # Each is a process and an image of its own: it meets the worker in app.contracts and on the wire.
 OTHER_PROCESSES = ("app.streaming", "app.cluster")
@@ -118,8 +119,8 @@ def test_settings_are_read_in_one_place():
     assert set(readers) <= {"app.tuning", "app.doctor"}
 
 
-def test_ctranslate2_is_named_in_one_file():
-    """One file loads and calls the model's runtime."""
+def test_ctranslate2_is_named_in_two_files():
+    """One file loads the model's runtime and one calls it."""
     assert importers("ctranslate2") <= MAY_NAME_CTRANSLATE2
 
 

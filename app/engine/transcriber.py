@@ -210,11 +210,13 @@ class Transcriber:
             for _ in range(self._parallelism.windows_per_file - 1):
                 start(next(rest, None))
             yield first[0], first[1]()
+            start(next(rest, None))
             while ahead:
                 upload.check_caller()
                 window, decoding = ahead.popleft()
+                raws = decoding.result()
                 start(next(rest, None))
-                yield window, decoding.result()
+                yield window, raws
         finally:
             for _, decoding in ahead:
                 decoding.cancel()

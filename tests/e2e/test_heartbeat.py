@@ -10,8 +10,9 @@ import time
 from app.admission import Admission
 from app.engine.engine import EngineInfo, WhisperEngine, transcribe
 from app.engine.model import load
-from app.engine.transcriber import Transcriber
+from app.engine.parallelism import choose
 from app.options import Options
+from tests.engine.hearing import transcriber_over
 from tests.samples import beginning
 
 BEAT_S = 0.005
@@ -33,9 +34,14 @@ async def test_the_loop_never_waits_for_the_model() -> None:
     The machine that runs the tests may itself pause for longer, so the bound holds for all but a
     few beats in a thousand; a blocked loop would miss hundreds in a row.
     """
-    model = load(model_size="demo", device="cpu", compute_type="int8", cpu_threads=1)
+    model = load(
+        model_size="demo",
+        device="cpu",
+        compute_type="int8",
+        parallelism=lambda device: choose(device=device, n_cores=2),
+    )
     info = EngineInfo("demo", "cpu", "int8", model.compute_type)
-    engine = WhisperEngine(Transcriber(model, beam_size=1, vad_filter=True), info, slots=1, max_audio_s=3600)
+    engine = WhisperEngine(transcriber_over(model, beam_size=1, adapt_context=False), info, slots=1, max_audio_s=3600)
     admission = Admission(slots=1, max_queue=0, fail_fast=True, retry_after_s=1)
     admission.open()
     source = io.BytesIO(beginning("long-en.wav", 40.0))

@@ -160,7 +160,7 @@ def test_a_model_that_hangs_ends_the_process_for_its_supervisor(tmp_path: Path) 
         "        threading.Event().wait()\n"
         "    return real(self, key, calls)\n"
         "SharedModel.run = run\n"
-        "from app.server import leave, run as serve\n"
+        "from app.start import leave, run as serve\n"
         "leave(serve())\n",
         encoding="utf-8",
     )

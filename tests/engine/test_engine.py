@@ -12,6 +12,7 @@ import pytest
 from app.admission import Admission
 from app.audio import Pcm
 from app.engine.engine import EngineInfo, WhisperEngine, aside, transcribe
+from app.engine.failures import FailureWatch
 from app.engine.transcriber import Event, Transcriber
 from app.errors import AudioUndecodable, Cancelled, EngineFailure
 from app.options import Options
@@ -27,7 +28,17 @@ class ScriptedTranscriber:
         self.windows = 0
         self.stopped = threading.Event()
         self.threads: set[str] = set()
+        self.sweeps = 0
+        self.closed = False
         self._broken = broken
+
+    def sweep(self) -> None:
+        """A caller has left, or has everything."""
+        self.sweeps += 1
+
+    def close(self) -> None:
+        """The last call."""
+        self.closed = True
 
     def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
         """The transcriber's seam."""
@@ -104,6 +115,7 @@ async def test_a_caller_that_leaves_stops_the_work_and_then_frees_the_slot() -> 
     with pytest.raises(asyncio.CancelledError):
         await work
     assert admission.active == 1, "the native call still runs"
+    assert script.sweeps == 1, "what waits for the model is dropped at once"
     script.may_go.release()
     await until(lambda: admission.active == 0)
     assert script.windows == 1
@@ -157,6 +169,7 @@ async def test_closing_stops_what_runs_at_its_next_window() -> None:
     with pytest.raises(Cancelled):
         await work
     assert script.windows == 1
+    assert script.closed, "the model threads end last"
 
 
 async def test_the_age_of_the_last_inference_is_known() -> None:
@@ -169,6 +182,22 @@ async def test_the_age_of_the_last_inference_is_known() -> None:
     age_s = engine.last_inference_age_s
     assert age_s is not None
     assert age_s >= 0
+    await engine.close()
+
+
+async def test_a_lost_device_makes_the_engine_critical() -> None:
+    """The reason is told to whoever asked, also to one who asks afterwards, once each."""
+    failures, told = FailureWatch(), list[str]()
+    info = EngineInfo("scripted", "cuda", "int8", "int8")
+    engine = WhisperEngine(cast("Transcriber", ScriptedTranscriber()), info, slots=1, max_audio_s=60, failures=failures)
+    engine.on_critical(told.append)
+    assert engine.critical is None
+    failures.failed(RuntimeError("CUDA failed with error unspecified launch failure"), 4)
+    failures.failed(RuntimeError("CUDA failed with error unspecified launch failure"), 4)
+    assert told == [engine.critical]
+    late: list[str] = []
+    engine.on_critical(late.append)
+    assert late == told
     await engine.close()
 
 

@@ -7,13 +7,19 @@ import pytest
 
 from app.engine import model as models
 from app.engine.model import Model, load, locate
+from app.engine.parallelism import Parallelism, choose
 from app.errors import StartupError
+
+
+def spread(device: str) -> Parallelism:
+    """What two cores get."""
+    return choose(device=device, n_cores=2)
 
 
 def attempt(model_size: str, *, device: str = "cpu", compute_type: str = "int8") -> str:
     """Load what cannot be loaded; returns the line the operator reads."""
     with pytest.raises(StartupError) as caught:
-        load(model_size=model_size, device=device, compute_type=compute_type, cpu_threads=1)
+        load(model_size=model_size, device=device, compute_type=compute_type, parallelism=spread)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -25,6 +31,12 @@ def test_the_demo_model_is_small_windowed_and_multilingual(demo: Model) -> None:
     assert demo.compute_type.startswith("int8")
     assert demo.max_window_s < 30
     assert demo.multilingual
+
+
+def test_replicas_and_threads_are_what_the_table_says(demo: Model) -> None:
+    """The model is loaded with the parallelism that was chosen for its device, and knows its start token."""
+    assert (demo.parallelism.replicas, demo.parallelism.threads) == (2, 1)
+    assert demo.whisper.hf_tokenizer.id_to_token(demo.start_token) == "<|startoftranscript|>"
 
 
 def test_warm_up_runs_a_real_window(demo: Model) -> None:

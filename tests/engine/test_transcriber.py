@@ -1,61 +1,38 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from faster_whisper.transcribe import Segment as RawSegment
 
-from app.audio import SAMPLE_RATE_HZ, Pcm
+from app.audio import SAMPLE_RATE_HZ
+from app.engine.calls import Call
+from app.engine.decoding import DEFERRED, LIVE, LONG, SHORT
+from app.engine.failures import Run
 from app.engine.model import Model
-from app.engine.transcriber import Transcriber, temperatures, to_segment
-from app.engine.windows import Span, Window
-from app.errors import Cancelled, InvalidRequest
-from app.options import Options
-from app.transcript import AudioInfo, Progress, Segment
+from app.engine.transcriber import Transcriber
+from app.errors import Cancelled, InvalidRequest, ShuttingDown
+from app.options import Options, Tier
+from app.transcript import AudioInfo, Segment
+from tests.engine.hearing import CountingModel, Heard, hear, transcriber_over
 from tests.samples import pcm_of, sample, short, word_error_rate
 
 SECOND = SAMPLE_RATE_HZ
 
 
-@dataclass(slots=True)
-class Heard:
-    """Everything a transcriber said of one upload."""
-
-    info: AudioInfo | None = None
-    segments: list[Segment] = field(default_factory=list)
-    progress: list[Progress] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        """The segments' texts."""
-        return "".join(segment.text for segment in self.segments).strip()
-
-
-def hear(transcriber: Transcriber, pcm: Pcm, options: Options | None = None) -> Heard:
-    """Transcribe to the end."""
-    heard = Heard()
-    for event in transcriber.events(pcm, options or Options(), lambda: False):
-        if isinstance(event, AudioInfo):
-            assert heard.info is None
-            heard.info = event
-        elif isinstance(event, Segment):
-            heard.segments.append(event)
-        else:
-            heard.progress.append(event)
-    return heard
-
-
 @pytest.fixture(scope="module")
-def clips(transcriber: Transcriber) -> dict[str, Heard]:
+def clips(exact: Transcriber) -> dict[str, Heard]:
     """What is heard in every short clip."""
     spoken = [clip.file for language in ("en", "de", "es") for clip in short(language)]
-    return {file: hear(transcriber, pcm_of(file)) for file in spoken}
+    return {file: hear(exact, pcm_of(file)) for file in spoken}
 
 
 @pytest.fixture(scope="module")
 def long_en(transcriber: Transcriber) -> Heard:
-    """What is heard in two minutes of English."""
+    """What is heard in two minutes of English, each window encoded at its own length."""
     return hear(transcriber, pcm_of("long-en.wav"))
 
 
@@ -201,33 +178,122 @@ def test_a_language_the_model_does_not_have_is_named(transcriber: Transcriber) -
 
 def test_a_model_that_cannot_translate_says_so(demo: Model) -> None:
     """Turbo has no translate task: the caller hears it instead of getting a transcript."""
-    turbo = Model(
-        whisper=demo.whisper,
-        name="large-v3-turbo",
-        device="cpu",
-        compute_type_asked="int8",
-        compute_type="int8",
-        max_window_s=30.0,
-    )
+    turbo = transcriber_over(replace(demo, name="large-v3-turbo"))
     with pytest.raises(InvalidRequest, match="cannot translate") as caught:
-        Transcriber(turbo, beam_size=1, vad_filter=True).check(Options(task="translate"))
+        turbo.check(Options(task="translate"))
     assert caught.value.param == "model"
+    turbo.close()
 
 
-def test_live_text_is_never_sampled_and_files_climb_the_ladder() -> None:
-    """The realtime tier decodes once at 0; files may be retried up to 1.0."""
-    assert temperatures(Options(tier="realtime")) == [0.0]
-    assert temperatures(Options()) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    assert temperatures(Options(temperature=0.7)) == [0.7, 0.9]
-    assert temperatures(Options(temperature=1.0)) == [1.0]
+def test_windows_side_by_side_give_what_one_after_another_gives(demo: Model) -> None:
+    """Four windows of a file at once: the same segments, words, times and order as one at a time."""
+    pcm = pcm_of("long-en.wav")[: 40 * SECOND]
+    answers = []
+    for at_once in (1, 4):
+        made = transcriber_over(demo, parallelism=replace(demo.parallelism, windows_per_file=at_once))
+        answers.append(hear(made, pcm, Options(words=True, logprobs=True)))
+        made.close()
+    first, second = answers
+    assert len(first.segments) > 8
+    assert (first.info, first.segments, first.progress) == (second.info, second.segments, second.progress)
 
 
-def test_a_segment_never_ends_before_it_begins() -> None:
-    """Times beyond the window, as models invent them in the padding, are pulled into it."""
-    raw = RawSegment(
-        id=1, seek=0, start=29.0, end=29.5, text=" late", tokens=[1], avg_logprob=-0.2, compression_ratio=1.0,
-        no_speech_prob=0.0, words=None, temperature=0.0,
-    )  # fmt: skip
-    segment = to_segment(raw, Window((Span(0, 3 * SECOND),)), number=0, words=False)
-    assert segment is not None
-    assert 0 <= segment.start < segment.end <= 3.1
+@pytest.mark.parametrize("options", [Options(words=True, logprobs=True), Options(language="de"), Options()])
+def test_each_window_is_encoded_once(demo: Model, options: Options) -> None:
+    """Detection, every try, words and log-probabilities share one encoder call; the language is found once.
+
+    The first window of this clip fails its checks and is tried again; the second one is decoded beside it.
+    """
+    counting = CountingModel(demo.whisper.model)
+    made = transcriber_over(demo, weights=counting)
+    heard = hear(made, pcm_of("de-00.wav"), options)
+    made.close()
+    n_windows = len(heard.progress) - 1  # the last one says that the whole upload is done
+    assert n_windows == 2
+    assert counting.rows["encode"] == n_windows
+    assert counting.calls["generate"] > n_windows
+    assert counting.calls["detect_language"] == (options.language is None)
+
+
+def failing(n_calls: int) -> Callable[[Run], Run]:
+    """The model, until its `n_calls`-th decoding call, which fails; later ones are counted."""
+    seen: list[int] = []
+
+    def wrap(run: Run) -> Run:
+        def counted(key: Hashable, rows: Sequence[Call]) -> Sequence[Any]:
+            if rows[0].kind == "generate":
+                seen.append(len(rows))
+                if len(seen) == n_calls:
+                    raise ValueError("a poisonous window")
+            return run(key, rows)
+
+        return counted
+
+    return wrap
+
+
+def test_a_window_that_fails_ends_its_request_and_no_other(demo: Model) -> None:
+    """The caller hears the error; nothing of the request stays in the queue, and the next request is served."""
+    made = transcriber_over(demo, parallelism=replace(demo.parallelism, long_batch=1, replicas=1), wrap=failing(2))
+    with pytest.raises(ValueError, match="poisonous"):
+        hear(made, pcm_of("long-en.wav")[: 40 * SECOND], Options(language="en"))
+    assert hear(made, pcm_of("en-00.wav")).text
+    assert made._batcher.queued == 0
+    made._window_threads.shutdown(wait=True)
+    made.close()
+    queue = made._batcher._queue
+    assert (queue._served, queue._expected) == ({}, {}), "an ended request leaves no trace"
+
+
+def test_a_reader_who_leaves_ends_the_windows_that_wait(demo: Model) -> None:
+    """Closing the events stops the windows decoded ahead, though nobody says `cancelled`."""
+    counting = CountingModel(demo.whisper.model)
+    made = transcriber_over(demo, weights=counting, parallelism=replace(demo.parallelism, replicas=1, long_batch=1))
+    events = made.events(pcm_of("long-en.wav")[: 60 * SECOND], Options(language="en"), lambda: False)
+    assert isinstance(next(events), AudioInfo)
+    assert isinstance(next(events), Segment)
+    assert isinstance(events, Generator)
+    events.close()
+    made._window_threads.shutdown(wait=True)
+    assert counting.rows["encode"] <= 1 + made._parallelism.windows_per_file
+    assert made._batcher.queued == 0
+    made.close()
+
+
+def test_a_closed_transcriber_says_that_the_server_goes_down(demo: Model) -> None:
+    """Whoever comes after close() hears ShuttingDown, which clients retry elsewhere."""
+    made = transcriber_over(demo)
+    made.close()
+    with pytest.raises(ShuttingDown):
+        hear(made, pcm_of("en-00.wav"))
+
+
+@pytest.mark.parametrize(("file", "tier", "lane"), [
+    ("en-00.wav", "standard", SHORT), ("de-00.wav", "standard", LONG), ("de-00.wav", "realtime", LIVE),
+    ("en-00.wav", "deferred", DEFERRED),
+])  # fmt: skip
+def test_requests_wait_in_the_lane_that_fits(demo: Model, file: str, tier: Tier, lane: int) -> None:
+    """One window is short, more are long, and the caller's tier wins; files make small calls on a CPU."""
+    made = transcriber_over(demo)
+    lanes, rows = set(), set()
+    submit = made._batcher.submit
+
+    def watched(call: Call, **about: Any) -> Future[Any]:
+        lanes.add(about["lane"])
+        if call.kind == "generate":
+            rows.add(about["max_rows"])
+        return submit(call, **about)
+
+    made._batcher.submit = watched  # type: ignore[method-assign, assignment]
+    hear(made, pcm_of(file), Options(tier=tier, language="en"))
+    made.close()
+    assert lanes == {lane}
+    assert rows == {demo.parallelism.max_batch if lane <= SHORT else demo.parallelism.long_batch}
+
+
+def test_detection_chooses_among_the_languages_that_are_allowed(transcriber: Transcriber) -> None:
+    """A German clip is Spanish or French to a caller who allows nothing else."""
+    info = hear(transcriber, pcm_of("de-00.wav"), Options(languages=("es", "fr"))).info
+    assert info is not None
+    assert info.language in ("es", "fr")
+    assert 0 <= info.language_probability < 1

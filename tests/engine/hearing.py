@@ -1,0 +1,85 @@
+"""Transcribe in a test, and keep everything that was said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.audio import Pcm
+from app.engine.batcher import BatchDetails, Batcher
+from app.engine.calls import SharedModel
+from app.engine.model import Model
+from app.engine.parallelism import Parallelism
+from app.engine.transcriber import Transcriber
+from app.options import Options
+from app.transcript import AudioInfo, Progress, Segment
+
+
+@dataclass(slots=True)
+class Heard:
+    """Everything a transcriber said of one upload."""
+
+    info: AudioInfo | None = None
+    segments: list[Segment] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The segments' texts."""
+        return "".join(segment.text for segment in self.segments).strip()
+
+
+class CountingModel:
+    """CTranslate2's Whisper, counting its calls by kind, and the rows of each."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.device = model.device
+        self.calls: Counter[str] = Counter()
+        self.rows: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._model, name)
+
+        def counted(rows: Any, *args: Any, **options: Any) -> Any:
+            self.calls[name] += 1
+            self.rows[name] += rows.shape[0]
+            return method(rows, *args, **options)
+
+        return counted
+
+
+def hear(transcriber: Transcriber, pcm: Pcm, options: Options | None = None) -> Heard:
+    """Transcribe to the end."""
+    heard = Heard()
+    for event in transcriber.events(pcm, options or Options(), lambda: False):
+        if isinstance(event, AudioInfo):
+            assert heard.info is None
+            heard.info = event
+        elif isinstance(event, Segment):
+            heard.segments.append(event)
+        else:
+            heard.progress.append(event)
+    return heard
+
+
+def transcriber_over(
+    model: Model,
+    *,
+    weights: Any = None,
+    parallelism: Parallelism | None = None,
+    beam_size: int = 5,
+    adapt_context: bool = True,
+    mix_lanes: bool = False,
+    on_batch: Callable[[BatchDetails], None] = lambda _: None,
+    wrap: Callable[[Callable[[Hashable, Any], Any]], Callable[[Hashable, Any], Any]] = lambda run: run,
+) -> Transcriber:
+    """A transcriber with model threads of its own over the shared weights, or over `weights`."""
+    spread = parallelism or model.parallelism
+    shared = SharedModel(model.whisper.model if weights is None else weights)
+    batcher: Batcher[Any, Any] = Batcher(
+        wrap(shared.run), n_threads=spread.replicas, mix_lanes=mix_lanes, on_batch=on_batch
+    )
+    return Transcriber(model, batcher, spread, beam_size=beam_size, vad_filter=True, adapt_context=adapt_context)
