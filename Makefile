@@ -5,7 +5,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup run test lint types unit lock
+NEWER_NGINX := .cache/nginx-newer/nginx
+
+.PHONY: setup run cluster packages test lint types unit lock
 
 setup: .venv/.installed  ## install what the worker needs into .venv
 
@@ -21,7 +23,15 @@ setup: .venv/.installed  ## install what the worker needs into .venv
 run: setup  ## start the worker on 127.0.0.1:8000, with the bundled demo model unless MODEL_SIZE is set
 	@$(BIN)/python -m app serve --demo
 
-test: .venv/.installed-dev  ## lint, types and every test
+cluster: setup  ## three workers behind nginx on 127.0.0.1:8083; WORKERS=5 GATEWAYS=2 PORT=8083
+	@sh deploy/install_packages.sh nginx
+	@$(BIN)/python -m app cluster --demo --workers $(or $(WORKERS),3) --gateways $(or $(GATEWAYS),0) --port $(or $(PORT),8083)
+
+packages:  ## nginx, shellcheck and, for tests only, a newer nginx beside the installed one
+	@sh deploy/install_packages.sh nginx shellcheck curl
+	@test -x $(NEWER_NGINX) || sh deploy/nginx/fetch-newer.sh $(dir $(NEWER_NGINX))
+
+test: .venv/.installed-dev packages  ## lint, types and every test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -1,4 +1,4 @@
-"""`python -m app`: serve, transcribe files without a server, or examine this machine."""
+"""`python -m app`: serve, transcribe files without a server, run a cluster, or examine this machine."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["cluster"]:
+        from app.cluster.__main__ import main as run_cluster  # noqa: PLC0415 - a supervisor, not a worker
+
+        return run_cluster(words[1:])
     parser = argparse.ArgumentParser(prog="python -m app", description="Self-hosted speech to text.")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_serve(commands)
     _add_transcribe(commands)
+    commands.add_parser("cluster", help="run several workers behind one nginx; has a --help of its own")
     commands.add_parser("doctor", help="say what this machine and configuration will do")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(words)
     if arguments.command == "serve":
         from app.start import run  # noqa: PLC0415 - not needed to print the help
 

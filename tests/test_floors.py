@@ -24,9 +24,16 @@ MAY_READ_SETTINGS = {
     "app.__main__",
     "app.start",
     "app.doctor",
+    "app.fetch_model",
+    "app.cluster.__main__",
 }
 # One loads it, the other calls it.
 MAY_NAME_CTRANSLATE2 = {"app.engine.calls", "app.engine.model"}
+# One changes the environment of the process before it starts, one reports it, the cluster hands its own on to
+# its workers, and a container's check knows nothing but PORT.
+MAY_NAME_THE_ENVIRONMENT = {"app.tuning", "app.doctor", "app.cluster.__main__", "app.healthcheck"}
+# A cluster runs the workers of its own checkout and reads the same settings; a gateway shares nothing.
+SHARED_WITH_THE_WORKER = {"app.streaming": ("app.contracts",), "app.cluster": ("app.settings", "app.errors")}
 MAY_AWAIT_IN_ENGINE = {"app.engine.engine", "app.engine.fake"}
 # Each is a process and an image of its own: it meets the worker in app.contracts and on the wire.
 OTHER_PROCESSES = ("app.streaming", "app.cluster")
@@ -115,8 +122,7 @@ def test_settings_are_read_in_one_place():
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
     ]
-    # the one changes the environment of the process before it starts, the other reports it
-    assert set(readers) <= {"app.tuning", "app.doctor"}
+    assert set(readers) <= MAY_NAME_THE_ENVIRONMENT
 
 
 def test_ctranslate2_is_named_in_two_files():
@@ -145,14 +151,17 @@ def test_other_processes_meet_the_worker_in_contracts_only():
     """A gateway's image holds no engine; the worker imports no gateway."""
     for package in OTHER_PROCESSES:
         theirs = offenders((package,), {"app"})
-        assert [pair for pair in theirs if not under(pair[1], package, "app.contracts")] == []
-        assert [module for module in importers(package) if not under(module, package)] == []
+        assert [pair for pair in theirs if not under(pair[1], package, *SHARED_WITH_THE_WORKER[package])] == []
+        # `python -m app` opens their doors and enters no further.
+        outside = [module for module in importers(package) if not under(module, package)]
+        assert set(outside) <= {"app.__main__"}
+        assert {name for name in IMPORTS["app.__main__"] if under(name, package)} <= {f"{package}.__main__"}
 
 
 @pytest.mark.parametrize("door", ["app.__main__", "main"])
 def test_nothing_imports_a_door(door: str):
     """Doors are opened from outside."""
-    assert importers(door) == set()
+    assert {module for module, names in IMPORTS.items() if door in names} == set()
 
 
 def test_no_import_circle():

@@ -12,6 +12,9 @@ SOURCES = sorted(path.relative_to(ROOT / "app") for path in (ROOT / "app").rglob
 TESTS = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
 # Source -> the test that covers it instead, because it only runs as a whole process or holds only values.
 ELSEWHERE = {
+    "cluster/__main__.py": "tests/cluster/test_cluster_life.py",  # starts, failures and stops, as a user sees them
+    "cluster/balancer.py": "tests/cluster/test_cluster_life.py",  # there is no nginx but the real one
+    "cluster/supervisor.py": "tests/cluster/test_cluster.py",  # its decisions are plan's; the rest is real processes
     "__main__.py": "tests/e2e/test_process.py",  # the command line, run as people run it
     "start.py": "tests/e2e/test_process.py",  # ports, first steps and exit codes need a process
     "server.py": "tests/e2e/test_process.py",  # binding, signals and exit codes need a process

@@ -1,0 +1,55 @@
+# syntax=docker/dockerfile:1
+# The worker on NVIDIA GPUs (amd64).  docker build -t speech-to-text:cuda .
+# With a model inside:                docker build --build-arg BAKE_MODEL=large-v3-turbo -t speech-to-text:cuda-turbo .
+#
+# No CUDA base image: CTranslate2 needs the host's driver and cuBLAS, nothing else (no cuDNN).
+
+ARG PYTHON_IMAGE=python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1
+
+FROM ${PYTHON_IMAGE} AS build
+COPY requirements.txt deploy/requirements-cuda.txt /build/
+# pip stays outside of the environment it fills: the image ships without an installer.
+RUN python -m venv --without-pip /opt/venv \
+    && pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes \
+        --requirement /build/requirements.txt --requirement /build/requirements-cuda.txt
+
+FROM build AS model
+# A size, a hub id, or empty: no model, the model volume is filled at the first start.
+ARG BAKE_MODEL=""
+ENV HF_HOME=/models PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+COPY app app
+COPY models/demo models/demo
+RUN mkdir -p /models \
+    && if [ -n "$BAKE_MODEL" ]; then MODEL_SIZE="$BAKE_MODEL" DEVICE=cpu /opt/venv/bin/python -m app.fetch_model; fi
+
+FROM ${PYTHON_IMAGE} AS worker
+# CTranslate2 opens cuBLAS by name and does not look into wheels.
+# The driver's own libraries are put into the container only where these NVIDIA_ variables ask for them.
+# Cards newer than the wheel's code (Hopper, Blackwell) compile it at the first start; the cache keeps the result.
+ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cublas/lib \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    CUDA_CACHE_PATH=/cache/cuda \
+    CUDA_CACHE_MAXSIZE=2147483648 \
+    PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HF_HOME=/models \
+    HF_HUB_OFFLINE=1 \
+    DEVICE=cuda \
+    HOST=0.0.0.0 \
+    PORT=8000
+# New volumes begin as copies of these folders, and so belong to the worker's user.
+RUN install -d -o 10001 -g 10001 /models /cache /cache/cuda
+COPY --from=build /opt/venv /opt/venv
+COPY --from=model --chown=10001:10001 /models /models
+WORKDIR /app
+COPY LICENSE main.py ./
+COPY models/demo models/demo
+COPY app app
+USER 10001:10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=600s --retries=3 CMD ["python", "-m", "app.healthcheck"]
+CMD ["python", "main.py"]

@@ -1,0 +1,125 @@
+"""nginx as a child: render its configuration, check it, start, reload and stop it.
+
+The configuration is the repository's `nginx.conf`, adapted by the same script that the containers run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from app.cluster.layout import Layout
+from app.cluster.plan import Member
+from app.cluster.probe import header_of
+from app.cluster.process import Child, Show
+from app.errors import StartupError
+
+NAME = "nginx"
+WANTED_DESCRIPTORS = 65_535
+EFFECT_PROBE_S = 0.05
+EFFECT_IN_A_ROW = 6
+EFFECT_TIMEOUT_S = 10.0
+
+
+class Balancer:
+    """The nginx of one cluster."""
+
+    def __init__(self, layout: Layout, *, nginx: str, environment: Mapping[str, str], show: Show) -> None:
+        self._layout = layout
+        self._environment = environment
+        self._nginx = nginx
+        self._show = show
+        self._config = layout.run_dir / "nginx.conf"
+        self._child: Child | None = None
+        self._number = 0
+
+    @property
+    def child(self) -> Child | None:
+        """Return the running nginx; None before the start and after the end."""
+        return self._child if self._child is not None and self._child.running else None
+
+    async def route(self, members: Sequence[Member], *, slots: int) -> None:
+        """Let nginx know these members: reload it, or start it if it does not run; return when it is in effect.
+
+        Raises:
+            StartupError: the configuration was refused; a running nginx goes on with the old one.
+        """
+        draft = self._config.with_suffix(".new")
+        self._number += 1
+        draft.write_text(await self._render(members, slots))
+        await self._check(draft)
+        draft.replace(self._config)
+        if self.child is None:
+            await self.start()
+        else:
+            self.child.send(signal.SIGHUP)
+        await self._in_effect()
+
+    async def start(self) -> None:
+        """Start nginx with the configuration of the last `route`."""
+        # A killed nginx leaves its socket behind, and could not listen there again.
+        with suppress(FileNotFoundError):
+            (self._layout.run_dir / "live.sock").unlink()
+        command = [*self._command(self._config), "-g", "daemon off;"]
+        self._child = await Child.start(NAME, command, env=self._environment, cwd=self._layout.run_dir, show=self._show)
+
+    async def quit(self, *, patience_s: float) -> None:
+        """Stop listening, let requests in flight finish, then end; after `patience_s` end anyway."""
+        child = self.child
+        if child is None:
+            return
+        child.send(signal.SIGQUIT)
+        try:
+            await asyncio.wait_for(child.wait(), patience_s)
+        except TimeoutError:
+            child.send(signal.SIGTERM)
+            await child.wait()
+
+    async def _in_effect(self) -> None:
+        """Wait until the newest configuration answers, and no process of an older one any more.
+
+        nginx stops the old processes a tenth of a second after the new ones listen; until then both answer.
+        """
+        wanted, in_a_row = str(self._number), 0
+        for _ in range(round(EFFECT_TIMEOUT_S / EFFECT_PROBE_S)):
+            answers = await asyncio.to_thread(
+                header_of, self._layout.loopback, self._layout.port, "/lb-status", "X-Configuration"
+            )
+            in_a_row = in_a_row + 1 if answers == wanted else 0
+            if in_a_row == EFFECT_IN_A_ROW or self.child is None:
+                return
+            await asyncio.sleep(EFFECT_PROBE_S)
+
+    def _command(self, config: Path) -> list[str]:
+        return [self._nginx, "-c", str(config), "-p", str(self._layout.run_dir), "-e", "stderr"]
+
+    async def _render(self, members: Sequence[Member], slots: int) -> str:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        nofile = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, WANTED_DESCRIPTORS)
+        script = self._layout.root / "deploy" / "nginx" / "render.sh"
+        env = {
+            **self._environment,
+            **self._layout.render_environment(members, slots=slots, nofile=nofile, number=self._number),
+        }
+        code, output = await _run(["sh", str(script)], env=env)
+        if code != 0:
+            raise StartupError(f"nginx.conf could not be rendered: {output.strip()}")
+        return output
+
+    async def _check(self, config: Path) -> None:
+        code, output = await _run([*self._command(config), "-q", "-t"], env=self._environment)
+        if code != 0:
+            raise StartupError(f"nginx refuses its configuration: {' '.join(output.split())}")
+
+
+async def _run(command: Sequence[str], *, env: Mapping[str, str]) -> tuple[int, str]:
+    """Run a short command; return its exit code and, all in one, what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *command, env=dict(env), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode(errors="replace")

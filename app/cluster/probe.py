@@ -1,0 +1,59 @@
+"""Ask a local process over HTTP how it is. Blocking: call it on a thread."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from typing import Any
+
+PROBE_TIMEOUT_S = 2.0
+
+
+def status_of(host: str, port: int, path: str, *, timeout_s: float = PROBE_TIMEOUT_S) -> int | None:
+    """Return the status of `GET path`; None if nobody answered in time."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def json_of(host: str, port: int, path: str) -> dict[str, Any] | None:
+    """Return the JSON object that `GET path` answers; None if nobody answered in time, or with something else."""
+    connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        body = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return body if isinstance(body, dict) else None
+
+
+def header_of(host: str, port: int, path: str, name: str) -> str | None:
+    """Return a header of the answer to `GET path`; None if nobody answered in time, or without it."""
+    connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().headers.get(name)
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Return whether a server could listen there now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: the remains of closed connections do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Install what is missing of these programs: `install_packages.sh nginx shellcheck`. Needs apt, and root or sudo.
+#
+# deploy/debian-packages.txt says which package brings which program. Nothing happens if all of them are there.
+set -eu
+
+list=$(dirname "$0")/debian-packages.txt
+PATH=$PATH:/usr/sbin:/sbin # where Debian keeps servers, out of an ordinary user's PATH
+missing=''
+for program in "$@"; do
+    package=$(awk -v wanted="$program" '$1 == wanted { print $2 }' "$list")
+    if [ -z "$package" ]; then
+        echo "error: $list does not say which package brings $program" >&2
+        exit 1
+    fi
+    command -v "$program" > /dev/null 2>&1 || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get > /dev/null 2>&1; then
+    echo "error: install$missing yourself: this system has no apt" >&2
+    exit 1
+fi
+if [ "$(id -u)" = 0 ]; then
+    root=''
+elif command -v sudo > /dev/null 2>&1; then
+    root=sudo
+else
+    echo "error: install$missing as root: apt-get install$missing" >&2
+    exit 1
+fi
+
+echo "installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+$root apt-get update -qq
+# shellcheck disable=SC2086 # a list of packages; the output of a success is of no interest
+if ! output=$($root apt-get install --yes --no-install-recommends -qq $missing 2>&1); then
+    echo "$output" >&2
+    echo "error: apt-get could not install$missing" >&2
+    exit 1
+fi

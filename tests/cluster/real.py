@@ -1,0 +1,120 @@
+"""A real cluster on loopback, started as a user starts it, with the demo model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from app.cluster import control
+from app.cluster.layout import run_dir_of
+from tests.cluster.front import ROOT
+from tests.cluster.ports import free_ports, free_run_of_ports
+
+AUDIO = ROOT / "tests" / "audio"
+PATIENCE_S = 60.0
+PORTS_FOR_WORKERS = 8
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the ids of a process's children."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds.
+
+    Raises:
+        AssertionError: it did not within `PATIENCE_S`.
+    """
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "what the test waits for has not happened"
+        time.sleep(0.05)
+
+
+class RealCluster:
+    """The running cluster: its address, its processes, its log."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, temp: Path, env: Mapping[str, str]) -> None:
+        self.process = process
+        self.port = port
+        self.temp = temp
+        self.log = temp / "cluster.log"
+        self.env = env
+        self.url = f"http://127.0.0.1:{port}"
+        self.transcriptions = f"{self.url}/v1/audio/transcriptions"
+
+    @property
+    def run_dir(self) -> Path:
+        """Return the cluster's own folder."""
+        return run_dir_of(self.temp, user_id=os.getuid(), port=self.port)
+
+    def status(self) -> dict[str, Any]:
+        """Ask the cluster how it is."""
+        return control.ask(self.run_dir / "control.sock", {"order": "status"}, timeout_s=10)
+
+    def order(self, *words: str) -> dict[str, Any]:
+        """Run `python -m app cluster ...` against it; return its answer."""
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "cluster", *words, "--port", str(self.port)],
+            cwd=ROOT, env=dict(self.env), capture_output=True, text=True, timeout=PATIENCE_S, check=True,
+        )  # fmt: skip
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def pid(self, name: str) -> int:
+        """Return the process id of a member."""
+        return int(self.status()["pids"][name])
+
+    def wait_ready(self, workers: int) -> None:
+        """Wait until that many workers serve and nothing else is going on."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline_s:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the cluster has ended: {self.log.read_text()[-3000:]}")
+            if b"| ready behind " in self.log.read_bytes():
+                status = self.status()
+                if status["ready"] and status["workers"] == workers:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"not ready: {self.log.read_text()[-3000:]}")
+
+    def stop(self) -> int:
+        """Ask it to drain; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE_S)
+
+
+@contextmanager
+def real_cluster(workers: int, env: Mapping[str, str] = MappingProxyType({})) -> Iterator[RealCluster]:
+    """Start a cluster with two slots per worker, wait until it serves, stop it at the end."""
+    port = free_ports(1)[0]
+    first = free_run_of_ports(PORTS_FOR_WORKERS)
+    with tempfile.TemporaryDirectory(prefix="cluster-test-") as temp:
+        # Started by root, nginx works as another user and must pass here.
+        Path(temp).chmod(0o711)
+        own = {"MODEL_SIZE": "demo", "MAX_CONCURRENT_TRANSCRIPTIONS": "2", "CPU_THREADS": "1", "TMPDIR": temp}
+        environment = {**os.environ, **own, **env}
+        with (Path(temp) / "cluster.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "app", "cluster", "--workers", str(workers), "--port", str(port),
+                 "--worker-port", str(first)],
+                cwd=ROOT, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        cluster = RealCluster(process, port, Path(temp), environment)
+        try:
+            cluster.wait_ready(workers)
+            yield cluster
+        finally:
+            if process.poll() is None:
+                cluster.stop()

@@ -1,0 +1,244 @@
+"""How a cluster starts, fails to start, heals itself and stops. The model is the fake one unless it matters."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cluster.clients import audio, new_client, post, post_all
+from tests.cluster.front import ROOT
+from tests.cluster.ports import free_ports, free_run_of_ports
+from tests.cluster.real import children_of, real_cluster, wait_until
+
+FAKE = {"MODEL_SIZE": "fake"}
+UNPRIVILEGED = 10001
+
+
+def start_and_fail(*words: str, env: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Run a cluster that cannot start; return its exit code and its lines."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "cluster", *words], cwd=ROOT, env={**os.environ, **env},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_a_taken_port_ends_the_start_with_one_line(run_dir):
+    """The public port in use: exit code 1, one line that names it, nothing started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, lines = start_and_fail("--port", str(port), env={**FAKE, "TMPDIR": str(run_dir)})
+    assert code == 1
+    assert lines == [f"error: port {port} on 127.0.0.1 is in use: stop what listens there, or choose another port"]
+    assert list(run_dir.iterdir()) == []
+
+
+def test_a_taken_worker_port_ends_the_start_with_one_line(run_dir):
+    """So does the port of any worker."""
+    first = free_run_of_ports(3)
+    with socket.create_server(("127.0.0.1", first + 2)):
+        code, lines = start_and_fail(
+            "--port", str(free_ports(1)[0]), "--worker-port", str(first), env={**FAKE, "TMPDIR": str(run_dir)}
+        )
+    assert code == 1
+    assert len(lines) == 1
+    assert str(first + 2) in lines[0]
+
+
+def test_a_bad_setting_ends_the_start_with_one_line(run_dir):
+    """A bad value is named before anything starts."""
+    code, lines = start_and_fail(env={**FAKE, "MAX_UPLOAD_BYTES": "many", "TMPDIR": str(run_dir)})
+    assert code == 1
+    assert len(lines) == 1
+    assert lines[0].startswith("error: MAX_UPLOAD_BYTES='many'")
+
+
+@pytest.mark.parametrize(("words", "named"), [(["--workers", "0"], "0 workers"), (["--gateways", "-1"], "-1 gateways")])
+def test_an_impossible_size_is_refused(run_dir, words, named):
+    """A cluster has at least one worker, and no negative number of gateways."""
+    code, lines = start_and_fail(*words, "--port", str(free_ports(1)[0]), env={**FAKE, "TMPDIR": str(run_dir)})
+    assert code == 1
+    assert named in lines[-1]
+
+
+def test_a_corrupt_model_ends_the_start(tmp_path, run_dir):
+    """The worker says why in one line, the cluster ends with exit code 1 and leaves nothing behind."""
+    model = tmp_path / "model"
+    shutil.copytree(ROOT / "models" / "demo", model)
+    with (model / "model.bin").open("r+b") as weights:
+        weights.truncate(100_000)
+    code, lines = start_and_fail(
+        "--workers", "1", "--port", str(free_ports(1)[0]), "--worker-port", str(free_ports(1)[0]),
+        env={"MODEL_SIZE": str(model), "TMPDIR": str(run_dir)},
+    )  # fmt: skip
+    assert code == 1
+    assert lines[-1].startswith("error: worker-1 could not start (exit code 1): MODEL_SIZE=")
+    assert "cannot be loaded" in lines[-1]
+    assert list(run_dir.iterdir()) == []
+
+
+def test_a_temporary_folder_with_too_long_a_name_is_refused(tmp_path):
+    """A unix socket's path has a bound of the system's: one line says what to do."""
+    temp = tmp_path / ("long" * 20)
+    temp.mkdir()
+    code, lines = start_and_fail("--port", str(free_ports(1)[0]), env={**FAKE, "TMPDIR": str(temp)})
+    assert code == 1
+    assert len(lines) == 1
+    assert "TMPDIR" in lines[0]
+
+
+def test_orders_without_a_cluster_say_so(run_dir):
+    """Scaling what does not run is one line and exit code 1."""
+    code, lines = start_and_fail("scale", "3", "--port", str(free_ports(1)[0]), env={"TMPDIR": str(run_dir)})
+    assert code == 1
+    assert lines == ["error: no cluster runs on that port: start one with `python -m app cluster`"]
+
+
+async def test_sigterm_finishes_what_runs_and_leaves_nothing():
+    """SIGTERM of the cluster under requests: each of them is 200, the exit code 0, the folder gone."""
+    with real_cluster(2, {"MODEL_SIZE": "demo"}) as cluster:
+        wav = audio("en-18", "en-19")
+        async with new_client() as client:
+            requests = [asyncio.create_task(post(client, cluster.transcriptions, wav)) for _ in range(4)]
+            ports = cluster.status()["ports"].values()
+
+            async def active() -> int:
+                healths = [(await client.get(f"http://127.0.0.1:{port}/health")).json() for port in ports]
+                return sum(health["active"] for health in healths)
+
+            for _ in range(500):
+                if await active() == 4:
+                    break
+                await asyncio.sleep(0.01)
+            else:
+                raise AssertionError("four requests on four slots were never all active")
+            cluster.process.send_signal(signal.SIGTERM)
+            answers = await asyncio.gather(*requests)
+        assert [answer.status for answer in answers] == [200] * 4
+        assert cluster.process.wait(30) == 0
+        assert not cluster.run_dir.exists()
+        assert "| drained" in cluster.log.read_text()
+
+
+def test_the_second_signal_ends_at_once():
+    """A worker that hangs does not keep the cluster: the second SIGTERM ends everything, with 128 + 15."""
+    with real_cluster(2, FAKE) as cluster:
+        pids = [cluster.pid("worker-1"), cluster.pid("worker-2")]
+        os.kill(pids[0], signal.SIGSTOP)
+        cluster.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            cluster.process.wait(2)
+        begun_s = time.monotonic()
+        cluster.process.send_signal(signal.SIGTERM)
+        assert cluster.process.wait(10) == 128 + signal.SIGTERM
+        assert time.monotonic() - begun_s < 5
+        assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_killed_nginx_comes_back():
+    """The door is watched like the workers."""
+    with real_cluster(1, FAKE) as cluster:
+        first = int((cluster.run_dir / "nginx.pid").read_text())
+        for pid in [first, *children_of(first)]:
+            os.kill(pid, signal.SIGKILL)
+
+        def serves() -> bool:
+            try:
+                return httpx.get(f"{cluster.url}/health", timeout=2).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait_until(serves)
+        assert int((cluster.run_dir / "nginx.pid").read_text()) != first
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs Linux: the kernel ends orphans for setpriv")
+def test_a_killed_supervisor_leaves_no_orphans():
+    """SIGKILL of the supervisor: its children end by themselves, and the next cluster clears the folder."""
+    with real_cluster(2, FAKE) as cluster:
+        pids = [cluster.pid("worker-1"), cluster.pid("worker-2"), int((cluster.run_dir / "nginx.pid").read_text())]
+        cluster.process.kill()
+        cluster.process.wait()
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+        assert cluster.run_dir.exists()
+        with (cluster.temp / "second.log").open("wb") as log:
+            second = subprocess.Popen(
+                [sys.executable, "-m", "app", "cluster", "--workers", "1", "--port", str(cluster.port),
+                 "--worker-port", str(free_ports(1)[0])],
+                cwd=ROOT, env=dict(cluster.env), stdout=log, stderr=log,
+            )  # fmt: skip
+        try:
+            wait_until(lambda: b"| ready behind " in (cluster.temp / "second.log").read_bytes())
+        finally:
+            second.terminate()
+            assert second.wait(30) == 0
+        assert not cluster.run_dir.exists()
+
+
+def test_a_second_cluster_on_the_same_port_is_refused():
+    """One cluster per public port: the second start says so and does not disturb the first."""
+    with real_cluster(1, FAKE) as cluster:
+        code, lines = start_and_fail("--port", str(cluster.port), env=cluster.env)
+        assert code == 1
+        assert "already runs" in lines[0]
+        assert httpx.get(f"{cluster.url}/health").status_code == 200
+
+
+def test_every_line_of_the_log_names_its_process():
+    """Workers, nginx and the supervisor speak in one stream, each under its name."""
+    with real_cluster(2, FAKE) as cluster:
+        httpx.get(f"{cluster.url}/health")
+        cluster.stop()
+        names = {line.split("|", 1)[0].strip() for line in cluster.log.read_text().splitlines()}
+        assert names == {"worker-1", "worker-2", "nginx", "cluster"}
+
+
+def test_it_runs_unprivileged_from_a_read_only_tree(run_dir):
+    """As user 10001 without a home, from a tree nobody may write to: it serves, and writes only below TMPDIR."""
+    tree, temp = run_dir / "tree", run_dir / "temp"
+    for name in ("app", "deploy", "models"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("main.py", "nginx.conf"):
+        shutil.copy(ROOT / name, tree / name)
+    subprocess.run(["chmod", "-R", "a-w,a+rX", str(tree)], check=True)
+    temp.mkdir()
+    drop: list[str] = []
+    if os.getuid() == 0:
+        temp.chmod(0o777)
+        # Python itself may lie in a folder of root's: reading, and nothing else, stays allowed everywhere.
+        reading = "-all,+dac_read_search"
+        drop = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups", "--no-new-privs",
+                f"--bounding-set={reading}", f"--inh-caps={reading}", f"--ambient-caps={reading}", "--"]  # fmt: skip
+    port, first = free_ports(1)[0], free_run_of_ports(2)
+    env = {"PATH": os.environ["PATH"], "TMPDIR": str(temp), "MODEL_SIZE": "demo", "PYTHONDONTWRITEBYTECODE": "1"}
+    words = ["--workers", "2", "--port", str(port), "--worker-port", str(first)]
+    log = run_dir / "cluster.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*drop, sys.executable, "-m", "app", "cluster", *words], cwd=tree, env=env, stdout=output, stderr=output
+        )
+    try:
+        wait_until(lambda: b"| ready behind " in log.read_bytes() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
+        # The second one is large enough for nginx to write it to disk.
+        answers = asyncio.run(post_all(url, [audio("en-00"), audio("en-00", "silence", "silence")]))
+        assert [answer.status for answer in answers] == [200, 200]
+        assert answers[0].body["text"] == "It's easy to get burned."
+        assert Path(f"/proc/{process.pid}").stat().st_uid != 0
+    finally:
+        process.terminate()
+        code = process.wait(30)
+    assert code == 0, log.read_text()
+    assert not [path for path in temp.iterdir() if path.name != ".ses"]

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.cluster.layout import Layout, run_dir_of, share_of
+from app.cluster.plan import Member
+
+LAYOUT = Layout(root=Path("/code"), run_dir=Path("/run/here"))
+TWO = Member("worker", 2)
+GATEWAY = Member("gateway", 1)
+
+
+def test_members_have_ports_in_a_row():
+    """The second worker is one above the first; gateways count from their own."""
+    assert LAYOUT.port_of(TWO) == 8002
+    assert LAYOUT.port_of(GATEWAY) == 9091
+
+
+def test_a_worker_gets_what_makes_it_this_worker():
+    """Its port, its name, its share of the cores and a folder of its own win over what it inherits."""
+    env = LAYOUT.environment_of(TWO, {"PORT": "1", "TMPDIR": "/tmp", "BEAM_SIZE": "1"})  # noqa: S108 - replaced
+    assert env["PORT"] == "8002"
+    assert env["HOST"] == "127.0.0.1"
+    assert env["WORKER_ID"] == "2"
+    assert (env["CPU_THREADS"], env["REPLICAS"]) == ("1", "0")
+    assert env["TMPDIR"] == "/run/here/worker-2"
+    assert env["BEAM_SIZE"] == "1"
+    assert "MODEL_SIZE" not in env
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "given", "expected"),
+    [
+        (2, 3, (0, 0), (1, 1)),
+        (12, 3, (0, 0), (4, 1)),
+        (32, 2, (0, 0), (4, 4)),
+        (16, 2, (2, 0), (2, 4)),
+        (16, 2, (0, 8), (1, 8)),
+        (4, 1, (3, 5), (3, 5)),
+    ],
+)
+def test_workers_share_the_cores(cores, workers, given, expected):
+    """All together fill the machine once; what the operator says stays as it is."""
+    assert share_of(cores, workers, threads=given[0], replicas=given[1]) == expected
+
+
+def test_the_demo_model_is_handed_on():
+    """`--demo` names the model for every worker."""
+    assert replace(LAYOUT, model_size="demo").environment_of(TWO, {})["MODEL_SIZE"] == "demo"
+
+
+def test_a_gateway_is_told_where_transcription_is():
+    """It calls the workers through the balancer, with a key where keys are wanted."""
+    env = replace(LAYOUT, api_key="k").environment_of(GATEWAY, {})
+    assert env["REMOTE_TRANSCRIBER_URL"] == "http://127.0.0.1:8083/v1/audio/transcriptions"
+    assert env["REMOTE_TRANSCRIBER_API_KEY"] == "k"
+    assert "REMOTE_TRANSCRIBER_API_KEY" not in LAYOUT.environment_of(GATEWAY, {})
+
+
+def test_members_are_started_by_their_doors():
+    """Workers by main.py, gateways by their subcommand on their own port."""
+    assert LAYOUT.command_of(TWO, "python") == ["python", "/code/main.py"]
+    assert LAYOUT.command_of(GATEWAY, "python")[-2:] == ["--port", "9091"]
+
+
+@pytest.mark.parametrize(("host", "reached"), [("0.0.0.0", "127.0.0.1"), ("10.1.2.3", "10.1.2.3")])  # noqa: S104
+def test_every_interface_is_reached_on_loopback(host, reached):
+    """A wildcard is no address to connect to."""
+    assert replace(LAYOUT, host=host).loopback == reached
+
+
+def test_nginx_is_told_the_members_and_their_places():
+    """Addresses by kind, one worker's slots, and the gateways' public port only if there are gateways."""
+    env = LAYOUT.render_environment([GATEWAY, Member("worker", 1), TWO], slots=3, nofile=1024, number=7)
+    assert env["NGINX_WORKER_ADDRESSES"] == "127.0.0.1:8001 127.0.0.1:8002"
+    assert env["NGINX_GATEWAY_ADDRESSES"] == "127.0.0.1:9091"
+    assert env["NGINX_LIVE_LISTEN"] == "127.0.0.1:8990"
+    assert env["MAX_CONCURRENT_TRANSCRIPTIONS"] == "3"
+    assert env["NGINX_NOFILE"] == "1024"
+    assert env["NGINX_CONFIGURATION"] == "7"
+    alone = LAYOUT.render_environment([TWO], slots=3, nofile=1024, number=7)
+    assert alone["NGINX_LIVE_LISTEN"] == "unix:/run/here/live.sock"
+
+
+def test_clusters_do_not_share_folders():
+    """Another user's, or another port's, is another folder."""
+    base = Path("/tmp")  # noqa: S108 - only joined
+    folders = {run_dir_of(base, user_id=user, port=port) for user in (0, 1) for port in (1, 2)}
+    assert len(folders) == 4

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.loading import CPU_SLOTS
+from tests.cluster.front import NEWER_NGINX, NGINX, RENDER, ROOT, render
+
+TEMPLATE = ROOT / "nginx.conf"
+RENDERINGS = {
+    "local": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001 127.0.0.1:8002"},
+    "many, with gateways": {
+        "NGINX_WORKER_ADDRESSES": " ".join(f"127.0.0.1:{8001 + n}" for n in range(64)),
+        "NGINX_GATEWAY_ADDRESSES": "127.0.0.1:9091 127.0.0.1:9092",
+    },
+    "ip_hash": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "NGINX_LIVE_BALANCE": "ip_hash"},
+    "trusted": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "NGINX_TRUSTED_NETWORKS": "10.0.0.0/8 fd00::/8"},
+    "queueing": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "FAIL_FAST_WHEN_BUSY": "False"},
+}
+
+
+def check(nginx: str, config: Path) -> str:
+    """Return what `nginx -t` says."""
+    assert Path(nginx).exists(), f"{nginx} is missing: run `make packages`"
+    done = subprocess.run(
+        [nginx, "-t", "-e", "stderr", "-c", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    return done.stderr
+
+
+@pytest.mark.parametrize("nginx", [NGINX, NEWER_NGINX], ids=["installed", "newer"])
+def test_the_file_loads_as_it_stands(nginx):
+    """`nginx -c nginx.conf` needs no rendering, neither in Debian's version nor in the image's."""
+    assert "test is successful" in check(nginx, TEMPLATE)
+    for left in Path("/tmp").glob("transcription-nginx*"):  # noqa: S108 - where the file puts them as it stands
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+@pytest.mark.parametrize("nginx", [NGINX, NEWER_NGINX], ids=["installed", "newer"])
+@pytest.mark.parametrize("name", RENDERINGS)
+def test_every_rendering_loads(run_dir, nginx, name):
+    """What the script makes of the template is valid in both versions, without a warning."""
+    config = run_dir / "nginx.conf"
+    config.write_text(render(run_dir, env=RENDERINGS[name]))
+    said = check(nginx, config)
+    assert "test is successful" in said
+    assert "[warn]" not in said
+
+
+def test_resolving_names_loads_in_the_newer_nginx(run_dir):
+    """The containers look names up while running; unknown names do not keep nginx from starting."""
+    config = run_dir / "nginx.conf"
+    config.write_text(
+        render(
+            run_dir,
+            env={
+                "NGINX_WORKER_ADDRESSES": "",
+                "NGINX_RESOLVE": "1",
+                "NGINX_GATEWAY_ADDRESSES": "whisperlive:9090",
+            },
+        )
+    )
+    assert "test is successful" in check(NEWER_NGINX, config)
+    text = config.read_text()
+    assert "resolver 127.0.0.11 valid=5s ipv6=off;" in text
+    assert "server transcription-workers:8000 resolve max_fails=0 max_conns=1;" in text
+    assert "server whisperlive:9090 resolve max_fails=0;" in text
+
+
+def test_without_resolving_the_workers_are_named_one_by_one(run_dir):
+    """WORKERS=4 names four services, in both upstreams."""
+    text = render(run_dir, env={"NGINX_WORKER_ADDRESSES": "", "WORKERS": "4", "MAX_CONCURRENT_TRANSCRIPTIONS": "3"})
+    names = re.findall(r"server (transcription-worker-\d+):8000 max_fails=0 max_conns=3;", text)
+    assert names == [f"transcription-worker-{n}" for n in range(1, 5)]
+    assert len(re.findall(r"server transcription-worker-\d+:8000 max_fails=0;", text)) == 4
+
+
+def test_a_rendering_has_no_marks_left_and_says_nothing_else_than_the_template(run_dir):
+    """Only marked lines differ from the template."""
+    rendered = render(run_dir, [8001]).splitlines()
+    unmarked = [line for line in TEMPLATE.read_text().splitlines() if "#~" not in line or line.startswith("#")]
+    following = iter(rendered)
+    assert all(line in following for line in unmarked), "an unmarked line is missing or out of order"
+    assert not any("#~" in line for line in rendered if not line.startswith("#"))
+
+
+def test_old_processes_live_as_long_as_told(run_dir):
+    """After a reload: the workers' grace, unless live streams need longer."""
+    assert "worker_shutdown_timeout 60s;" in render(run_dir, [8001])
+    assert "worker_shutdown_timeout 7s;" in render(run_dir, [8001], env={"SHUTDOWN_GRACE_S": "7"})
+    longer = {"SHUTDOWN_GRACE_S": "7", "NGINX_SHUTDOWN_S": "3600"}
+    assert "worker_shutdown_timeout 3600s;" in render(run_dir, [8001], env=longer)
+
+
+def test_a_workers_own_choice_of_slots_is_known(run_dir):
+    """MAX_CONCURRENT_TRANSCRIPTIONS=0 leaves the number to the worker, which chooses by its device."""
+    chosen = {"MAX_CONCURRENT_TRANSCRIPTIONS": "0"}
+    assert f"max_conns={CPU_SLOTS};" in render(run_dir, [8001], env=chosen)
+    assert "max_conns=32;" in render(run_dir, [8001], env={**chosen, "NGINX_AUTO_SLOTS": "32"})
+
+
+def test_the_upload_limit_leaves_room_for_the_form(run_dir):
+    """One setting feeds both sides; nginx adds 1 MiB for the fields around the file."""
+    assert f"client_max_body_size {1000 + 2**20};" in render(run_dir, [8001], env={"MAX_UPLOAD_BYTES": "1000"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WORKERS", "0"),
+        ("MAX_CONCURRENT_TRANSCRIPTIONS", "-2"),
+        ("MAX_UPLOAD_BYTES", "1e9"),
+        ("NGINX_LIMIT_RATE", "-1"),
+        ("NGINX_RESOLVE", "yes"),
+        ("NGINX_LIVE_BALANCE", "random"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(name, value):
+    """The script ends with one line that names the variable and the value, and prints no configuration."""
+    done = subprocess.run(
+        ["sh", str(RENDER)], env={"PATH": os.environ["PATH"], name: value}, capture_output=True, text=True,
+        timeout=10, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert f"{name}={value}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_numbers_and_policies_that_matter_say_why():
+    """The reason stands on the line above."""
+    lines = TEMPLATE.read_text().splitlines()
+    for wanted in (
+        "least_conn;",
+        "server 127.0.0.1:8001",
+        "proxy_next_upstream error",
+        "client_max_body_size",
+        "proxy_request_buffering",
+        "proxy_read_timeout 590s",
+        "client_body_buffer_size",
+    ):
+        index = next(number for number, line in enumerate(lines) if line.strip().startswith(wanted))
+        assert lines[index - 1].strip().startswith("#"), f"no reason above: {lines[index]}"

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.loading import CPU_SLOTS, GPU_SLOTS
+from app.settings import Settings
+from tests.cluster.front import NEWER_NGINX, RENDER
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ["docker-compose.yml", "docker-compose.cpu.yml"]
+NAMED = [f"transcription-worker-{n}" for n in (1, 2, 3)]
+WORKERS = [*NAMED, "transcription-worker-more"]
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return a compose file with anchors and merges resolved."""
+    document: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
+    return document
+
+
+def services(name: str) -> dict[str, dict[str, Any]]:
+    """Return its services."""
+    found: dict[str, dict[str, Any]] = load(name)["services"]
+    return found
+
+
+def value(text: object, env: dict[str, str]) -> str | None:
+    """Return what compose makes of a value: null comes from the environment, ${NAME:-default} is filled in."""
+    if text is None:
+        return None
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: env.get(found[1]) or found[2], str(text))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_it_is_valid(name):
+    """The Compose specification's own schema accepts it."""
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    done = subprocess.run(
+        [checker, "--builtin-schema", "vendor.compose-spec", str(ROOT / name)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_setting_reaches_every_worker(name):
+    """No knob of the worker is dead in containers: each is fixed, defaulted or passed through."""
+    for worker in WORKERS:
+        environment = services(name)[worker]["environment"]
+        missing = {field.upper() for field in Settings.model_fields} - set(environment)
+        # The replicas are named after their containers by their command.
+        assert missing == ({"WORKER_ID"} if worker == "transcription-worker-more" else set())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_there_are_three_workers_from_one_pattern(name):
+    """Three named services that differ in their names (and GPUs) only."""
+    found = services(name)
+    assert [each for each in found if each in NAMED] == NAMED
+    stripped = []
+    for number, worker in enumerate(NAMED, start=1):
+        service = dict(found[worker])
+        assert service["environment"]["WORKER_ID"] == str(number)
+        service["environment"] = {key: val for key, val in service["environment"].items() if key != "WORKER_ID"}
+        stripped.append(yaml.safe_dump(service).replace(f"WORKER_{number}_GPU", "WORKER_N_GPU"))
+    assert len(set(stripped)) == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_service_is_hardened(name):
+    """Not root, read-only, no capabilities, no new privileges, bounded processes, memory for temporary files."""
+    for service, definition in services(name).items():
+        user = definition["user"].split(":")[0]
+        assert int(user) > 0, service
+        assert definition["read_only"] is True, service
+        assert definition["cap_drop"] == ["ALL"], service
+        assert definition["security_opt"] == ["no-new-privileges:true"], service
+        assert definition["pids_limit"], service
+        assert all("noexec,nosuid,nodev" in mount for mount in definition["tmpfs"]), service
+        assert definition["restart"] == ("on-failure:3" if service == "model-init" else "unless-stopped"), service
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_serves_has_limits_and_a_health_check(name):
+    """CPU, memory and health for all but the one-shot."""
+    for service, definition in services(name).items():
+        if service == "model-init":
+            continue
+        limits = definition["deploy"]["resources"]["limits"]
+        assert set(limits) == {"cpus", "memory"}, service
+        assert definition["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}, service
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_workers_cannot_reach_the_internet(name):
+    """They hang on an internal network only, share a name there, and read the models they cannot change."""
+    assert load(name)["networks"]["inner"] == {"internal": True}
+    for worker in WORKERS:
+        assert services(name)[worker]["networks"] == {"inner": {"aliases": ["transcription-workers"]}}
+        assert "models:/models:ro" in services(name)[worker]["volumes"]
+        assert "ports" not in services(name)[worker]
+
+
+def test_gpus_are_given_by_id():
+    """All workers share the first GPU unless told otherwise, and each can be given its own."""
+    for number, worker in enumerate(NAMED, start=1):
+        (device,) = services("docker-compose.yml")[worker]["deploy"]["resources"]["reservations"]["devices"]
+        assert device["device_ids"] == [f"${{WORKER_{number}_GPU:-0}}"]
+        assert device["capabilities"] == ["gpu"]
+        assert "count" not in device
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_both_files_offer_the_same_services(name):
+    """nginx, the workers, the gateways, the download."""
+    assert sorted(services(name)) == sorted([*WORKERS, "model-init", "nginx", "whisperlive"])
+    assert services(name)["whisperlive"]["deploy"]["replicas"] == "${GATEWAYS:-3}"
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("example", [False, True], ids=["without .env", "with .env.example as .env"])
+def test_nginx_starts_with_what_compose_gives_it(name, example, run_dir):
+    """The rendering of exactly this environment loads, and knows one worker's slots."""
+    dotenv = {}
+    if example:
+        for line in (ROOT / ".env.example").read_text().splitlines():
+            key, separator, text = line.partition("=")
+            if separator and not key.startswith("#"):
+                dotenv[key] = text
+    given = services(name)["nginx"]["environment"]
+    environment = {key: value(text, dotenv) or dotenv.get(key, "") for key, text in given.items()}
+    environment |= {"PATH": os.environ["PATH"], "NGINX_RUN_DIR": str(run_dir)}
+    rendered = subprocess.run(["sh", str(RENDER)], env=environment, capture_output=True, text=True, check=True).stdout
+    (run_dir / "nginx.conf").write_text(rendered)
+    said = subprocess.run(
+        [NEWER_NGINX, "-t", "-e", "stderr", "-c", str(run_dir / "nginx.conf")],
+        capture_output=True, text=True, timeout=20, check=False,
+    ).stderr  # fmt: skip
+    assert "test is successful" in said, said
+    slots = re.search(r"transcription-workers:8000 resolve max_fails=0 max_conns=(\d+);", rendered)
+    assert slots is not None
+    assert int(slots[1]) == (GPU_SLOTS if name == "docker-compose.yml" else CPU_SLOTS)
+
+
+def test_the_example_names_every_variable_of_the_files():
+    """What may be set for containers stands in deploy/compose.env.example or is a worker's setting."""
+    used: set[str] = set()
+    for name in FILES:
+        text = (ROOT / name).read_text()
+        used |= set(re.findall(r"\$\{(\w+):-", text))
+        for definition in services(name).values():
+            used |= {key for key, val in definition["environment"].items() if val is None}
+    known = set(
+        re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", (ROOT / "deploy" / "compose.env.example").read_text(), re.MULTILINE)
+    )
+    known |= {field.upper() for field in Settings.model_fields}
+    assert used <= known, used - known

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.tuning import tuned
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ["Dockerfile", "Dockerfile.cpu"]
+
+
+def lines(name: str) -> list[str]:
+    """Return a Dockerfile's instructions, continued lines joined."""
+    text = (ROOT / name).read_text().replace("\\\n", " ")
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_hadolint_has_nothing_to_say(name):
+    """The Dockerfile linter, all rules."""
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, str(ROOT / name)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_everything_is_pinned(name):
+    """The base by digest, the packages by hash, and both files start from the same base."""
+    base = next(line for line in lines(name) if line.startswith("ARG PYTHON_IMAGE"))
+    assert re.search(r"@sha256:[0-9a-f]{64}$", base)
+    assert {line for line in lines(name) if line.startswith("FROM")} == {
+        "FROM ${PYTHON_IMAGE} AS build", "FROM build AS model", "FROM ${PYTHON_IMAGE} AS worker",
+    }  # fmt: skip
+    installs = [line for line in lines(name) if "pip" in line]
+    assert all("--require-hashes" in line for line in installs)
+    assert base in lines(FILES[0])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_worker_runs_unprivileged_with_a_check(name):
+    """A numbered user, exec forms (signals reach Python), a health check, one process."""
+    final = lines(name)[lines(name).index("FROM ${PYTHON_IMAGE} AS worker") :]
+    assert "USER 10001:10001" in final
+    assert 'CMD ["python", "main.py"]' in final
+    assert any(line.startswith("HEALTHCHECK ") and "app.healthcheck" in line for line in final)
+    assert "STOPSIGNAL SIGTERM" in final
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_whatever_is_copied_is_let_through(name):
+    """.dockerignore leaves everything out but what COPY needs; nothing else reaches the builder."""
+    allowed = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    }  # fmt: skip
+    copied = set()
+    for line in lines(name):
+        if line.startswith("COPY ") and "--from" not in line:
+            copied |= set(line.split()[1:-1])
+    assert copied <= allowed
+    assert all((ROOT / path).exists() for path in allowed)
+
+
+def test_cublas_is_the_version_that_ctranslate2_was_built_with():
+    """The GPU lock holds cuBLAS alone, by hash: no cuDNN, no CUDA runtime."""
+    text = (ROOT / "deploy" / "requirements-cuda.txt").read_text()
+    assert re.findall(r"^([a-z0-9-]+)==([0-9.]+)", text, re.MULTILINE) == [("nvidia-cublas-cu12", "12.8.4.1")]
+    assert "--hash=sha256:" in text
+
+
+def test_the_cpu_image_starts_tuned():
+    """The allocator's settings are those that the worker would give itself, to the letter."""
+    wanted = tuned({}, frozenset())
+    text = " ".join(lines("Dockerfile.cpu"))
+    for name, value in wanted.items():
+        assert f"{name}={value} " in text
+
+
+def test_newer_cards_keep_their_compiled_kernels():
+    """The CUDA cache is on a volume and large enough."""
+    text = (ROOT / "Dockerfile").read_text()
+    assert "CUDA_CACHE_PATH=/cache/cuda" in text
+    assert "CUDA_CACHE_MAXSIZE=2147483648" in text
+    assert "nvcache:/cache" in (ROOT / "docker-compose.yml").read_text()
