@@ -16,8 +16,9 @@ setup: .venv/.installed  ## install what the worker needs into .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
 	@touch $@
 
-.venv/.installed-dev: requirements-dev.txt .venv/.installed
+.venv/.installed-dev: requirements-dev.txt requirements-stock-client.txt .venv/.installed
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements-stock-client.txt
 	@touch $@
 
 run: setup  ## start the worker on 127.0.0.1:8000, with the bundled demo model unless MODEL_SIZE is set

@@ -1,10 +1,11 @@
-"""`python -m app`: serve, transcribe files without a server, run a cluster, or examine this machine."""
+"""`python -m app`: serve, transcribe files without a server, stream live, run a cluster, examine this machine."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_serve(commands)
     _add_transcribe(commands)
     commands.add_parser("cluster", help="run several workers behind one nginx; has a --help of its own")
+    _add_streaming(commands)
+    _add_listen(commands)
     commands.add_parser("doctor", help="say what this machine and configuration will do")
     arguments = parser.parse_args(words)
     if arguments.command == "serve":
@@ -26,6 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         given = {key: value for key in ("host", "port") if (value := getattr(arguments, key)) is not None}
         return run(demo=arguments.demo, **given)
+    if arguments.command == "streaming":
+        from app.streaming.__main__ import serve  # noqa: PLC0415 - the gateway needs no engine, the engine no gateway
+
+        return serve(host=arguments.host, port=arguments.port)
+    if arguments.command == "listen":
+        from app.streaming.listen import run as listen  # noqa: PLC0415 - as above
+
+        return listen(arguments)
     if arguments.command == "doctor":
         from app.doctor import examine  # noqa: PLC0415 - as above
 
@@ -50,6 +61,24 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="use the bundled demo model unless MODEL_SIZE is set; print a first step",
     )
+
+
+def _add_streaming(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    streaming = commands.add_parser("streaming", help="run the WhisperLive-compatible live gateway")
+    streaming.add_argument("--host", help="address to listen on (STREAMING_HOST)")
+    streaming.add_argument("--port", type=int, help="port to listen on (STREAMING_PORT)")
+
+
+def _add_listen(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    listen = commands.add_parser("listen", help="stream a file or a pipe to a live gateway and watch the text")
+    listen.add_argument("file", metavar="FILE", help="a WAV file, or - for raw 16-bit mono 16 kHz samples")
+    listen.add_argument("--url", default="ws://127.0.0.1:9090", help="the gateway; default ws://127.0.0.1:9090")
+    listen.add_argument("--language", help="language spoken, for example en; default: detect")
+    listen.add_argument("--task", choices=("transcribe", "translate"), default="transcribe")
+    listen.add_argument("--prompt", help="names and words to expect")
+    listen.add_argument("--srt", type=Path, metavar="FILE", help="also write the final lines as subtitles")
+    listen.add_argument("--speed", type=float, default=1.0, help="how much faster than real time a file is sent")
+    listen.add_argument("--key", default="", help="key of the gateway (STREAMING_API_KEY)")
 
 
 def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -20,6 +20,9 @@ ELSEWHERE = {
     "server.py": "tests/e2e/test_process.py",  # binding, signals and exit codes need a process
     "errors.py": "tests/api/test_errors.py",  # classes without behaviour; their table is what matters
     "options.py": "tests/api/test_forms.py",  # a value type; forms make it
+    "streaming/__main__.py": "tests/e2e/test_gateway_process.py",  # signals and exit codes need a process
+    "streaming/policy.py": "tests/streaming/test_commit.py",  # a value type; every policy reads it
+    "streaming/window.py": "tests/streaming/test_stream.py",  # value types; the stream makes and takes them
     "transcript.py": "tests/test_formats.py",  # value types; rendering reads every field
 }
 

@@ -1,0 +1,234 @@
+"""The WhisperLive 0.10 wire: what a client says first, and everything the gateway may answer.
+
+The stock client keeps a transcript only if the backend is called "faster_whisper", ignores messages
+whose uid is not its own, and reads one purpose per message, so every kind below is its own class.
+Unknown handshake fields are ignored and unusable optional ones fall back to their default: browsers,
+phones and Vexa's bots each send another subset.
+Source: whisper_live 0.10.0 client.py and server.py; Vexa services/WhisperLive (February 2026).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+END_OF_AUDIO = b"END_OF_AUDIO"
+BACKEND = "faster_whisper"  # with any other name the stock client writes no transcript
+SAMPLE_RATE = 16_000
+MAX_UID_CHARS = 256
+
+AudioFormat = Literal["float32", "int16", "uint8"]
+BYTES_PER_SAMPLE: dict[AudioFormat, int] = {"float32": 4, "int16": 2, "uint8": 1}
+
+_NO_LANGUAGE = {"", "auto", "unknown", "none", "null"}
+
+
+class Hello(BaseModel):
+    """The handshake: the first text frame of a connection.
+
+    Attributes:
+        uid: echoed in every answer; a missing one is invented by the gateway.
+        language: ISO code, None to detect.
+        send_last_n_segments: completed segments per message; 0 means all that are kept.
+        no_speech_thresh: segments likelier than this to be no speech, and badly decoded, are dropped.
+        same_output_threshold, clip_audio, vad_parameters: read and ignored, the commit policy here
+            works in audio time and never deletes audio.
+        stats: ours: ask for a closing message with the stream's accounts.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    uid: str = ""
+    language: str | None = None
+    task: Literal["transcribe", "translate"] = "transcribe"
+    model: str | None = None
+    use_vad: bool = True
+    send_last_n_segments: int = Field(default=10, ge=0, le=500)
+    no_speech_thresh: float = Field(default=0.45, ge=0, le=1)
+    clip_audio: bool = False
+    same_output_threshold: int = 10
+    enable_translation: bool = False
+    target_language: str = "fr"
+    hotwords: str | None = None
+    enable_diarization: bool = False
+    max_speakers: int = 10
+    word_timestamps: bool = False
+    initial_prompt: str | None = None
+    audio_format: AudioFormat = "float32"
+    # Vexa's bots
+    platform: str | None = None
+    meeting_url: str | None = None
+    meeting_id: str | int | None = None
+    token: str | None = Field(default=None, repr=False)
+    transcription_tier: Literal["realtime", "deferred"] = "realtime"
+    # ours
+    stats: bool = False
+
+    @property
+    def is_vexa(self) -> bool:
+        """Vexa's Meet and Teams bots wait for a READY of another shape."""
+        return self.platform is not None or self.meeting_id is not None
+
+    @field_validator("uid", mode="before")
+    @classmethod
+    def _uid(cls, value: Any) -> Any:
+        """Numbers are accepted as text; nothing else is, for the client compares what comes back."""
+        if value is None:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise ValueError("uid must be a string")  # noqa: TRY004  pydantic turns only ValueError into its own
+        text = str(value)
+        if len(text) > MAX_UID_CHARS:
+            raise ValueError(f"uid is longer than {MAX_UID_CHARS} characters")
+        return text
+
+    @field_validator("language", mode="after")
+    @classmethod
+    def _language(cls, value: str | None) -> str | None:
+        """Lower case; the words clients use for "detect it" become None."""
+        code = (value or "").strip().lower()
+        return None if code in _NO_LANGUAGE else code[:32]
+
+    @field_validator("audio_format", mode="before")
+    @classmethod
+    def _audio_format(cls, value: Any) -> Any:
+        """An unknown encoding must be refused: guessing one would transcribe noise."""
+        return "float32" if value is None else value
+
+    @field_validator(
+        "language",
+        "model",
+        "task",
+        "send_last_n_segments",
+        "no_speech_thresh",
+        "use_vad",
+        "clip_audio",
+        "same_output_threshold",
+        "enable_translation",
+        "target_language",
+        "hotwords",
+        "enable_diarization",
+        "max_speakers",
+        "word_timestamps",
+        "initial_prompt",
+        "platform",
+        "meeting_url",
+        "meeting_id",
+        "token",
+        "transcription_tier",
+        "stats",
+        mode="wrap",
+    )
+    @classmethod
+    def _lenient(cls, value: Any, handler: Any, info: ValidationInfo) -> Any:
+        """An optional field that cannot be used is as good as absent."""
+        default = cls.model_fields[info.field_name or ""].default
+        if isinstance(value, float) and not math.isfinite(value):
+            return default
+        try:
+            return handler(value)
+        except ValueError:
+            return default
+
+
+class Message(BaseModel):
+    """What every server message has: the uid, always first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    uid: str
+
+    def to_json(self) -> str:
+        """One text frame; absent fields are left out rather than sent as null."""
+        return self.model_dump_json(exclude_none=True)
+
+
+class Ready(Message):
+    """The client may send audio; this shape also tells it which backend it talks to."""
+
+    message: Literal["SERVER_READY"] = "SERVER_READY"
+    backend: str = BACKEND
+
+
+class VexaReady(Message):
+    """The shape Vexa's Meet and Teams bots look at; sent before `Ready`, and only to them."""
+
+    status: Literal["SERVER_READY"] = "SERVER_READY"
+
+
+class Wait(Message):
+    """No place is free. `message` is the estimated wait in minutes, and must be a number."""
+
+    status: Literal["WAIT"] = "WAIT"
+    message: float
+
+
+class Error(Message):
+    """The connection cannot be served; the stock client gives up."""
+
+    status: Literal["ERROR"] = "ERROR"
+    message: str
+
+
+class Warn(Message):
+    """Something the person should know; the stock client prints it and goes on."""
+
+    status: Literal["WARNING"] = "WARNING"
+    message: str
+
+
+class Disconnect(Message):
+    """The connection's time is over; the stock client stops recording."""
+
+    message: Literal["DISCONNECT"] = "DISCONNECT"
+
+
+class Language(Message):
+    """The language heard, once per stream, before any segment, when the client asked to detect it."""
+
+    language: str
+    language_prob: float
+
+
+class WordMessage(BaseModel):
+    """One word of a segment; times and probability as WhisperLive writes them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    word: str
+    start: str
+    end: str
+    probability: float
+
+
+class SegmentMessage(BaseModel):
+    """One line of the transcript.
+
+    Attributes:
+        start, end: seconds since the connection's first sample, as strings with three decimals.
+        text: with Whisper's leading space, without which two equal neighbours collapse in the client.
+        completed: final and immutable; at most the last segment of a message is not.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    start: str
+    end: str
+    text: str
+    completed: bool
+    words: tuple[WordMessage, ...] | None = None
+    language: str | None = None
+
+
+class Transcript(Message):
+    """The newest completed segments and at most one partial, which is last; never an empty list."""
+
+    segments: tuple[SegmentMessage, ...] = Field(min_length=1)
+
+
+class Stats(Message):
+    """Ours, sent after the last segment when the handshake asked for it; other clients ignore it."""
+
+    stats: dict[str, float]

@@ -1,0 +1,107 @@
+"""`python -m app.streaming`: read the settings, wire the gateway, serve until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.streaming import logs
+from app.streaming.connection import Limits
+from app.streaming.gateway import Admission, Gateway
+from app.streaming.metrics import Metrics
+from app.streaming.remote import RemoteTranscriber, new_client
+from app.streaming.scheduler import Scheduler
+from app.streaming.server import Door, listening
+from app.streaming.settings import Settings, explain
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve as the command line says; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m app.streaming", description="WhisperLive-compatible live gateway")
+    parser.add_argument("--host", help="address to listen on (STREAMING_HOST)")
+    parser.add_argument("--port", type=int, help="port to listen on (STREAMING_PORT)")
+    options = parser.parse_args(argv)
+    return serve(host=options.host, port=options.port)
+
+
+def serve(*, host: str | None = None, port: int | None = None) -> int:
+    """Serve until SIGTERM; what is not given comes from the environment. Returns the exit status."""
+    given: dict[str, Any] = {"streaming_host": host, "streaming_port": port}
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as invalid:
+        sys.stderr.write("".join(f"{line}\n" for line in explain(invalid)))
+        return 2
+    logs.configure(settings.log_level)
+    try:
+        asyncio.run(run(settings))
+    except OSError as error:
+        where = f"{settings.streaming_host}:{settings.streaming_port}"
+        sys.stderr.write(f"Cannot listen on {where}: {error.strerror}. Is the port taken?\n")
+        return 1
+    return 0
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with new_client(max_in_flight=settings.remote_transcriber_max_in_flight) as client:
+        metrics = Metrics()
+        remote = RemoteTranscriber(
+            client,
+            url=settings.remote_transcriber_url,
+            api_key=settings.remote_key,
+            model=settings.remote_transcriber_model,
+            temperature=settings.remote_transcriber_temperature,
+            timeout_s=settings.remote_transcriber_timeout_s,
+            max_retry_after_s=settings.remote_transcriber_max_retry_after_s,
+            on_answer=metrics.answered,
+        )
+        gateway = Gateway(
+            policy=settings.policy(),
+            limits=Limits(
+                max_connection_time_s=settings.max_connection_time_s,
+                idle_timeout_s=settings.idle_timeout_s,
+                send_timeout_s=settings.send_timeout_s,
+                drain_grace_s=settings.drain_grace_s,
+                buffer_max_s=settings.buffer_max_s,
+                buffer_stall_s=settings.buffer_stall_s,
+            ),
+            admission=Admission(max_clients=settings.max_clients, handshake_timeout_s=settings.handshake_timeout_s),
+            remote=remote,
+            scheduler=Scheduler(settings.remote_transcriber_max_in_flight),
+            metrics=metrics,
+        )
+        door = Door(
+            host=settings.streaming_host,
+            port=settings.streaming_port,
+            keys=settings.keys,
+            max_frame_bytes=settings.max_frame_bytes,
+            ping_interval_s=settings.ping_interval_s,
+            dead_peer_s=settings.ping_timeout_s,
+        )
+        async with listening(gateway, door) as server:
+            port = server.sockets[0].getsockname()[1]
+            log.info(
+                "listening",
+                extra={"host": door.host, "port": port, "backend": settings.remote_transcriber_url},
+            )
+            await stop.wait()
+            log.info("draining")
+        log.info("stopped")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,190 @@
+"""A live client that survives its gateway: streams audio, gathers the transcript, reconnects.
+
+It keeps the audio behind the last final segment. When a gateway goes away (restart, crash, network)
+it connects again, to any gateway, sends that audio once more and adds what went before to the times.
+So a stream has no gap, and nothing is final twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from app.contracts.whisperlive import END_OF_AUDIO
+from app.streaming.buffer import AudioBuffer, Pcm16
+from app.streaming.policy import SAMPLE_RATE, to_samples
+
+SEND_SAMPLES = 1600  # 0.1 s per frame when catching up
+RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+HISTORY_S = 900.0  # audio kept for sending again; longer outages lose their oldest part
+
+
+class Refused(Exception):
+    """The gateway does not want this client; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A segment as received; seconds of the whole recording."""
+
+    start: float
+    end: float
+    text: str
+    completed: bool
+
+
+def _ignore(*_: object) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Who hears what.
+
+    Attributes:
+        line: a new final line, or the newest partial.
+        notice: something a person should know: warnings, reconnects.
+        language: code and probability, once.
+        message: every message as it came, for those who measure.
+    """
+
+    line: Callable[[Line], None] = _ignore
+    notice: Callable[[str], None] = _ignore
+    language: Callable[[str, float], None] = _ignore
+    message: Callable[[dict[str, Any]], None] = _ignore
+
+
+class LiveClient:
+    """One recording, over as many connections as it takes."""
+
+    def __init__(
+        self, url: str, *, hello: dict[str, Any], events: Events, key: str = "", patience_s: float = 60.0
+    ) -> None:
+        """`patience_s`: give up after so long without a gateway."""
+        self._url = url
+        self._hello = hello
+        self._events = events
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._patience_s = patience_s
+        self._audio = AudioBuffer()
+        self._fed = asyncio.Event()
+        self._ended = False
+        self._final_s = 0.0  # end of the last final line
+        self._base_s = 0.0  # what went before the current connection
+        self._done = False
+
+    async def run(self, source: AsyncIterator[Pcm16]) -> None:
+        """Stream the source to its end and return when the last line is final.
+
+        Raises:
+            Refused: a gateway answered, but with an error, or is full.
+            OSError: no gateway could be reached for `patience_s`.
+        """
+        feeder = asyncio.create_task(self._feed(source))
+        try:
+            await self._stay_connected()
+        finally:
+            feeder.cancel()
+            await asyncio.gather(feeder, return_exceptions=True)
+        if feeder.done() and not feeder.cancelled() and feeder.exception():
+            raise feeder.exception()  # type: ignore[misc]  # checked in the line above
+
+    async def _feed(self, source: AsyncIterator[Pcm16]) -> None:
+        try:
+            async for pcm in source:
+                self._audio.append(pcm)
+                if (self._audio.end - self._audio.start) / SAMPLE_RATE > HISTORY_S:
+                    self._audio.drop_before(self._audio.end - to_samples(HISTORY_S))
+                self._fed.set()
+        finally:
+            self._ended = True
+            self._fed.set()
+
+    async def _stay_connected(self) -> None:
+        loop = asyncio.get_running_loop()
+        failures, lost_at_s = 0, loop.time()
+        while not self._done:
+            try:
+                async with connect(
+                    self._url, additional_headers=self._headers, compression=None, max_size=2**24
+                ) as socket:
+                    if failures:
+                        self._events.notice("connected again")
+                    failures = 0
+                    await self._converse(socket)
+                lost_at_s = loop.time()
+            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
+                _raise_if_refused(error)
+                if not failures:
+                    lost_at_s = loop.time()
+                    self._events.notice("connection lost, trying again")
+                if loop.time() - lost_at_s > self._patience_s:
+                    raise OSError(f"No gateway at {self._url} for {self._patience_s:.0f} s.") from error
+            if not self._done:
+                await asyncio.sleep(RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)])
+                failures += 1
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        """One connection: hello, audio from the last final word on, lines until the gateway closes."""
+        self._base_s = max(self._final_s, self._audio.start / SAMPLE_RATE)
+        await socket.send(json.dumps({"uid": str(uuid.uuid4()), **self._hello, "audio_format": "int16"}))
+        sender = asyncio.create_task(self._send(socket, to_samples(self._base_s)))
+        try:
+            async for frame in socket:
+                self._hear(json.loads(frame))
+            if socket.close_code == 1000 and sender.done():  # noqa: PLR2004  a normal close
+                self._done = True
+        finally:
+            sender.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
+                await sender
+
+    async def _send(self, socket: ClientConnection, position: int) -> None:
+        """Everything from sample `position` on, as it comes, then the end marker."""
+        while True:
+            self._fed.clear()
+            while position < self._audio.end:
+                position = max(position, self._audio.start)
+                end = min(position + SEND_SAMPLES, self._audio.end)
+                await socket.send(self._audio.read(position, end))
+                position = end
+            if self._ended:
+                await socket.send(END_OF_AUDIO)
+                return
+            await self._fed.wait()
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        self._events.message(message)
+        status = message.get("status")
+        if status in {"ERROR", "WAIT"}:
+            raise Refused("The gateway is full." if status == "WAIT" else str(message.get("message")))
+        if status == "WARNING":
+            self._events.notice(str(message.get("message")))
+        if "language" in message:
+            self._events.language(message["language"], message.get("language_prob", 0.0))
+        for segment in message.get("segments", ()):
+            self._line(segment)
+
+    def _line(self, segment: dict[str, Any]) -> None:
+        start, end = float(segment["start"]) + self._base_s, float(segment["end"]) + self._base_s
+        if not segment["completed"]:
+            self._events.line(Line(start, end, segment["text"], completed=False))
+        elif start >= self._final_s - 1e-6:  # the window repeats lines that are known
+            self._final_s = end
+            self._audio.drop_before(to_samples(end))
+            self._events.line(Line(start, end, segment["text"], completed=True))
+
+
+def _raise_if_refused(error: Exception) -> None:
+    """A wrong key or address does not get better by asking again."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None and status < 500:  # noqa: PLR2004  HTTP's own numbers
+        raise Refused(f"The gateway answered {status}.") from error

@@ -1,0 +1,125 @@
+"""What one pass heard: words with times, read leniently from a transcription answer.
+
+The service's body is described in its own contract; here only what a live stream needs is taken,
+and nothing that could end up as NaN in a client's JSON. Without words a whole segment stands for
+one word, so that every policy works on it just the same, only in larger steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word, or one whole segment; seconds of the stream, text as the model wrote it.
+
+    Attributes:
+        ends_segment: the model ended a segment behind this word.
+    """
+
+    start: float
+    end: float
+    text: str
+    probability: float = 1.0
+    ends_segment: bool = False
+
+    @property
+    def key(self) -> str:
+        """What two passes must share to agree: letters and digits, no case, no punctuation."""
+        return "".join(c for c in self.text.casefold() if c.isalnum()) or self.text.strip()
+
+    def shifted(self, seconds: float) -> Word:
+        """The same word later on the time axis."""
+        return replace(self, start=self.start + seconds, end=self.end + seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One answer of the service about one window, in seconds of that window.
+
+    Attributes:
+        language_probability: 0 when the service did not say.
+    """
+
+    words: tuple[Word, ...]
+    language: str | None = None
+    language_probability: float = 0.0
+
+
+BAD_LOGPROB = -1.0  # Whisper's own threshold: below it and likely no speech, a segment is not text
+
+
+def from_body(body: Mapping[str, Any], *, no_speech_thresh: float, duration_s: float) -> Hypothesis:
+    """Read a verbose_json answer.
+
+    Args:
+        body: the decoded JSON object.
+        no_speech_thresh: a segment above it is left out, if it was badly decoded as well: a high
+            value alone also marks real words after a long silence.
+        duration_s: length of the window; no time leaves it.
+    """
+    segments = body.get("segments")
+    words: list[Word] = []
+    for segment in segments if isinstance(segments, list) else []:
+        if isinstance(segment, Mapping) and not _is_noise(segment, no_speech_thresh):
+            words += _segment_words(segment, duration_s)
+    text = body.get("text")
+    if not isinstance(segments, list) and isinstance(text, str) and text.strip():
+        words = [Word(0.0, duration_s, " " + text.strip(), ends_segment=True)]
+    language = body.get("language")
+    return Hypothesis(
+        words=tuple(_in_order(words)),
+        language=language if isinstance(language, str) and language else None,
+        language_probability=_number(body.get("language_probability"), 0.0, 1.0, default=0.0),
+    )
+
+
+def _segment_words(segment: Mapping[str, Any], duration_s: float) -> list[Word]:
+    """The segment's words; itself as one word if it carries none."""
+    text = segment.get("text")
+    start = _number(segment.get("start"), 0.0, duration_s, default=0.0)
+    end = _number(segment.get("end"), start, duration_s, default=duration_s)
+    if not isinstance(text, str) or not text.strip():
+        return []
+    words = list(_words(segment.get("words"), start, end, duration_s))
+    if not words:
+        return [Word(start, end, text, ends_segment=True)]
+    return [*words[:-1], replace(words[-1], ends_segment=True)]
+
+
+def _words(items: object, start: float, end: float, duration_s: float) -> Iterator[Word]:
+    if not isinstance(items, Sequence) or isinstance(items, str):
+        return
+    for item in items:
+        text = item.get("word") if isinstance(item, Mapping) else None
+        if not isinstance(text, str) or not text.strip():
+            continue
+        word_start = _number(item.get("start"), 0.0, duration_s, default=start)
+        word_end = _number(item.get("end"), word_start, duration_s, default=end)
+        yield Word(word_start, word_end, text, _number(item.get("probability"), 0.0, 1.0, default=1.0))
+
+
+def _in_order(words: list[Word]) -> Iterator[Word]:
+    """Times that never go back: models overlap segments now and then."""
+    reached = 0.0
+    for word in words:
+        start = max(word.start, reached)
+        reached = max(start, word.end)
+        yield replace(word, start=start, end=reached)
+
+
+def _is_noise(segment: Mapping[str, Any], no_speech_thresh: float) -> bool:
+    no_speech = _number(segment.get("no_speech_prob"), 0.0, 1.0, default=0.0)
+    logprob = _number(segment.get("avg_logprob"), -100.0, 0.0, default=0.0)
+    return no_speech > no_speech_thresh and logprob < BAD_LOGPROB
+
+
+def _number(value: object, low: float, high: float, *, default: float) -> float:
+    """`value` within [low, high]; anything that is not a finite number is the default."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return default
+    return min(max(float(value), low), max(high, low))

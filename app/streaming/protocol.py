@@ -1,0 +1,138 @@
+"""WhisperLive's frames to events: what a client said, without a socket or a clock.
+
+A binary frame is raw samples in the format the handshake named; a proxy may have cut the stream of
+bytes elsewhere, so a sample may begin in one frame and end in the next. END_OF_AUDIO is twelve
+bytes, binary or text, and is looked for before samples are. Every other text frame, and JSON in a
+binary one, is a control message of Vexa's bots: understood where it matters, else ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import ValidationError
+
+from app.contracts.whisperlive import BYTES_PER_SAMPLE, END_OF_AUDIO, AudioFormat, Hello
+from app.streaming.buffer import Pcm, Pcm16, to_pcm16
+
+LOUDEST_PLAUSIBLE = 1e3  # far beyond full scale: such floats are bytes read at the wrong place
+MISREAD_SHARE = 0.1
+MAX_HANDSHAKE_CHARS = 2**20
+
+
+class BadHandshake(Exception):
+    """The first message is not a handshake; the message says why, for the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The next samples, [n] int16.
+
+    Attributes:
+        bad_samples: how many were NaN, infinite or far out of range, and became silence.
+        misaligned: bytes that belonged to no sample were left out.
+    """
+
+    pcm: Pcm16
+    bad_samples: int = 0
+    misaligned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfAudio:
+    """The client has sent all it will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A control message; `kind` is its type, empty if it has none."""
+
+    kind: str
+
+
+Event = Audio | EndOfAudio | Control
+
+
+def parse_hello(frame: str | bytes) -> Hello:
+    """Read the first message of a connection.
+
+    Raises:
+        BadHandshake: it is no JSON object, or names a uid or an audio format that cannot be used.
+    """
+    if isinstance(frame, bytes) and not frame.startswith(b"{"):
+        raise BadHandshake("The first message must be the JSON handshake, but audio came first.")
+    if len(frame) > MAX_HANDSHAKE_CHARS:
+        raise BadHandshake(f"The handshake is {len(frame)} characters long; at most {MAX_HANDSHAKE_CHARS} are read.")
+    try:
+        fields = json.loads(frame)
+    except (ValueError, RecursionError):
+        raise BadHandshake("The handshake is not valid JSON.") from None
+    if not isinstance(fields, dict):
+        raise BadHandshake("The handshake must be a JSON object.")
+    try:
+        return Hello.model_validate(fields)
+    except ValidationError as invalid:
+        names = ", ".join(".".join(str(part) for part in error["loc"]) for error in invalid.errors())
+        raise BadHandshake(f"The handshake has an unusable value in: {names}.") from None
+
+
+class FrameReader:
+    """Frames of one connection to events; keeps the part of a sample that a frame ends with."""
+
+    def __init__(self, audio_format: AudioFormat = "float32") -> None:
+        self._format = audio_format
+        self._width = BYTES_PER_SAMPLE[audio_format]
+        self._carry = b""
+
+    def read(self, frame: str | bytes) -> Event:
+        """What one frame, text or binary, says."""
+        if isinstance(frame, str):
+            return EndOfAudio() if frame.strip() == END_OF_AUDIO.decode() else Control(_kind(frame))
+        if frame == END_OF_AUDIO:
+            return EndOfAudio()
+        if frame.startswith(b'{"') and frame.endswith(b"}") and (kind := _kind(frame)):
+            return Control(kind)
+        return self._audio(frame)
+
+    def _audio(self, frame: bytes) -> Audio:
+        joined = self._carry + frame
+        samples = self._samples(joined)
+        bad = count_bad(samples)
+        misaligned = False
+        if self._carry and bad > MISREAD_SHARE * len(samples):
+            alone = self._samples(frame)
+            if count_bad(alone) <= MISREAD_SHARE * len(alone):
+                joined, samples, bad, misaligned = frame, alone, count_bad(alone), True
+        self._carry = joined[len(joined) // self._width * self._width :]
+        return Audio(to_pcm16(without_bad(samples)), bad, misaligned)
+
+    def _samples(self, data: bytes) -> Pcm:
+        """Whole samples of `data` as float in [-1, 1], [n]."""
+        data = data[: len(data) // self._width * self._width]
+        if self._format == "int16":
+            return np.frombuffer(data, dtype="<i2").astype(np.float32) / 32768.0
+        if self._format == "uint8":
+            return (np.frombuffer(data, dtype=np.uint8).astype(np.float32) - 128.0) / 128.0
+        return np.frombuffer(data, dtype="<f4").astype(np.float32)
+
+
+def count_bad(pcm: Pcm) -> int:
+    """How many samples are NaN, infinite or too large to be sound."""
+    return len(pcm) - int(np.count_nonzero(np.abs(pcm) <= LOUDEST_PLAUSIBLE))
+
+
+def without_bad(pcm: Pcm) -> Pcm:
+    """Bad samples become silence, and keep their place in time."""
+    return np.where(np.abs(pcm) <= LOUDEST_PLAUSIBLE, pcm, np.float32(0.0))
+
+
+def _kind(frame: str | bytes) -> str:
+    """The `type` of a JSON control message; empty if it is none."""
+    try:
+        message = json.loads(frame)
+    except (ValueError, RecursionError):
+        return ""
+    kind = message.get("type") if isinstance(message, dict) else None
+    return kind if isinstance(kind, str) else ""

@@ -1,0 +1,185 @@
+"""The door: WebSockets on any path, /health and /metrics beside them, keys, and an orderly stop.
+
+The only file that knows the websocket library. Messages are bounded before they are held, nothing is
+compressed (audio does not, and a small frame may inflate to a large one), and pings keep proxies
+awake. A pong is not waited for: a slow but living client may sit behind seconds of its own audio, so
+a dead one is found by TCP instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import logging
+import socket as sockets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from app.streaming.connection import Gone
+from app.streaming.gateway import Gateway
+
+log = logging.getLogger(__name__)
+
+QUEUED_FRAMES = 8  # with max_frame_bytes this bounds what one client can make us hold unread
+WRITE_BUFFER_BYTES = 65_536
+CLOSE_TIMEOUT_S = 5.0
+OPEN_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """How the gateway listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 9090
+    keys: Sequence[str] = ()
+    max_frame_bytes: int = 2 * 2**20
+    ping_interval_s: float = 20.0
+    dead_peer_s: float = 60.0
+
+
+class WebSocket:
+    """The library's connection as a session wants it."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    async def receive(self) -> str | bytes:
+        """The next message. Raises Gone."""
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed as closed:
+            raise Gone from closed
+        except UnicodeDecodeError as invalid:  # the library closes with 1007 itself
+            raise Gone from invalid
+
+    async def send(self, text: str) -> None:
+        """Send one text message; waits while the client does not read. Raises Gone."""
+        try:
+            await self._connection.send(text)
+        except ConnectionClosed as closed:
+            raise Gone from closed
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close handshake, within CLOSE_TIMEOUT_S."""
+        with contextlib.suppress(ConnectionClosed):
+            await self._connection.close(code, reason)
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        self._connection.transport.abort()
+
+
+@asynccontextmanager
+async def listening(gateway: Gateway, door: Door) -> AsyncIterator[Server]:
+    """Serve until the block ends, then drain: flush every stream and close it with 1012."""
+
+    async def handle(connection: ServerConnection) -> None:
+        notice_dead_peers(connection, door.dead_peer_s)
+        try:
+            await gateway.serve(WebSocket(connection))
+        except Exception:
+            log.exception("connection failed")
+            await connection.close(1011, "internal error")
+
+    def admit(connection: ServerConnection, request: Request) -> Response | None:
+        return answer_http(gateway, door, connection, request)
+
+    server = await serve(
+        handle,
+        door.host,
+        door.port,
+        process_request=admit,
+        select_subprotocol=choose_subprotocol,
+        compression=None,
+        max_size=door.max_frame_bytes,
+        max_queue=QUEUED_FRAMES,
+        write_limit=WRITE_BUFFER_BYTES,
+        ping_interval=door.ping_interval_s,
+        ping_timeout=None,
+        open_timeout=OPEN_TIMEOUT_S,
+        close_timeout=CLOSE_TIMEOUT_S,
+        server_header=None,
+        logger=logging.getLogger("app.streaming.websocket"),
+        backlog=512,
+    )
+    try:
+        yield server
+    finally:
+        server.close(close_connections=False)
+        await gateway.drain()
+        server.close()
+        for connection in server.all_connections:  # who has not even said hello is not waited for
+            connection.transport.abort()
+        await server.wait_closed()
+
+
+def answer_http(gateway: Gateway, door: Door, connection: ServerConnection, request: Request) -> Response | None:
+    """Plain HTTP, or a refusal; None lets the WebSocket open."""
+    path = urlsplit(request.path).path.rstrip("/")
+    if "upgrade" not in request.headers.get("Connection", "").lower():
+        if path == "/health":
+            status = HTTPStatus.SERVICE_UNAVAILABLE if gateway.draining else HTTPStatus.OK
+            return reply(status, "application/json", json.dumps(gateway.health()).encode())
+        if path == "/metrics":
+            return reply(HTTPStatus.OK, "text/plain; version=0.0.4; charset=utf-8", gateway.metrics_text())
+        return None  # the library answers 426
+    if gateway.draining:
+        return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "The gateway is stopping; connect again.\n")
+    if door.keys and not is_known(presented_key(request), door.keys):
+        response = connection.respond(
+            HTTPStatus.UNAUTHORIZED, "A key is needed: bearer header, subprotocol or ?token=.\n"
+        )
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+    return None
+
+
+def presented_key(request: Request) -> str:
+    """The key a client shows: header, `?token=`, or the subprotocols bearer and key; empty if none."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    if "X-API-Key" in request.headers:
+        return request.headers["X-API-Key"].strip()
+    offered = [part.strip() for line in request.headers.get_all("Sec-WebSocket-Protocol") for part in line.split(",")]
+    if len(offered) > 1 and offered[0].lower() == "bearer":
+        return offered[1]
+    query = parse_qs(urlsplit(request.path).query)
+    return next(iter(query.get("token", [])), "")
+
+
+def is_known(key: str, keys: Sequence[str]) -> bool:
+    """Compare with every key in constant time."""
+    digest = sha256(key.encode()).digest()
+    return any([hmac.compare_digest(digest, sha256(known.encode()).digest()) for known in keys])  # noqa: C419  all are compared
+
+
+def choose_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:  # noqa: ARG001  the library's signature
+    """A browser that shows its key in the subprotocols needs one of them back, never the key."""
+    return next((name for name in offered if name.lower() == "bearer"), None)
+
+
+def reply(status: HTTPStatus, media_type: str, body: bytes) -> Response:
+    """A whole HTTP answer."""
+    headers = Headers({"Content-Type": media_type, "Content-Length": str(len(body)), "Connection": "close"})
+    return Response(status.value, status.phrase, headers, body)
+
+
+def notice_dead_peers(connection: ServerConnection, seconds: float) -> None:
+    """Let TCP give up on a peer that acknowledges nothing for this long, where the system can."""
+    option = getattr(sockets, "TCP_USER_TIMEOUT", None)
+    raw = connection.transport.get_extra_info("socket")
+    if option is not None and raw is not None and raw.family in {sockets.AF_INET, sockets.AF_INET6}:
+        raw.setsockopt(sockets.IPPROTO_TCP, option, int(seconds * 1000))

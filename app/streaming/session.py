@@ -1,0 +1,241 @@
+"""One connection from READY to farewell: a reader, an asker and a writer around a Stream.
+
+The reader feeds frames and slows its client down when memory is full; the asker keeps one call at
+the service; the writer sends what the socket can take. None waits for another: a refusing service
+delays text and nothing else, a client that stops reading is cut off, and whatever ends the stream,
+its last words are flushed first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from app.contracts.whisperlive import Hello
+from app.streaming.asker import Asker
+from app.streaming.captions import Captions
+from app.streaming.connection import CLOSE, Ending, Gone, Limits, Socket
+from app.streaming.metrics import Metrics
+from app.streaming.notices import Notices
+from app.streaming.outbox import Outbox
+from app.streaming.policy import SAMPLE_RATE, Policy
+from app.streaming.protocol import Audio, Control, EndOfAudio, FrameReader
+from app.streaming.remote import Call, RemoteTranscriber
+from app.streaming.scheduler import Scheduler
+from app.streaming.stream import Stream
+
+log = logging.getLogger(__name__)
+
+KEEP_ON_OVERFLOW = 0.8
+LEAST_SLEEP_S = 0.02
+
+
+class Session:
+    """Serves one client that has said hello."""
+
+    def __init__(
+        self,
+        socket: Socket,
+        hello: Hello,
+        *,
+        policy: Policy,
+        limits: Limits,
+        remote: RemoteTranscriber,
+        scheduler: Scheduler,
+        metrics: Metrics,
+        session_id: str,
+    ) -> None:
+        self._socket = socket
+        self._limits = limits
+        self._metrics = metrics
+        self._id = session_id
+        self._frames = FrameReader(hello.audio_format)
+        preface = " ".join(part for part in (hello.initial_prompt, hello.hotwords) if part)
+        self._stream = Stream(policy, language=hello.language, preface=preface)
+        captions = Captions(hello.uid, last_n=hello.send_last_n_segments, with_words=hello.word_timestamps)
+        self._outbox = Outbox(captions)
+        self._notices = Notices(hello, self._outbox, metrics, session_id)
+        call = Call(
+            task=hello.task,
+            tier=hello.transcription_tier,
+            no_speech_thresh=hello.no_speech_thresh,
+            request_id=session_id,
+        )
+        self._asker = Asker(
+            self._stream,
+            call,
+            remote=remote,
+            scheduler=scheduler,
+            outbox=self._outbox,
+            notices=self._notices,
+            metrics=metrics,
+        )
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._started_s = self._audio_at_s = _now()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the session began."""
+        return _now() - self._started_s
+
+    @property
+    def received_s(self) -> float:
+        """Seconds of audio received."""
+        return self._stream.received_s
+
+    @property
+    def buffered_s(self) -> float:
+        """Seconds of audio held."""
+        return self._stream.buffered_s
+
+    @property
+    def lag_s(self) -> float:
+        """Age of the oldest speech that is not final."""
+        return self._asker.lag_s
+
+    def stop(self, ending: Ending) -> None:
+        """End the session for this reason, unless it is ending already."""
+        if not self._ending.done():
+            self._ending.set_result(ending)
+
+    async def run(self) -> Ending:
+        """Serve until the end; returns why it came. Cancelling drops the client."""
+        self._notices.ready()
+        reader = asyncio.create_task(self._guarded(self._read()))
+        asker = asyncio.create_task(self._guarded(self._asker.run()))
+        writer = asyncio.create_task(self._guarded(self._write()))
+        watch = asyncio.create_task(self._guarded(self._watch()))
+        tasks = (reader, asker, writer, watch)
+        try:
+            ending = await self._ending
+            if ending.flushes:
+                await self._flush(reader, asker, ending)
+            await self._say_farewell(reader, writer, ending)
+            return ending
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """The top of a task: a client that is gone ends the session, a bug ends this session only."""
+        try:
+            await work
+        except Gone:
+            self.stop(Ending.LEFT)
+        except Exception:
+            log.exception("session task failed", extra={"session": self._id})
+            self.stop(Ending.FAILED)
+
+    # The tasks.
+
+    async def _read(self) -> None:
+        """Frames to the stream; after the end of audio only to notice that the client leaves."""
+        while True:
+            event = self._frames.read(await self._socket.receive())
+            if isinstance(event, Audio) and not self._ending.done():
+                self._take(event)
+                await self._make_room()
+            elif isinstance(event, EndOfAudio):
+                self.stop(Ending.END_OF_AUDIO)
+            elif isinstance(event, Control):
+                log.debug("control message", extra={"session": self._id, "kind": event.kind[:32]})
+
+    async def _write(self) -> None:
+        """Messages to the socket, each within its time."""
+        while True:
+            messages = await self._outbox.take()
+            try:
+                for message in messages:
+                    async with asyncio.timeout(self._limits.send_timeout_s):
+                        await self._socket.send(message.to_json())
+            except TimeoutError:
+                self.stop(Ending.STUCK)
+                self._socket.abort()
+                return
+            self._outbox.sent()
+
+    async def _watch(self) -> None:
+        """End a session that is too old, or whose client sends no audio."""
+        over_s = self._started_s + self._limits.max_connection_time_s
+        while not self._ending.done():
+            idle_s = self._audio_at_s + self._limits.idle_timeout_s
+            now_s = _now()
+            if now_s >= over_s:
+                self.stop(Ending.OVERTIME)
+            elif now_s >= idle_s:
+                self.stop(Ending.IDLE)
+            else:
+                await asyncio.sleep(max(LEAST_SLEEP_S, min(over_s, idle_s) - now_s))
+
+    # Reading.
+
+    def _take(self, audio: Audio) -> None:
+        seconds = len(audio.pcm) / SAMPLE_RATE
+        self._audio_at_s = _now()
+        self._notices.stats["audio_s"] += seconds
+        self._metrics.received_s.inc(seconds)
+        if audio.bad_samples:
+            self._metrics.bad_samples.inc(audio.bad_samples)
+            self._notices.warn(
+                "samples", "Audio holds samples that are no numbers or far too loud; they count as silence."
+            )
+        if audio.misaligned:
+            self._notices.warn("frames", "An audio frame ended within a sample; its last bytes were left out.")
+        run = self._stream.feed(audio.pcm, self._audio_at_s)
+        if run is not None:
+            self._notices.dead(run, seconds)
+        self._asker.changed.set()
+
+    async def _make_room(self) -> None:
+        """Stop reading while memory is full: TCP slows the client down. Drop only when that does not help."""
+        if self._stream.buffered_s <= self._limits.buffer_max_s:
+            return
+        self._metrics.paused_reads.inc()
+        progress = self._asker.progress
+        while self._stream.buffered_s > self._limits.buffer_max_s and not self._ending.done():
+            progress.clear()
+            try:
+                async with asyncio.timeout(self._limits.buffer_stall_s):
+                    await progress.wait()
+            except TimeoutError:
+                lost_s = self._stream.drop_oldest(KEEP_ON_OVERFLOW * self._limits.buffer_max_s)
+                self._notices.lost(lost_s, "overflow")
+
+    # Ending.
+
+    async def _flush(self, reader: asyncio.Task[None], asker: asyncio.Task[None], ending: Ending) -> None:
+        """Wait for the last words, as long as this ending allows and the client stays; then give what there is."""
+        self._stream.finish()
+        self._asker.changed.set()
+        self._asker.progress.set()
+        limit_s = self._limits.drain_grace_s if ending is Ending.DRAIN else self._limits.flush_timeout_s
+        await asyncio.wait([asker, reader], timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        if not asker.done():
+            asker.cancel()
+            await asyncio.wait([asker])
+        update, lost_s = self._stream.give_up()
+        self._outbox.update(update)
+        if ending is not Ending.DRAIN:  # there a reconnecting client sends the audio again
+            self._notices.lost(lost_s, "unfinished")
+
+    async def _say_farewell(self, reader: asyncio.Task[None], writer: asyncio.Task[None], ending: Ending) -> None:
+        """Last messages, then the close the contract asks for."""
+        if ending not in CLOSE:
+            self._socket.abort()
+            return
+        if ending is Ending.FAILED:
+            self._notices.failed()
+        self._notices.closing(disconnect=ending.disconnects)
+        drained = asyncio.create_task(self._outbox.drained())
+        await asyncio.wait([drained, writer], return_when=asyncio.FIRST_COMPLETED)
+        drained.cancel()
+        if ending.disconnects:
+            await asyncio.wait([reader], timeout=self._limits.disconnect_hold_s)
+        await self._socket.close(*CLOSE[ending])
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

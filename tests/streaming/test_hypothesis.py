@@ -1,0 +1,88 @@
+import math
+
+import pytest
+
+from app.streaming.hypothesis import Word, from_body
+
+
+def read(body, **options):
+    """from_body with ordinary options."""
+    return from_body(body, **({"no_speech_thresh": 0.45, "duration_s": 10.0} | options))
+
+
+def segment(text=" Hello there.", start=1.0, end=2.0, **more):
+    """A segment as a service writes it."""
+    return {"text": text, "start": start, "end": end} | more
+
+
+WORDS = [
+    {"word": " Hello", "start": 1.0, "end": 1.4, "probability": 0.9},
+    {"word": " there.", "start": 1.5, "end": 2.0, "probability": 0.8},
+]
+
+
+def test_words_of_segments():
+    """Words come with their spaces and times, and the last one ends the segment."""
+    heard = read({"segments": [segment(words=WORDS)], "language": "en", "language_probability": 0.97})
+    assert heard.words == (
+        Word(1.0, 1.4, " Hello", 0.9),
+        Word(1.5, 2.0, " there.", 0.8, ends_segment=True),
+    )
+    assert (heard.language, heard.language_probability) == ("en", 0.97)
+
+
+def test_segment_without_words_stands_for_one():
+    """A service that knows no words still works, in larger steps."""
+    assert read({"segments": [segment()]}).words == (Word(1.0, 2.0, " Hello there.", 1.0, ends_segment=True),)
+
+
+def test_text_only_answer():
+    """A bare text covers the window."""
+    assert read({"text": "Hi"}).words == (Word(0.0, 10.0, " Hi", 1.0, ends_segment=True),)
+    assert read({"text": "Hi", "segments": []}).words == ()
+
+
+def test_noise_needs_two_witnesses():
+    """A likely non-speech segment is dropped only if it was badly decoded too; its neighbours stay."""
+    noisy = segment(" Thank you.", no_speech_prob=0.9, avg_logprob=-1.4)
+    sure = segment(" Hi.", 3.0, 4.0, no_speech_prob=0.9, avg_logprob=-0.3)
+    assert [word.text for word in read({"segments": [noisy, sure]}).words] == [" Hi."]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"segments": None, "text": None},
+        {"segments": "no"},
+        {"segments": [None, 7, {"text": None}, {"text": "  "}]},
+        {"segments": [{"text": " x", "words": "y"}]},
+        {"language": 7, "language_probability": "high", "segments": [segment(start=None, end=math.nan)]},
+        {
+            "segments": [
+                segment(words=[{"word": None}, {"word": " a", "start": math.inf, "end": "z", "probability": -3}])
+            ]
+        },
+        {"segments": [segment(start=-5, end=99)]},
+    ],
+)
+def test_odd_bodies_give_usable_words(body):
+    """Whatever comes, times are finite, ordered and within the window."""
+    reached = 0.0
+    for word in read(body).words:
+        assert math.isfinite(word.start)
+        assert reached <= word.start <= word.end <= 10.0
+        assert 0 <= word.probability <= 1
+        reached = word.end
+
+
+def test_times_never_go_back():
+    """Overlapping segments are put in order."""
+    words = read({"segments": [segment(start=1, end=3), segment(start=2, end=4), segment(start=0, end=1)]}).words
+    assert [(word.start, word.end) for word in words] == [(1, 3), (3, 4), (4, 4)]
+
+
+def test_key_ignores_case_and_punctuation():
+    """Two passes agree on a word that only got a comma, and on signs that are nothing else."""
+    assert Word(0, 1, " Hello,").key == Word(0, 1, " hello").key
+    assert Word(0, 1, " ...").key == "..."

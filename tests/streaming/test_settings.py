@@ -1,0 +1,85 @@
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.streaming.__main__ import serve
+from app.streaming.policy import Policy
+from app.streaming.settings import Settings
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "streaming.md"
+
+
+def test_defaults_are_the_policy():
+    """Without any setting the gateway decides as the documented policy does."""
+    policy = Settings().policy()
+    assert policy == Policy(full_s=policy.full_s)
+    assert policy.full_s == pytest.approx(Policy().full_s, abs=0.5)
+
+
+def test_names_of_both_generations(monkeypatch):
+    """Vexa's names work, the short one first."""
+    monkeypatch.setenv("REMOTE_TRANSCRIBER_URL", "http://a/v1")
+    monkeypatch.setenv("REMOTE_TRANSCRIBER_API_KEY", "ka")
+    assert Settings().remote_transcriber_url == "http://a/v1"
+    assert Settings().remote_transcriber_api_key.get_secret_value() == "ka"
+    monkeypatch.setenv("TRANSCRIBER_URL", "http://b/v1")
+    assert Settings().remote_transcriber_url == "http://b/v1"
+
+
+def test_keys(monkeypatch):
+    """Several keys, spaces allowed, never shown."""
+    monkeypatch.setenv("STREAMING_API_KEYS", "one, two,,")
+    settings = Settings()
+    assert settings.keys == ("one", "two")
+    assert "one" not in repr(settings)
+
+
+def test_keys_of_the_service_guard_the_gateway_too(monkeypatch):
+    """One environment for both: the gateway is no open door beside a locked one, unless that is said."""
+    monkeypatch.setenv("API_KEYS", "service, other")
+    assert Settings().keys == ("service", "other")
+    assert Settings().remote_key == "service"
+    monkeypatch.setenv("STREAMING_API_KEYS", "own")
+    monkeypatch.setenv("REMOTE_TRANSCRIBER_API_KEY", "remote")
+    assert Settings().keys == ("own",)
+    assert Settings().remote_key == "remote"
+    monkeypatch.setenv("STREAMING_API_KEYS", "open")
+    assert Settings().keys == ()
+
+
+def test_empty_variables_are_absent(monkeypatch):
+    """Compose passes what is not set as an empty string."""
+    monkeypatch.setenv("MAX_CLIENTS", "")
+    assert Settings().max_clients == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_CLIENTS", "0"),
+        ("STEP_S", "0"),
+        ("REMOTE_TRANSCRIBER_URL", "ftp://x"),
+        ("BUFFER_MAX_S", "5"),
+        ("MAX_WINDOW_S", "60"),
+    ],
+)
+def test_bad_value_stops_the_start(monkeypatch, capsys, name, value):
+    """A value out of bounds is one line that names the variable, and status 2."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError):
+        Settings()
+    assert serve() == 2
+    assert name in capsys.readouterr().err
+    assert len(capsys.readouterr().err.splitlines()) <= 1
+
+
+def test_every_setting_is_documented():
+    """docs/streaming.md names each variable, and no other."""
+    text = DOCS.read_text(encoding="utf-8")
+    for name in Settings.model_fields:
+        assert f"`{name.upper()}`" in text
+    table = text[text.index("## Settings") :].split("\n## ")[0]
+    named = set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE))
+    assert named == {name.upper() for name in Settings.model_fields}
