@@ -3,11 +3,12 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+NODE := tests/e2e/node
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 NEWER_NGINX := .cache/nginx-newer/nginx
 
-.PHONY: setup run cluster packages test lint types unit lock
+.PHONY: setup run cluster packages test lock
 
 setup: .venv/.installed  ## install what the worker needs into .venv
 
@@ -21,6 +22,11 @@ setup: .venv/.installed  ## install what the worker needs into .venv
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements-stock-client.txt
 	@touch $@
 
+$(NODE)/node_modules/.installed: $(NODE)/package-lock.json
+	@sh deploy/install_packages.sh node npm
+	npm ci --prefix $(NODE) --no-fund --no-audit --loglevel=error
+	@touch $@
+
 run: setup  ## start the worker on 127.0.0.1:8000, with the bundled demo model unless MODEL_SIZE is set
 	@$(BIN)/python -m app serve --demo
 
@@ -28,11 +34,11 @@ cluster: setup  ## three workers behind nginx on 127.0.0.1:8083; WORKERS=5 GATEW
 	@sh deploy/install_packages.sh nginx
 	@$(BIN)/python -m app cluster --demo --workers $(or $(WORKERS),3) --gateways $(or $(GATEWAYS),0) --port $(or $(PORT),8083)
 
-packages:  ## nginx, shellcheck and, for tests only, a newer nginx beside the installed one
-	@sh deploy/install_packages.sh nginx shellcheck curl
+packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node
+	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm
 	@test -x $(NEWER_NGINX) || sh deploy/nginx/fetch-newer.sh $(dir $(NEWER_NGINX))
 
-test: .venv/.installed-dev packages  ## lint, types and every test
+test: .venv/.installed-dev packages $(NODE)/node_modules/.installed  ## lint, types and every test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -8,22 +8,27 @@ slow upload holds no slot. 503 promises that no work was done, so proxies may re
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
 
+from app.backlog import Backlog
 from app.errors import NotReady, Overloaded, RetryLater, ShuttingDown
+from app.options import Tier
 
 
 class Permit:
     """The right to use one slot until `release`; releasing twice is harmless."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, *, since_s: float) -> None:
         self._admission: Admission | None = admission
+        self.since_s = since_s
 
     def release(self) -> None:
         """Give the slot back; the longest waiting request gets it."""
         admission, self._admission = self._admission, None
         if admission is not None:
-            admission.give_back()
+            admission.give_back(self)
 
 
 class Admission:
@@ -32,11 +37,20 @@ class Admission:
     Lives on the event loop: no method may be called from another thread.
     """
 
-    def __init__(self, *, slots: int, max_queue: int, fail_fast: bool, retry_after_s: int) -> None:
+    def __init__(
+        self,
+        *,
+        slots: int,
+        max_queue: int,
+        fail_fast: bool,
+        retry_after_s: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.slots = slots
         self._max_queue = 0 if fail_fast else max_queue
-        self._retry_after_s = retry_after_s
-        self._active = 0
+        self._backlog = Backlog(floor_s=retry_after_s)
+        self._clock = clock
+        self._held: set[Permit] = set()
         self._waiting: deque[asyncio.Future[Permit]] = deque()
         self._open = False
         self._draining = False
@@ -44,7 +58,7 @@ class Admission:
     @property
     def active(self) -> int:
         """Slots in use."""
-        return self._active
+        return len(self._held)
 
     @property
     def queued(self) -> int:
@@ -75,20 +89,20 @@ class Admission:
             if not waiter.done():
                 waiter.set_exception(self._shutting_down())
 
-    def refusal(self) -> RetryLater | None:
+    def refusal(self, tier: Tier = "standard") -> RetryLater | None:
         """Why a request that came now would be turned away; None if it has a chance."""
         if self._draining:
             return self._shutting_down()
         if not self._open:
             return NotReady("The model is still loading. Retry shortly.", retry_after_s=2)
-        if self._active >= self.slots and self.queued >= self._max_queue:
+        if self.active >= self.slots and self.queued >= self._max_queue:
             return Overloaded(
                 f"All {self.slots} transcription slots are busy. Retry shortly.",
-                retry_after_s=self._retry_after_s,
+                retry_after_s=self._retry_after_s(tier),
             )
         return None
 
-    async def acquire(self) -> Permit:
+    async def acquire(self, tier: Tier = "standard") -> Permit:
         """Take a slot, waiting in the queue if the configuration allows it.
 
         Cancelling the wait gives the place in the queue up at once.
@@ -96,12 +110,11 @@ class Admission:
         Raises:
             Overloaded, NotReady, ShuttingDown: nothing was taken.
         """
-        refusal = self.refusal()
+        refusal = self.refusal(tier)
         if refusal is not None:
             raise refusal
-        if self._active < self.slots:
-            self._active += 1
-            return Permit(self)
+        if self.active < self.slots:
+            return self._grant()
         waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
@@ -114,14 +127,25 @@ class Admission:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
 
-    def give_back(self) -> None:
-        """Called by a permit: hand the slot to the longest waiting request, or free it."""
+    def give_back(self, permit: Permit) -> None:
+        """Called by a permit: the longest waiting request gets its slot, or it is free."""
+        self._held.remove(permit)
+        self._backlog.finished(self._clock() - permit.since_s)
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
-                waiter.set_result(Permit(self))
+                waiter.set_result(self._grant())
                 return
-        self._active -= 1
+
+    def _grant(self) -> Permit:
+        permit = Permit(self, since_s=self._clock())
+        self._held.add(permit)
+        return permit
+
+    def _retry_after_s(self, tier: Tier) -> int:
+        now_s = self._clock()
+        held_s = sum(now_s - permit.since_s for permit in self._held) / max(self.active, 1)
+        return self._backlog.retry_after_s(slots=self.slots, queued=self.queued, held_s=held_s, tier=tier)
 
     def _shutting_down(self) -> ShuttingDown:
         return ShuttingDown("The server is shutting down. Retry shortly.", retry_after_s=1)

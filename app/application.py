@@ -14,24 +14,32 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from app.admission import Admission
+from app.api import docs, models, openapi, ops, page, transcriptions
 from app.api import errors as api_errors
-from app.api import models, ops, transcriptions
 from app.api.auth import KeyRing
-from app.api.middleware import Gate, RequestLog
+from app.api.cors import Cors
+from app.api.middleware import Gate, HeadAsGet, LastResort, RequestDetails, RequestLog
 from app.api.service import Service
 from app.engine.engine import Engine, detached
 from app.errors import StartupError
+from app.heartbeat import watch_loop
 from app.loading import build_engine, slots_for
+from app.metrics import Metrics
 from app.settings import Settings
 
 log = logging.getLogger("app")
+
+
+def log_fatal(message: str) -> None:
+    """Say in the log why the model cannot be loaded."""
+    log.error("cannot start", extra={"fields": {"reason": message}})
 
 
 def create_app(
     settings: Settings,
     *,
     build: Callable[[Settings], Engine] = build_engine,
-    on_fatal: Callable[[str], None] | None = None,
+    on_fatal: Callable[[str], None] = log_fatal,
     on_ready: Callable[[], None] | None = None,
     on_critical: Callable[[str], None] | None = None,
 ) -> FastAPI:
@@ -40,31 +48,30 @@ def create_app(
     Args:
         settings: the whole configuration.
         build: makes the engine; called once, on a thread, after the server listens.
-        on_fatal: told in one line why the model cannot be loaded; without it the line is logged.
+        on_fatal: told in one line why the model cannot be loaded.
         on_ready: called once the model is warm.
         on_critical: told, from any thread, why this process can serve no more.
     """
+    admission = Admission(
+        slots=slots_for(settings, "cpu"),  # until the model says which device it runs on
+        max_queue=settings.max_queue_size,
+        fail_fast=settings.fail_fast_when_busy,
+        retry_after_s=settings.busy_retry_after_s,
+    )
     service = Service(
-        admission=Admission(
-            slots=slots_for(settings, "cpu"),  # until the model says which device it runs on
-            max_queue=settings.max_queue_size,
-            fail_fast=settings.fail_fast_when_busy,
-            retry_after_s=settings.busy_retry_after_s,
-        ),
+        admission=admission,
         worker_id=settings.worker_id,
         max_upload_bytes=settings.max_upload_bytes,
         language_style=settings.verbose_json_language,
         strict_models=settings.strict_models,
+        metrics=_metrics(admission),
     )
 
     async def load() -> None:
         try:
             await _open(service, settings, build)
         except StartupError as exc:
-            if on_fatal is None:
-                log.error("cannot start", extra={"fields": {"reason": str(exc)}})  # noqa: TRY400 - one line says it
-            else:
-                on_fatal(str(exc))
+            on_fatal(str(exc))
         else:
             if on_critical is not None:
                 service.engine.on_critical(on_critical)
@@ -73,11 +80,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(load())
+        tasks = asyncio.create_task(load()), asyncio.create_task(watch_loop(service.metrics.tell_loop_lag))
         yield
         service.admission.drain()
-        loading.cancel()
-        await asyncio.gather(loading, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if service.loaded is not None:
             await service.loaded.close()
 
@@ -86,22 +94,58 @@ def create_app(
         description="OpenAI-compatible transcription on your own machine.",
         version="0.1.0",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,  # a redirected POST loses its body in most clients: an honest 404 instead
-        middleware=[
-            Middleware(RequestLog),
-            Middleware(
-                Gate,
-                keys=KeyRing(settings.keys),
-                max_upload_bytes=settings.max_upload_bytes,
-                refusal=service.admission.refusal,
-            ),
-        ],
+        middleware=_middleware(settings, service),
     )
     app.state.service = service
     api_errors.install(app)
     for router in (transcriptions.router, models.router, ops.router):
         app.include_router(router)
+    app.include_router(page.create_router(key_required=bool(settings.keys), max_upload_bytes=settings.max_upload_bytes))
+    openapi.install(app)
+    docs.install(app)
     return app
+
+
+def _middleware(settings: Settings, service: Service) -> list[Middleware]:
+    """From the outside in: what happens to a request before its body is read."""
+    cors = [Middleware(Cors, origins=settings.origins)] if settings.origins else []
+    return [
+        Middleware(RequestLog, on_done=lambda details: _count(service.metrics, details)),
+        *cors,
+        Middleware(LastResort),
+        Middleware(
+            Gate,
+            keys=KeyRing(settings.keys),
+            max_upload_bytes=settings.max_upload_bytes,
+            refusal=service.admission.refusal,
+        ),
+        Middleware(HeadAsGet),
+    ]
+
+
+def _metrics(admission: Admission) -> Metrics:
+    metrics = Metrics()
+    metrics.observe_state(
+        in_flight=lambda: admission.active,
+        slots=lambda: admission.slots,
+        queue_depth=lambda: admission.queued,
+        ready=lambda: admission.ready,
+        draining=lambda: admission.draining,
+    )
+    return metrics
+
+
+def _count(metrics: Metrics, details: RequestDetails) -> None:
+    facts = details.facts
+    outcome = facts.outcome(details.status)
+    metrics.count_request(
+        details.path, status=details.status, outcome=outcome, lane=facts.lane, seconds=details.seconds
+    )
+    if facts.info is not None and facts.timings is not None:
+        metrics.count_transcription(facts.info, facts.timings, lane=facts.lane)
 
 
 async def _open(service: Service, settings: Settings, build: Callable[[Settings], Engine]) -> None:
@@ -130,4 +174,7 @@ async def _open(service: Service, settings: Settings, build: Callable[[Settings]
         "max_batch": engine.info.max_batch,
         "slots": service.admission.slots,
     }
+    service.metrics.name_model(
+        model=engine.info.model, device=engine.info.device, compute_type=engine.info.compute_type
+    )
     log.info("ready", extra={"fields": facts})

@@ -16,9 +16,9 @@ from typing import Final, Literal
 
 from app import languages
 from app.contracts.openai import (
+    LogprobBody,
     SegmentBody,
     SegmentWordBody,
-    StreamEvent,
     TranscriptionJson,
     TranscriptionVerbose,
     UsageDuration,
@@ -29,8 +29,6 @@ from app.transcript import Segment, Transcript, Word
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
 LanguageStyle = Literal["code", "name"]
-
-DONE_EVENT: Final = b"data: [DONE]\n\n"
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _TEXT_TYPE: Final = "text/plain; charset=utf-8"  # also for srt and vtt: the .NET SDK refuses other types
@@ -83,6 +81,17 @@ def _ms(time_s: float) -> int:
 def _span_ms(start_s: float, end_s: float) -> tuple[int, int]:
     start_ms = _ms(start_s)
     return start_ms, max(_ms(end_s), start_ms + 1)
+
+
+def sane_s(time_s: float) -> float:
+    """Give seconds as every body shows them: finite, not negative, whole milliseconds."""
+    return _ms(time_s) / 1000
+
+
+def span_s(segment: Segment) -> tuple[float, float]:
+    """Give a segment's start and end in seconds, as every body shows them."""
+    start_ms, end_ms = _span_ms(segment.start, segment.end)
+    return start_ms / 1000, end_ms / 1000
 
 
 def _word_spans_ms(segment: Segment) -> Iterator[tuple[Word, int, int]]:
@@ -151,14 +160,25 @@ def _segment_body(segment: Segment, *, words: bool) -> SegmentBody:
     return body
 
 
+def logprob_bodies(segments: Iterable[Segment]) -> list[LogprobBody]:
+    """Give every text token of these segments with its log-probability."""
+    return [
+        {"token": each.token, "logprob": _bounded(each.logprob, -_SCORE_LIMIT, 0.0), "bytes": list(each.utf8)}
+        for segment in segments
+        for each in segment.logprobs or ()
+    ]
+
+
 def _verbose_lists(
-    transcript: Transcript, *, words: bool, segments: bool
+    transcript: Transcript, *, words: bool, segments: bool, logprobs: bool
 ) -> dict[str, Iterable[Sequence[Mapping[str, object]]]]:
     lists: dict[str, Iterable[Sequence[Mapping[str, object]]]] = {}
     if segments:
         lists["segments"] = ([_segment_body(segment, words=words)] for segment in transcript.segments)
     if words:
         lists["words"] = (_word_bodies(segment) for segment in transcript.segments)
+    if logprobs:
+        lists["logprobs"] = (logprob_bodies([segment]) for segment in transcript.segments)
     return lists
 
 
@@ -213,46 +233,6 @@ def _vtt(segments: Iterable[Segment]) -> str:
     return "WEBVTT\n\n" + "".join(cues)
 
 
-class Deltas:
-    """Cut a growing transcript into deltas whose sum is exactly the transcript's text.
-
-    The text begins and ends without white space, so a segment's trailing white space waits until
-    more text follows it.
-    """
-
-    def __init__(self) -> None:
-        self._sent: list[str] = []
-        self._held = ""
-
-    def add(self, segment: Segment) -> str:
-        """Give what the segment adds to the text; "" when there is nothing to send."""
-        pending = self._held + segment.text
-        if not self._sent:
-            pending = pending.lstrip()
-        delta = pending.rstrip()
-        self._held = pending[len(delta) :]
-        if delta:
-            self._sent.append(delta)
-        return delta
-
-    @property
-    def text(self) -> str:
-        """Everything sent so far, joined: the text of the done event."""
-        return "".join(self._sent)
-
-
-def event_bytes(event: StreamEvent) -> bytes:
-    r"""Frame one server-sent event: a single `data:` line and the blank line that ends it.
-
-    The three line ends that JSON leaves as they are (U+0085, U+2028, U+2029) are escaped: some
-    clients split the stream at them.
-    """
-    data = _ENCODER.encode(event)
-    for line_end in "\x85\u2028\u2029":
-        data = data.replace(line_end, f"\\u{ord(line_end):04x}")
-    return _encode_text(f"data: {data}\n\n")
-
-
 @dataclass(frozen=True, slots=True)
 class Rendering:
     """A response body, ready to send."""
@@ -269,6 +249,7 @@ def render(
     words: bool,
     segments: bool,
     language_style: LanguageStyle,
+    logprobs: bool = False,
 ) -> Rendering:
     """Render a transcript.
 
@@ -281,14 +262,17 @@ def render(
         words: give words, in the segments and at the top level; verbose_json only.
         segments: give the list of segments; verbose_json only.
         language_style: `code` gives "en", `name` gives "english"; verbose_json only.
+        logprobs: give the log-probabilities of the text tokens; json and verbose_json only.
     """
     match response_format:
         case "json":
             body: TranscriptionJson = {"text": transcript.text, "usage": _usage(transcript)}
+            if logprobs:
+                body["logprobs"] = logprob_bodies(transcript.segments)
             return Rendering(encode_json(body), _JSON_TYPE)
         case "verbose_json":
             head = _verbose_head(transcript, task, language_style)
-            lists = _verbose_lists(transcript, words=words, segments=segments)
+            lists = _verbose_lists(transcript, words=words, segments=segments, logprobs=logprobs)
             return Rendering(_encode_with_lists(head, lists), _JSON_TYPE)
         case "text":
             return Rendering(_encode_text(transcript.text + "\n"), _TEXT_TYPE)

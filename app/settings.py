@@ -106,7 +106,10 @@ class Settings(BaseSettings):
         bool, Field(description="true: a busy worker answers 503 at once. false: up to MAX_QUEUE_SIZE wait.")
     ] = True
     busy_retry_after_s: Annotated[
-        int, Field(ge=1, le=60, description="Seconds named in the Retry-After of a busy answer.")
+        int,
+        Field(
+            ge=1, le=60, description="Least seconds in the Retry-After of a busy answer; more when work takes longer."
+        ),
     ] = 1
     shutdown_grace_s: Annotated[
         int, Field(ge=0, le=86_400, description="Seconds that running requests get to finish after SIGTERM.")
@@ -118,6 +121,9 @@ class Settings(BaseSettings):
     api_token: Annotated[SecretStr, Field(description="Another name for API_KEYS; keys of both are accepted.")] = (
         SecretStr("")
     )
+    cors_origins: Annotated[
+        str, Field(description="Comma-separated origins whose web pages may call this server; * = all, empty = none.")
+    ] = ""
     max_upload_bytes: Annotated[
         int, Field(ge=1024, description="Largest accepted file, in bytes; larger ones get 413.")
     ] = 500 * 1024 * 1024
@@ -156,6 +162,11 @@ class Settings(BaseSettings):
         """Every accepted key; empty = the service is open."""
         listed = f"{self.api_keys.get_secret_value()},{self.api_token.get_secret_value()}"
         return tuple(dict.fromkeys(key.strip() for key in listed.split(",") if key.strip()))
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The web pages that may call this server, each as a browser names it: without a slash at its end."""
+        return tuple(origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip())
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from app.admission import Permit
 from app.engine.engine import EngineInfo, Source
 from app.engine.transcriber import Event
 from app.options import Options
-from app.transcript import AudioInfo, Timings
+from app.transcript import AudioInfo, Progress, Segment, Timings
 
 
 class FakeClock:
@@ -65,6 +66,42 @@ class HeldEngine:
         self.closed = True
 
 
+class SteppedEngine(HeldEngine):
+    """Says one thing each time it is let go on; `said` counts what it was let say."""
+
+    def __init__(self, *events: Event | Timings | Exception) -> None:
+        super().__init__()
+        self._events = events
+        self._may_go_on = asyncio.Semaphore(0)
+        self.said = 0
+
+    def step(self, n_events: int = 1) -> None:
+        """Let it say so many things more."""
+        for _ in range(n_events):
+            self._may_go_on.release()
+
+    async def stream(
+        self,
+        source: Source,
+        options: Options,
+        permit: Permit,
+    ) -> AsyncGenerator[Event | Timings, None]:
+        """See `Engine.stream`."""
+        self.asked.append(options)
+        try:
+            for event in self._events:
+                await self._may_go_on.acquire()
+                self.said += 1
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        except (asyncio.CancelledError, GeneratorExit):
+            self.n_left += 1
+            raise
+        finally:
+            permit.release()
+
+
 class BrokenEngine(HeldEngine):
     """Fails on every request as no engine should: with an exception that is not ours."""
 
@@ -78,5 +115,43 @@ class BrokenEngine(HeldEngine):
         try:
             yield AudioInfo("en", 1.0, 1.0)
             raise RuntimeError("CUDA failed with error: sk-secret in /srv/secret")
+        finally:
+            permit.release()
+
+
+class SpeakingEngine(HeldEngine):
+    """Says the given segments, each when it is told to `speak`; serves one request after the other.
+
+    Args:
+        said: start, end and text of each segment; the same for every request.
+        total_s: how long the audio is said to be.
+    """
+
+    def __init__(self, said: Sequence[tuple[float, float, str]], *, total_s: float) -> None:
+        super().__init__()
+        self._said = said
+        self._total_s = total_s
+        self._turns = threading.Semaphore(0)
+
+    def speak(self, times: int = 1) -> None:
+        """Let the next segments be said; from any thread."""
+        self._turns.release(times)
+
+    async def stream(
+        self,
+        source: Source,
+        options: Options,
+        permit: Permit,
+    ) -> AsyncGenerator[Event | Timings, None]:
+        """See `Engine.stream`."""
+        self.asked.append(options)
+        try:
+            yield AudioInfo(options.language or "en", 1.0, self._total_s)
+            for number, (start, end, text) in enumerate(self._said):
+                while not self._turns.acquire(blocking=False):
+                    await asyncio.sleep(0.005)
+                yield Segment(number, 0, start, end, text, (), -0.1, 1.0, 0.0, 0.0, None)
+                yield Progress(end, self._total_s)
+            yield Timings()
         finally:
             permit.release()

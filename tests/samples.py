@@ -77,6 +77,19 @@ def beginning(file: str, seconds: float) -> bytes:
     return body.getvalue()
 
 
+def joined(*files: str, pause_s: float = 0.6) -> bytes:
+    """Several samples after each other, a pause after each, as one WAV file."""
+    body = io.BytesIO()
+    with wave.open(body, "wb") as writer:
+        for number, file in enumerate(files):
+            with wave.open(str(AUDIO / file)) as reader:
+                if number == 0:
+                    writer.setparams(reader.getparams())
+                writer.writeframes(reader.readframes(reader.getnframes()))
+                writer.writeframes(bytes(int(pause_s * reader.getframerate()) * reader.getsampwidth()))
+    return body.getvalue()
+
+
 def word_error_rate(references: list[str], hypotheses: list[str]) -> float:
     """Wrong words over spoken words, case and punctuation aside."""
     return float(jiwer.wer([plain(text) for text in references], [plain(text) for text in hypotheses]))

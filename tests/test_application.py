@@ -142,9 +142,9 @@ async def test_end_drains_and_closes_the_engine():
         assert (await client.get("/health/ready")).json() == {"status": "draining"}
 
 
-@pytest.mark.parametrize(("asked", "slots"), [(0, 4), (1, 1), (7, 7)])
+@pytest.mark.parametrize(("asked", "slots"), [(0, 8), (1, 1), (7, 7)])
 async def test_slots_are_what_was_asked_or_what_suits_the_device(asked: int, slots: int):
-    """MAX_CONCURRENT_TRANSCRIPTIONS, or four on a CPU."""
+    """MAX_CONCURRENT_TRANSCRIPTIONS, or what suits a CPU."""
     async with worker(max_concurrent_transcriptions=asked) as running:
         assert (await running.client.get("/health")).json()["slots"] == slots
 

@@ -132,13 +132,24 @@ def test_ctranslate2_is_named_in_two_files():
 
 def test_pure_ground_floor():
     """Values, errors and options import nothing that runs: no framework, no numbers, no loop."""
-    ground = ("app.errors", "app.options", "app.transcript", "app.languages", "app.formats", "app.api.forms")
+    ground = (
+        "app.errors",
+        "app.options",
+        "app.transcript",
+        "app.languages",
+        "app.formats",
+        "app.events",
+        "app.backlog",
+        "app.api.fields",
+        "app.api.chunking",
+        "app.api.forms",
+    )
     assert offenders(ground, WEB | NATIVE | {"numpy", "asyncio", "threading", "time", "os", "app.settings"}) == []
 
 
 def test_formats_knows_one_thing_of_the_edge():
     """The renderer writes OpenAI's bodies and knows no route."""
-    assert offenders(("app.formats",), {"app.api", "app.engine"}) == []
+    assert offenders(("app.formats", "app.events"), {"app.api", "app.engine"}) == []
     assert {name for name in IMPORTS["app.formats"] if under(name, "app.contracts")} == {"app.contracts.openai"}
 
 

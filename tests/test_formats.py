@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,53 +15,17 @@ import openai
 import pytest
 from openai.types.audio import (
     Transcription,
-    TranscriptionTextDeltaEvent,
-    TranscriptionTextDoneEvent,
     TranscriptionVerbose,
     TranslationVerbose,
 )
 
-from app import formats
 from app.contracts.openai import error_envelope
-from app.formats import Deltas, LanguageStyle, Rendering, ResponseFormat, encode_json, event_bytes, render
+from app.formats import LanguageStyle, Rendering, ResponseFormat, encode_json, render
 from app.options import Task
-from app.transcript import AudioInfo, Segment, Transcript, Word
+from app.transcript import Segment, Transcript
+from tests.transcripts import EMPTY, SEGMENT, TRANSCRIPT, odd_transcripts
 
 GOLDEN = Path(__file__).parent / "golden"
-
-SEGMENT = Segment(
-    id=0,
-    seek=0,
-    start=0.0,
-    end=2.9996,
-    text=" Grüß Gott, “Anna”.",
-    tokens=(50364, 2606, 774, 50514),
-    avg_logprob=-0.25,
-    compression_ratio=0.875,
-    no_speech_prob=0.0078125,
-    temperature=0.0,
-    words=(
-        Word(0.0, 0.48, " Grüß", 0.9375),
-        Word(0.48, 1.1204, " Gott,", 0.875),
-        Word(1.3, 2.9996, " “Anna”.", 0.5),
-    ),
-)
-TRANSCRIPT = Transcript(
-    info=AudioInfo(language="de", language_probability=0.96875, duration_s=3671.0004),
-    segments=(
-        SEGMENT,
-        replace(
-            SEGMENT,
-            id=1,
-            seek=366000,
-            start=3661.0,
-            end=3670.5,
-            text=" A & B --> <C>,\n\n 你好。",
-            words=(Word(3661.0, 3661.5, " A & B --> <C>,\n\n", 0.75), Word(3661.5, 3670.5, " 你好。", 0.25)),
-        ),
-    ),
-)
-EMPTY = Transcript(info=AudioInfo(language="en", language_probability=1.0, duration_s=2.0), segments=())
 
 
 def draw(
@@ -72,6 +35,7 @@ def draw(
     task: Task = "transcribe",
     words: bool = False,
     segments: bool = True,
+    logprobs: bool = False,
     language_style: LanguageStyle = "code",
 ) -> Rendering:
     """Render with the usual wishes, of which a test names only its own."""
@@ -82,6 +46,7 @@ def draw(
         words=words,
         segments=segments,
         language_style=language_style,
+        logprobs=logprobs,
     )
 
 
@@ -104,7 +69,9 @@ def strict_json(body: bytes) -> Any:
     [
         ("json.json", draw(TRANSCRIPT, "json")),
         ("json_empty.json", draw(EMPTY, "json")),
+        ("json_logprobs.json", draw(TRANSCRIPT, "json", logprobs=True)),
         ("verbose.json", draw(TRANSCRIPT, "verbose_json")),
+        ("verbose_logprobs.json", draw(TRANSCRIPT, "verbose_json", logprobs=True)),
         ("verbose_words.json", draw(TRANSCRIPT, "verbose_json", words=True)),
         ("verbose_words_alone.json", draw(TRANSCRIPT, "verbose_json", words=True, segments=False)),
         ("verbose_empty.json", draw(EMPTY, "verbose_json")),
@@ -128,32 +95,6 @@ def test_error_body_matches_its_golden_file():
     """The error envelope has all four keys, absent ones as null."""
     envelope = error_envelope("No model of that name.", kind="invalid_request_error", param="model")
     assert encode_json(envelope) == (GOLDEN / "error.json").read_bytes()
-
-
-def stream_bytes(transcript: Transcript) -> bytes:
-    """Give a whole stream: a delta for each segment, the done event and the end."""
-    deltas = Deltas()
-    sent = [deltas.add(segment) for segment in transcript.segments]
-    events = [event_bytes({"type": "transcript.text.delta", "delta": delta}) for delta in sent]
-    done = event_bytes(
-        {
-            "type": "transcript.text.done",
-            "text": deltas.text,
-            "usage": {
-                "type": "tokens",
-                "input_tokens": 30,
-                "output_tokens": 8,
-                "total_tokens": 38,
-                "input_token_details": {"text_tokens": 0, "audio_tokens": 30},
-            },
-        }
-    )
-    return b"".join([*events, done, formats.DONE_EVENT])
-
-
-def test_stream_matches_its_golden_file():
-    """Each event is one data line with compact JSON and a blank line; [DONE] ends the stream."""
-    assert stream_bytes(TRANSCRIPT) == (GOLDEN / "stream.sse").read_bytes()
 
 
 def test_only_json_bodies_are_called_json():
@@ -202,34 +143,6 @@ def test_sdk_hands_text_formats_on_as_they_are(response_format: Any):
             model="whisper-1", file=b"RIFF", response_format=response_format
         )
         assert answer == rendering.body.decode()
-
-
-def test_sdk_reads_the_stream():
-    """The SDK sees typed deltas that add up to the text of the done event."""
-    for client in sdk_client(stream_bytes(TRANSCRIPT), "text/event-stream; charset=utf-8"):
-        stream = client.audio.transcriptions.create(model="whisper-1", file=b"RIFF", stream=True)
-        *deltas, done = list(stream)
-        assert isinstance(done, TranscriptionTextDoneEvent)
-        joined = "".join(event.delta for event in deltas if isinstance(event, TranscriptionTextDeltaEvent))
-        assert joined == done.text == TRANSCRIPT.text
-        assert done.usage is not None
-        assert done.usage.total_tokens == 38
-
-
-def test_sdk_raises_an_error_event():
-    """An error after the first byte is raised by the SDK with its message."""
-    body = event_bytes(error_envelope("The device failed.", kind="server_error"))
-    for client in sdk_client(body + formats.DONE_EVENT, "text/event-stream"):
-        stream = client.audio.transcriptions.create(model="whisper-1", file=b"RIFF", stream=True)
-        with pytest.raises(openai.APIError, match=r"The device failed\."):
-            list(stream)
-
-
-def test_events_hold_no_line_end_of_any_sort():
-    """Unicode line ends are escaped: clients that split text, not bytes, would cut the event."""
-    event = event_bytes({"type": "transcript.text.delta", "delta": "a\x85b\u2028c\u2029d\ne\rf"})
-    assert len(event.decode().splitlines()) == 2
-    assert json.loads(event.removeprefix(b"data: "))["delta"] == "a\x85b\u2028c\u2029d\ne\rf"
 
 
 def test_language_is_named_when_asked():
@@ -319,60 +232,6 @@ def test_an_arrow_in_speech_ends_no_cue(arrow: str):
     assert draw(transcript, "vtt").body.count(b"-->") == 1
 
 
-def test_deltas_hold_white_space_back_until_text_follows():
-    """The first delta has no leading space, later ones their own, and none ends in white space."""
-    deltas = Deltas()
-    texts = ["  ", " Hello ", "\n", " world. ", " "]
-    assert [deltas.add(replace(SEGMENT, text=text)) for text in texts] == ["", "Hello", "", " \n world.", ""]
-    assert deltas.text == "Hello \n world."
-
-
-ODD_NUMBERS = [0.0, -0.0, -1.0, 1e-9, 0.0004, 0.9996, 59.9999, 3600.0, 1e12, math.nan, math.inf, -math.inf]
-ODD_TEXTS = [
-    "",
-    " ",
-    " one",
-    " 你好",
-    "\n\n",
-    "a\n\n\nb",
-    " -->",
-    "\x00\x1b[0m",
-    " \u2028x\u2029",
-    "\r\n y\t",
-    '"\\',
-]
-
-
-def odd_transcripts() -> Iterator[Transcript]:
-    """Give transcripts that no sane model writes; the same ones in every run."""
-    rng = random.Random(20)  # noqa: S311  # repeatable test data, no secret
-
-    def number() -> float:
-        return rng.choice([rng.choice(ODD_NUMBERS), rng.uniform(0, 9), rng.uniform(0, 20_000)])
-
-    def word() -> Word:
-        return Word(number(), number(), rng.choice(ODD_TEXTS), number())
-
-    for _ in range(300):
-        segments = tuple(
-            Segment(
-                id=i,
-                seek=rng.randrange(10_000),
-                start=number(),
-                end=number(),
-                text="".join(rng.choices(ODD_TEXTS, k=rng.randrange(4))),
-                tokens=tuple(rng.choices(range(51_865), k=rng.randrange(4))),
-                avg_logprob=number(),
-                compression_ratio=number(),
-                no_speech_prob=number(),
-                temperature=number(),
-                words=rng.choice([None, tuple(word() for _ in range(rng.randrange(5)))]),
-            )
-            for i in range(rng.randrange(6))
-        )
-        yield Transcript(AudioInfo("en", number(), number()), segments)
-
-
 def test_any_transcript_gives_sound_json():
     """Numbers are finite, spans have length, words lie inside their segment, the SDK's types accept it."""
     for transcript in odd_transcripts():
@@ -430,11 +289,3 @@ def test_any_transcript_gives_sound_subtitles():
         assert spans == cue_spans_ms([block[1:] for block in numbered])
         assert all(start < end for start, end in spans)
         assert [start for start, _ in spans] == sorted(start for start, _ in spans)
-
-
-def test_any_transcript_streams_to_its_own_text():
-    """Joined deltas are the transcript's text, whatever white space the segments carry."""
-    for transcript in odd_transcripts():
-        deltas = Deltas()
-        sent = [deltas.add(segment) for segment in transcript.segments]
-        assert "".join(sent) == deltas.text == transcript.text

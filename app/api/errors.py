@@ -7,7 +7,7 @@ Source: OpenAI's error guide and the parsing in openai-python `_base_client.py`.
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
@@ -15,10 +15,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app import errors
-from app.contracts.openai import error_envelope
+from app.api.facts import facts_of
+from app.contracts.openai import ErrorEnvelope, error_envelope
 from app.formats import encode_json
 
-log = logging.getLogger("app.api")
+# The SDKs obey it whatever the status.
+NO_RETRY = {"x-should-retry": "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +52,30 @@ TABLE: tuple[tuple[type[errors.TranscriptionError], _Row], ...] = (
 
 def to_response(error: errors.TranscriptionError) -> Response:
     """The answer for one of our own errors."""
-    row = next(row for kind, row in TABLE if isinstance(error, kind))
-    param, code, headers = None, row.code, dict[str, str]()
+    row = _row_of(error)
+    headers = dict[str, str]()
+    if isinstance(error, errors.RetryLater):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    if row.status == 500:  # noqa: PLR2004 - the same input fails the same way: a retry only adds load
+        headers |= NO_RETRY
+    return _json(row.status, envelope_of(error), headers)
+
+
+def envelope_of(error: errors.TranscriptionError) -> ErrorEnvelope:
+    """The body for one of our own errors; also the last event of a stream that fails."""
+    row = _row_of(error)
+    param, code = None, row.code
     if isinstance(error, errors.InvalidRequest):
         param = error.param
     if isinstance(error, errors.TooLarge):
         param = "file"
     if isinstance(error, errors.UnknownModel):
         param = "model"
-    if isinstance(error, errors.RetryLater):
-        headers["Retry-After"] = str(error.retry_after_s)
-    if isinstance(error, errors.Unauthorized):
-        headers["WWW-Authenticate"] = "Bearer"
-        code = row.code if error.presented else None
-    if row.status == 500:  # noqa: PLR2004 - the same input fails the same way: a retry only adds load
-        headers["x-should-retry"] = "false"
-    return envelope(row.status, error.message, kind=row.kind, param=param, code=code, headers=headers)
+    if isinstance(error, errors.Unauthorized) and not error.presented:
+        code = None
+    return error_envelope(error.message, kind=row.kind, param=param, code=code)
 
 
 def envelope(
@@ -78,8 +88,7 @@ def envelope(
     headers: dict[str, str] | None = None,
 ) -> Response:
     """An error in OpenAI's shape; all four keys are always there."""
-    body = encode_json(error_envelope(message, kind=kind, param=param, code=code))
-    return Response(body, status_code=status, media_type="application/json", headers=headers)
+    return _json(status, error_envelope(message, kind=kind, param=param, code=code), headers)
 
 
 def install(app: FastAPI) -> None:
@@ -89,8 +98,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
 
 
-async def _ours(_: Request, error: Exception) -> Response:
+def _row_of(error: errors.TranscriptionError) -> _Row:
+    return next(row for kind, row in TABLE if isinstance(error, kind))
+
+
+def _json(status: int, body: ErrorEnvelope, headers: Mapping[str, str] | None) -> Response:
+    return Response(encode_json(body), status_code=status, media_type="application/json", headers=headers)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.TranscriptionError)  # noqa: S101 - registered for it alone
+    facts_of(request.scope).note_error(error)
     return to_response(error)
 
 
@@ -102,8 +120,9 @@ async def _framework(request: Request, error: Exception) -> Response:
     if error.status_code == 404:  # noqa: PLR2004
         return envelope(404, f"Invalid URL ({target})", headers=headers)
     if error.status_code == 405:  # noqa: PLR2004
-        message = f"Not allowed: {target}; allowed: {headers.get('Allow', 'POST')}."
-        return envelope(405, message, code="method_not_supported", headers=headers)
+        allowed = headers.get("Allow", "POST").replace("GET", "GET, HEAD")  # see middleware.HeadAsGet
+        message = f"Not allowed: {target}; allowed: {allowed}."
+        return envelope(405, message, code="method_not_supported", headers={**headers, "Allow": allowed})
     return envelope(error.status_code, "The request could not be read.", headers=headers)
 
 

@@ -13,14 +13,18 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import errors as api_errors
 from app.api.auth import KeyRing
+from app.api.facts import Facts, facts_of
+from app.api.forms import tier_of
 from app.api.uploads import ENVELOPE_BYTES, too_large
 from app.errors import RetryLater, ShuttingDown, TooLarge, TranscriptionError
+from app.options import Tier
 
 log = logging.getLogger("app.access")
 
@@ -30,22 +34,36 @@ SIZE = re.compile(r"[0-9]{1,18}")
 QUIET = ("/health", "/metrics")
 
 
-class RequestLog:
-    """Outermost: gives the request its id, answers what nobody caught, writes one line about it."""
+@dataclass(frozen=True, slots=True)
+class RequestDetails:
+    """A request that has been answered, for whoever counts.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Attributes:
+        seconds: from its head to the last byte of the answer.
+    """
+
+    path: str
+    status: int
+    seconds: float
+    facts: Facts
+
+
+class RequestLog:
+    """Outermost: gives the request its id, writes one line about it, tells who counts."""
+
+    def __init__(self, app: ASGIApp, *, on_done: Callable[[RequestDetails], None]) -> None:
         self._app = app
+        self._on_done = on_done
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; never raises for HTTP."""
+        """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.monotonic()
         asked = Headers(scope=scope).get("x-request-id", "")
-        request_id = asked if SANE_ID.fullmatch(asked) else f"req_{uuid.uuid4().hex}"
-        fields: dict[str, object] = {"request_id": request_id}
-        scope["log_fields"] = fields
+        facts = Facts(request_id=asked if SANE_ID.fullmatch(asked) else f"req_{uuid.uuid4().hex}")
+        scope["facts"] = facts
         status = 0
 
         async def named_send(message: Message) -> None:
@@ -53,27 +71,52 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
+                headers["x-request-id"] = facts.request_id
                 headers["openai-version"] = "2020-10-01"
                 headers["openai-processing-ms"] = str(round((time.monotonic() - started) * 1000))
             await send(message)
 
         try:
             await self._app(scope, receive, named_send)
+        finally:
+            details = RequestDetails(scope["path"], status, time.monotonic() - started, facts)
+            self._on_done(details)
+            _write_line(scope["method"], details)
+
+
+class LastResort:
+    """Answers what nobody caught, and logs it; never raises for HTTP."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def noting_send(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_send)
         except asyncio.CancelledError:
             # The grace of the shutdown is over: say so, instead of breaking the connection.
-            if status == 0:
+            if not begun:
                 late = ShuttingDown("The server is shutting down. Retry shortly.", retry_after_s=1)
-                await api_errors.to_response(late)(scope, receive, named_send)
+                await api_errors.to_response(late)(scope, receive, send)
             raise
         except Exception:
-            log.exception("a bug", extra={"fields": {"request_id": request_id, "path": scope["path"]}})
-            if status == 0:
-                message = "The server had an error while processing your request. Please report the x-request-id."
-                response = api_errors.envelope(500, message, kind="server_error")
-                await response(scope, receive, named_send)
-        finally:
-            _write_line(scope, fields, status, time.monotonic() - started)
+            log.exception("a bug", extra={"fields": {"request_id": facts_of(scope).request_id, "path": scope["path"]}})
+            if begun:
+                return
+            message = "The server had an error while processing your request. Please report the x-request-id."
+            response = api_errors.envelope(500, message, kind="server_error", headers=api_errors.NO_RETRY)
+            await response(scope, receive, send)
 
 
 class Gate:
@@ -85,7 +128,7 @@ class Gate:
         *,
         keys: KeyRing,
         max_upload_bytes: int,
-        refusal: Callable[[], RetryLater | None],
+        refusal: Callable[[Tier], RetryLater | None],
     ) -> None:
         self._app = app
         self._keys = keys
@@ -104,32 +147,45 @@ class Gate:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        key_id = self._keys.check(headers)
-        if key_id is not None:
-            scope["log_fields"]["key_id"] = key_id
+        facts_of(scope).key_id = self._keys.check(headers)
         if scope["method"] != "POST" or "/audio/" not in scope["path"]:
             return
         length = headers.get("content-length", "")
         if SIZE.fullmatch(length) and int(length) > self._max_upload_bytes + ENVELOPE_BYTES:
             raise TooLarge(too_large(self._max_upload_bytes))
-        refusal = self._refusal()
+        # the field of the same name is still unread, but Vexa sends both
+        refusal = self._refusal(tier_of(headers.get("x-transcription-tier")))
         if refusal is not None:
             raise refusal
 
 
-def _write_line(scope: Scope, fields: dict[str, object], status: int, seconds: float) -> None:
-    path = scope["path"][:200]
+class HeadAsGet:
+    """Answers HEAD wherever GET is answered, as HTTP asks: the same headers, no body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def bodiless_send(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, bodiless_send)
+
+
+def _write_line(method: str, details: RequestDetails) -> None:
+    path = details.path[:200]
     quiet = path.startswith(QUIET)  # probes come every few seconds
-    log.log(
-        logging.DEBUG if quiet else logging.INFO,
-        "request",
-        extra={
-            "fields": {
-                **fields,
-                "method": scope["method"],
-                "path": path,
-                "status": status,
-                "ms": round(seconds * 1000),
-            }
-        },
-    )
+    fields = {
+        **details.facts.log_fields(),
+        "method": method,
+        "path": path,
+        "status": details.status,
+        "outcome": details.facts.outcome(details.status),
+        "ms": round(details.seconds * 1000),
+    }
+    log.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"fields": fields})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
+from app.api import openapi
 from app.api.service import service_of
 from app.contracts.openai import Model, ModelList
 from app.errors import UnknownModel
@@ -13,13 +14,13 @@ router = APIRouter(tags=["models"])
 CREATED = 1_735_689_600  # a date is required; ours says nothing, so it never changes
 
 
-@router.get("/v1/models", summary="List models")
+@router.get("/v1/models", summary="List models", responses=openapi.MODELS)
 async def list_models(request: Request) -> ModelList:
     """Every id that a request may name."""
     return {"object": "list", "data": [_model(model_id) for model_id in service_of(request).model_ids]}
 
 
-@router.get("/v1/models/{model_id:path}", summary="Retrieve a model")
+@router.get("/v1/models/{model_id:path}", summary="Retrieve a model", responses=openapi.MODEL)
 async def retrieve_model(request: Request, model_id: str) -> Model:
     """One model; ids may hold slashes."""
     if model_id not in service_of(request).model_ids:

@@ -1,4 +1,4 @@
-"""Health for people, probes and Vexa: alive, ready, and a page of facts.
+"""Health for people, probes and Vexa: alive, ready, and all the facts.
 
 `live` fails only when the loop is stuck, `ready` while the model loads or the process drains. A busy
 worker is ready: taking it out of rotation would push its load onto the others until all are out.
@@ -9,38 +9,45 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
 
+from app import metrics
 from app.api.service import Service, service_of
+from app.contracts.health import HealthBody, LiveBody, ReadyBody, State
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health/live", summary="Is the process alive?")
-@router.head("/health/live", include_in_schema=False)
+@router.get("/health/live", summary="Is the process alive?", responses={200: {"model": LiveBody}})
 async def live() -> JSONResponse:
     """200 whenever the event loop turns."""
     return JSONResponse({"status": "live"})
 
 
-@router.get("/health/ready", summary="May it be sent work?")
-@router.head("/health/ready", include_in_schema=False)
+@router.get(
+    "/health/ready",
+    summary="May it be sent work?",
+    responses={200: {"model": ReadyBody}, 503: {"model": ReadyBody, "description": "Loading or stopping."}},
+)
 async def ready(request: Request) -> JSONResponse:
     """200 once the warm-up inference returned and until the process drains, also while busy."""
     state = _state(service_of(request))
     return JSONResponse({"status": state}, status_code=200 if state == "ready" else 503)
 
 
-@router.get("/health", summary="Everything about this worker")
-@router.head("/health", include_in_schema=False)
+@router.get(
+    "/health",
+    summary="Everything about this worker",
+    responses={200: {"model": HealthBody}, 503: {"model": HealthBody, "description": "Loading or stopping."}},
+)
 async def health(request: Request) -> JSONResponse:
     """Facts about the worker; 503 with the same body while it cannot serve."""
     service = service_of(request)
     state = _state(service)
     engine = service.loaded
     age_s = engine.last_inference_age_s if engine else None
-    body = {
+    body: HealthBody = {
         "status": "healthy" if state == "ready" else "unhealthy",
         "state": state,
         "worker_id": service.worker_id,
@@ -62,24 +69,13 @@ async def health(request: Request) -> JSONResponse:
     return JSONResponse(body, status_code=200 if state == "ready" else 503)
 
 
-@router.get("/", summary="What this is")
-async def root(request: Request) -> JSONResponse:
-    """The service's name and where to go from here."""
-    service = service_of(request)
-    engine = service.loaded
-    return JSONResponse(
-        {
-            "service": "speech-to-text",
-            "worker_id": service.worker_id,
-            "model": engine.info.model if engine else None,
-            "device": engine.info.device if engine else None,
-            "status": "ready" if service.admission.ready else "initializing",
-            "endpoints": {"transcribe": "/v1/audio/transcriptions", "health": "/health", "docs": "/docs"},
-        }
-    )
+@router.get("/metrics", summary="Counters for Prometheus", response_class=PlainTextResponse)
+async def read_metrics(request: Request) -> Response:
+    """Requests, times and load; no label holds anything that a client sent."""
+    return Response(service_of(request).metrics.render(), media_type=metrics.MEDIA_TYPE)
 
 
-def _state(service: Service) -> str:
+def _state(service: Service) -> State:
     if service.loaded is not None and service.loaded.critical:
         return "critical"
     if service.admission.draining:

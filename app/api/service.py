@@ -11,6 +11,7 @@ from fastapi import Request
 from app.admission import Admission
 from app.engine.engine import Engine
 from app.errors import NotReady, UnknownModel
+from app.metrics import Metrics
 
 # Ids that clients have built in; each means the model that runs.
 ALIASES = (
@@ -27,6 +28,7 @@ class Service:
     max_upload_bytes: int
     language_style: Literal["code", "name"]
     strict_models: bool
+    metrics: Metrics = field(default_factory=Metrics)
     loaded: Engine | None = None
     started: float = field(default_factory=time.monotonic)
 

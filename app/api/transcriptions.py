@@ -1,43 +1,132 @@
-"""POST /v1/audio/transcriptions: body -> Options, permit, engine, body."""
+"""POST /v1/audio/transcriptions and /v1/audio/translations: body -> Options, permit, engine, body."""
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator
 from dataclasses import replace
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO
 
 from fastapi import APIRouter, Request, Response
 
-from app.api import forms
+from app.api import forms, openapi
+from app.api.body import read_body
+from app.api.facts import facts_of
+from app.api.forms import TranscriptionForm
+from app.api.hangup import unless_gone
 from app.api.service import Service, service_of
-from app.api.uploads import Upload, read_upload
+from app.api.sse import Event, EventStream, frames
+from app.api.uploads import Upload
 from app.engine.engine import aside, transcribe
-from app.errors import Cancelled, InvalidRequest
-from app.formats import render
-from app.options import Options
-from app.transcript import Transcript
+from app.errors import EngineFailure, InvalidRequest
+from app.events import EventWriter
+from app.formats import ResponseFormat, render
+from app.options import Task
+from app.transcript import AudioInfo, Timings, Transcript
 
+log = logging.getLogger("app.api")
 router = APIRouter(tags=["audio"])
-T = TypeVar("T")
 
 
-@router.post("/v1/audio/transcriptions", summary="Transcribe an audio file")
+@router.post("/v1/audio/transcriptions", **openapi.TRANSCRIPTIONS)
 # Vexa's clients build this when their base URL already ends in /v1.
 @router.post("/v1/v1/audio/transcriptions", include_in_schema=False)
 async def create_transcription(request: Request) -> Response:
-    """What is said in the uploaded file, as json, text, srt, vtt or verbose_json."""
+    """What is said in the uploaded file, in the language in which it is said.
+
+    Without `response_format` the answer is the verbose body, which holds what OpenAI's and what Vexa's
+    clients read. Unknown fields are ignored.
+    """
+    return await _answer(request, default_format="verbose_json")
+
+
+@router.post("/v1/audio/translations", **openapi.TRANSLATIONS)
+@router.post("/v1/v1/audio/translations", include_in_schema=False)
+async def create_translation(request: Request) -> Response:
+    """What is said in the uploaded file, in English; 400 where the model cannot translate.
+
+    Takes the same fields as a transcription, whose `language` is then a hint about the speech.
+    """
+    return await _answer(request, default_format="json", task="translate")
+
+
+async def _answer(request: Request, *, default_format: ResponseFormat, task: Task | None = None) -> Response:
     service = service_of(request)
-    upload = await read_upload(request, max_file_bytes=service.max_upload_bytes)
+    upload = await read_body(request, max_file_bytes=service.max_upload_bytes)
+    streaming = False
     try:
-        form = forms.parse(upload.fields, tier_header=request.headers.get("x-transcription-tier"))
+        form = forms.parse(
+            upload.fields,
+            default_format=default_format,
+            tier_header=request.headers.get("x-transcription-tier"),
+            task=task,
+        )
         service.check_model(form.model)
-        work = _transcribe(service, _file_of(upload), form.options)
-        transcript = await unless_gone(request, work)
+        file = _file_of(upload)
+        facts = facts_of(request.scope)
+        facts.lane, facts.stream = form.options.tier, form.stream
+        if form.stream:
+            stream = await unless_gone(request.receive, _stream(request, service, upload, file, form))
+            streaming = True
+            return stream
+        transcript = await unless_gone(request.receive, _transcribe(service, file, form))
     finally:
+        if not streaming:
+            upload.close()
+    facts.info, facts.timings = transcript.info, transcript.timings
+    return await _rendered(transcript, form, service)
+
+
+async def _transcribe(service: Service, file: BinaryIO, form: TranscriptionForm) -> Transcript:
+    started = time.monotonic()
+    permit = await service.admission.acquire(form.options.tier)
+    queue_s = time.monotonic() - started
+    transcript = await transcribe(service.engine, file, form.options, permit)
+    return replace(transcript, timings=replace(transcript.timings, queue_s=queue_s))
+
+
+async def _stream(
+    request: Request, service: Service, upload: Upload, file: BinaryIO, form: TranscriptionForm
+) -> EventStream:
+    """The response, once the first event is there; from then on it owns the upload."""
+    facts = facts_of(request.scope)
+    started = time.monotonic()
+    permit = await service.admission.acquire(form.options.tier)
+    queue_s = time.monotonic() - started
+    events = service.engine.stream(file, form.options, permit)
+
+    def on_timings(timings: Timings) -> None:
+        facts.timings = replace(timings, queue_s=queue_s)
+
+    async def close() -> None:
+        await events.aclose()
         upload.close()
-    request.scope["log_fields"].update(_facts(transcript))
+
+    try:
+        info = await _first(events)
+    except BaseException:
+        await events.aclose()
+        raise
+    facts.info = info
+    writer = EventWriter(logprobs=form.options.logprobs, started_s=time.monotonic())
+    return EventStream(
+        frames(info, events, writer, on_timings=on_timings),
+        headers={"Server-Timing": f"queue;dur={queue_s * 1000:.1f}"},
+        close=close,
+    )
+
+
+async def _first(events: AsyncGenerator[Event | Timings, None]) -> AudioInfo:
+    """The engine's first event; every reason to refuse the request is raised in its place."""
+    info = await anext(events, None)
+    if not isinstance(info, AudioInfo):
+        log.error("This is a bug: the engine began with %r.", type(info).__name__)
+        raise EngineFailure("The server failed to transcribe this audio.")
+    return info
+
+
+async def _rendered(transcript: Transcript, form: TranscriptionForm, service: Service) -> Response:
     rendering = await aside(
         lambda: render(
             transcript,
@@ -45,60 +134,24 @@ async def create_transcription(request: Request) -> Response:
             task=form.options.task,
             words=form.words,
             segments=form.segments,
+            logprobs=form.options.logprobs,
             language_style=service.language_style,
         )
     )
-    return Response(rendering.body, media_type=rendering.media_type)
+    headers = {"Server-Timing": server_timing(transcript.timings)}
+    return Response(rendering.body, media_type=rendering.media_type, headers=headers)
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`, but cancel it as soon as the client hangs up.
-
-    The server does not cancel a route when its client leaves; without this a client that times out
-    and retries multiplies its own load.
-
-    Raises:
-        Cancelled: the client has gone; nobody reads the answer.
-    """
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_hang_up(request))
-    try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise Cancelled("The client hung up.")
-    finally:
-        task.cancel()
-        watch.cancel()
-        await asyncio.gather(task, watch, return_exceptions=True)
-
-
-async def _hang_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _transcribe(service: Service, audio: BinaryIO, options: Options) -> Transcript:
-    started = time.monotonic()
-    permit = await service.admission.acquire()
-    queue_s = time.monotonic() - started
-    transcript = await transcribe(service.engine, audio, options, permit)
-    return replace(transcript, timings=replace(transcript.timings, queue_s=queue_s))
+def server_timing(timings: Timings) -> str:
+    """Where the time went, as browsers and proxies read it: milliseconds."""
+    spent_s = {"decode": timings.decode_s, "queue": timings.queue_s, "model": timings.model_s}
+    return ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in spent_s.items())
 
 
 def _file_of(upload: Upload) -> BinaryIO:
     if upload.file is None:
-        raise InvalidRequest("file: required; send the audio as a multipart part named 'file'.", param="file")
+        raise InvalidRequest(
+            "file: required; send the audio as a multipart part named 'file', or as 'input_audio' of a JSON body.",
+            param="file",
+        )
     return upload.file
-
-
-def _facts(transcript: Transcript) -> dict[str, object]:
-    """What the log line tells of a transcription; never its text."""
-    timings = transcript.timings
-    return {
-        "audio_s": round(transcript.info.duration_s, 2),
-        "language": transcript.info.language,
-        "decode_ms": round(timings.decode_s * 1000),
-        "queue_ms": round(timings.queue_s * 1000),
-        "model_ms": round(timings.model_s * 1000),
-    }

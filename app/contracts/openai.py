@@ -20,6 +20,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 _WORD: Final[dict[str, JsonValue]] = {"word": "Good", "start": 0.0, "end": 0.42}
 _SEGMENT_WORD: Final[dict[str, JsonValue]] = {"word": " Good", "start": 0.0, "end": 0.42, "probability": 0.98}
+_LOGPROB: Final[dict[str, JsonValue]] = {"token": " Good", "logprob": -0.02, "bytes": [32, 71, 111, 111, 100]}
 _USAGE: Final[dict[str, JsonValue]] = {"type": "duration", "seconds": 2}
 _SEGMENT: Final[dict[str, JsonValue]] = {
     "id": 0,
@@ -82,7 +83,7 @@ class UsageDuration(TypedDict):
 class InputTokenDetails(TypedDict):
     """The two sorts of input tokens."""
 
-    text_tokens: Annotated[int, Field(ge=0, description="Tokens of the prompt.")]
+    text_tokens: Annotated[int, Field(ge=0, description="Always 0: a prompt costs nothing here.")]
     audio_tokens: Annotated[int, Field(ge=0, description="Ten for every second of audio.")]
 
 
@@ -96,12 +97,25 @@ class UsageTokens(TypedDict):
     input_token_details: InputTokenDetails
 
 
+@with_config(_example(_LOGPROB))
+class LogprobBody(TypedDict):
+    """One token of the text and how sure the model was of it."""
+
+    token: Annotated[str, Field(description="As the model wrote it; half a character is U+FFFD.")]
+    logprob: Annotated[float, Field(le=0, description="Natural logarithm of the token's probability.")]
+    bytes: Annotated[list[int], Field(description="The token's bytes; characters may span tokens.")]
+
+
+Logprobs = Annotated[list[LogprobBody], Field(description="When include[]=logprobs asked for them.")]
+
+
 @with_config(_example({"text": "Good morning.", "usage": _USAGE}))
 class TranscriptionJson(TypedDict):
     """The body of `response_format=json`."""
 
     text: str
     usage: UsageDuration
+    logprobs: NotRequired[Logprobs]
 
 
 @with_config(_example(_WORD))
@@ -164,14 +178,33 @@ class TranscriptionVerbose(TypedDict):
     usage: UsageDuration
     segments: NotRequired[Annotated[list[SegmentBody], Field(description="Absent when words alone were asked for.")]]
     words: NotRequired[Annotated[list[WordBody], Field(description="When words were asked for.")]]
+    logprobs: NotRequired[Logprobs]
 
 
-@with_config(_example({"type": "transcript.text.delta", "delta": " morning."}))
+class DeltaSegment(TypedDict):
+    """When the words of a delta were spoken; beyond OpenAI, whose SDKs keep it as an extra key."""
+
+    id: int
+    start: Seconds
+    end: Seconds
+
+
+@with_config(
+    _example({"type": "transcript.text.delta", "delta": " Hello.", "segment": {"id": 1, "start": 1.4, "end": 2.0}})
+)
 class TextDeltaEvent(TypedDict):
     """More text of a stream; the joined deltas are the text of the done event."""
 
     type: Literal["transcript.text.delta"]
     delta: str
+    segment: DeltaSegment
+    logprobs: NotRequired[Logprobs]
+
+
+class LanguageBody(TypedDict):
+    """A language that was heard."""
+
+    code: str
 
 
 class TextDoneEvent(TypedDict):
@@ -179,7 +212,9 @@ class TextDoneEvent(TypedDict):
 
     type: Literal["transcript.text.done"]
     text: str
+    languages: Annotated[list[LanguageBody], Field(description="Empty when nothing was said.")]
     usage: UsageTokens
+    logprobs: NotRequired[Logprobs]
 
 
 StreamEvent = TextDeltaEvent | TextDoneEvent | ErrorEnvelope

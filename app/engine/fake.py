@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from app.engine.engine import EngineInfo, Source
 from app.engine.transcriber import Event
 from app.engine.windows import Span, Window, plan
 from app.options import Options
-from app.transcript import AudioInfo, Progress, Segment, Timings, Word
+from app.transcript import AudioInfo, Progress, Segment, Timings, TokenLogprob, Word
 
 WINDOW_S = 30
 FIRST_TOKEN = 1000
@@ -58,9 +59,9 @@ class FakeEngine:
         try:
             started = time.monotonic()
             pcm = await asyncio.to_thread(audio.decode, source, max_audio_s=self._max_audio_s)
-            timings = Timings(decode_s=time.monotonic() - started, model_s=0.0)
+            timings = Timings(decode_s=time.monotonic() - started)
             total_s = len(pcm) / SAMPLE_RATE_HZ
-            yield AudioInfo(options.language or "en", 1.0 if options.language else 0.9, total_s)
+            yield AudioInfo(*language_of(options), total_s)
             n_segments = 0
             for window in plan([Span(0, len(pcm))], pcm, max_samples=WINDOW_S * SAMPLE_RATE_HZ, keep_gap_samples=0):
                 await asyncio.sleep(self._window_s)
@@ -71,12 +72,19 @@ class FakeEngine:
                     yield segment_of(words, number=n_segments, window=window, options=options)
                     n_segments += 1
                 yield Progress(done_s=window.stop_s, total_s=total_s)
-            yield timings
+            yield replace(timings, model_s=time.monotonic() - started - timings.decode_s)
         finally:
             permit.release()
 
     async def close(self) -> None:
         """Nothing to free."""
+
+
+def language_of(options: Options) -> tuple[str, float]:
+    """The language asked for, else the first of those it may be, and how sure that is."""
+    if options.language is not None:
+        return options.language, 1.0
+    return (options.languages or ("en",))[0], 0.9
 
 
 def hear(pcm: Pcm, window: Window) -> Iterator[Word]:
@@ -103,4 +111,10 @@ def segment_of(words: tuple[Word, ...], *, number: int, window: Window, options:
         no_speech_prob=0.01,
         temperature=options.temperature,
         words=words if options.words else None,
+        logprobs=tuple(logprob_of(word) for word in words) if options.logprobs else None,
     )
+
+
+def logprob_of(word: Word) -> TokenLogprob:
+    """The word as the one token that it is here."""
+    return TokenLogprob(token=word.word, logprob=-0.01, utf8=tuple(word.word.encode()))

@@ -193,7 +193,7 @@ async def test_errors_of_a_request_have_the_envelope(open_worker: Worker):
     file = part('name="file"; filename="a.wav"', b"not audio at all" * 100)
     cases = [
         (await open_worker.client.post(PATH), 400, "file"),
-        (await open_worker.client.post(PATH, json={"model": "whisper-1"}), 415, None),
+        (await open_worker.client.post(PATH, json={"model": "whisper-1"}), 400, "file"),
         (await open_worker.client.post(PATH, data={"model": "whisper-1"}), 415, None),
         (await open_worker.post(body_of(MODEL_PART)), 400, "file"),
         (await open_worker.post(body_of(file)), 400, "model"),

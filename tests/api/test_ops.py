@@ -101,10 +101,3 @@ async def test_probes_may_use_head(open_worker: Worker):
     """Some load balancers do."""
     for path in ("/health", "/health/live", "/health/ready"):
         assert (await open_worker.client.head(path)).status_code == 200
-
-
-async def test_root_says_what_this_is(open_worker: Worker):
-    """Vexa's start script asks / where /health fails."""
-    body = (await open_worker.client.get("/")).json()
-    assert (body["status"], body["model"]) == ("ready", "fake")
-    assert body["endpoints"]["transcribe"] == "/v1/audio/transcriptions"

@@ -1,0 +1,27 @@
+"""A request's body by its type: multipart from nearly everybody, JSON from a few."""
+
+from __future__ import annotations
+
+from python_multipart.multipart import parse_options_header
+from starlette.requests import Request
+
+from app.api.json_body import read_json
+from app.api.uploads import Upload, read_upload
+from app.errors import UnsupportedContentType
+
+
+async def read_body(request: Request, *, max_file_bytes: int) -> Upload:
+    """Read the whole body, whichever of the two it is.
+
+    Raises:
+        UnsupportedContentType: neither multipart/form-data nor application/json, or compressed.
+        InvalidRequest: broken.
+        TooLarge: the file is larger than `max_file_bytes`.
+        Cancelled: the client left while sending.
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedContentType("Content-Encoding is not supported for uploads; send the body as it is.")
+    kind, _ = parse_options_header(request.headers.get("content-type", ""))
+    if kind == b"application/json":
+        return await read_json(request, max_file_bytes=max_file_bytes)
+    return await read_upload(request, max_file_bytes=max_file_bytes)

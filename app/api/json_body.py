@@ -1,0 +1,109 @@
+"""A JSON body with the audio in base64, as Open WebUI may send it, read into the same Upload.
+
+`{"model": ..., "input_audio": {"data": <base64>, "format": "wav"}, "language": ..., ...}`; every
+other key is a field of the form. The declared format is ignored: the bytes say what they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+
+from starlette.requests import ClientDisconnect, Request
+
+from app.api.uploads import MAX_FIELD_BYTES, UNREAD, Upload, counted
+from app.engine.engine import aside
+from app.errors import Cancelled, InvalidRequest, TooLarge
+
+AUDIO_FIELD = "input_audio"
+# Base64 and JSON are held in memory whole, unlike multipart, which goes to disk.
+MAX_AUDIO_BYTES = 48 * 1024 * 1024
+# Fields around the audio.
+AROUND_BYTES = 1024 * 1024
+DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
+
+
+async def read_json(request: Request, *, max_file_bytes: int) -> Upload:
+    """Read the whole body.
+
+    Raises:
+        InvalidRequest: no JSON object, no audio in it, or broken base64.
+        TooLarge: the audio is larger than `max_file_bytes` or than what is held in memory.
+        Cancelled: the client left while sending.
+    """
+    limit_bytes = min(max_file_bytes, MAX_AUDIO_BYTES)
+    body = bytearray()
+    try:
+        async for chunk in counted(request, limit_bytes * 4 // 3 + AROUND_BYTES):
+            body += chunk
+    except ClientDisconnect as exc:
+        raise Cancelled("The client left while sending.") from exc
+    except TooLarge as exc:
+        raise _too_large(limit_bytes) from exc
+    # tens of megabytes take tenths of a second
+    return await aside(lambda: parse(bytes(body), limit_bytes=limit_bytes))
+
+
+def parse(body: bytes, *, limit_bytes: int) -> Upload:
+    """Take a JSON body apart.
+
+    Raises:
+        InvalidRequest, TooLarge: as `read_json`.
+    """
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidRequest("The body is not JSON; let a JSON library build it.") from exc
+    if not isinstance(given, dict):
+        raise InvalidRequest("The body is not a JSON object; send one with 'model' and 'input_audio'.")
+    audio = _audio_of(given.pop(AUDIO_FIELD, None))
+    if audio is not None and len(audio) > limit_bytes:
+        raise _too_large(limit_bytes)
+    return Upload(
+        fields=[pair for name, value in given.items() for pair in _fields(name, value)],
+        file=None if audio is None else io.BytesIO(audio),
+        file_bytes=len(audio or b""),
+    )
+
+
+def _audio_of(given: object) -> bytes | None:
+    if given is None:
+        return None
+    data = given.get("data") if isinstance(given, Mapping) else given
+    if not isinstance(data, str):
+        raise InvalidRequest(
+            f'{AUDIO_FIELD}: send {{"data": "<base64>", "format": "wav"}}; data has to be a text.', param=AUDIO_FIELD
+        )
+    prefix = DATA_URL.match(data)
+    encoded = "".join(data[prefix.end() if prefix else 0 :].split())
+    broken = InvalidRequest(
+        f"{AUDIO_FIELD}.data: not base64 (A-Z a-z 0-9 + / with = at the end); encode the file's bytes.",
+        param=AUDIO_FIELD,
+    )
+    if len(encoded) % 4:  # Python alone would take superfluous padding
+        raise broken
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except ValueError as exc:  # also what is beyond ASCII
+        raise broken from exc
+
+
+def _fields(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """A JSON value as the form field that says the same; null is absent."""
+    if value is None or name.startswith(UNREAD):
+        return
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) > MAX_FIELD_BYTES:
+        shown = name[:60]
+        raise InvalidRequest(f"{shown}: too long; the limit is {MAX_FIELD_BYTES // 1024} KiB.", param=shown)
+    yield name, text
+
+
+def _too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(
+        f"{AUDIO_FIELD}: larger than the limit of {limit_bytes / 1024 / 1024:g} MiB for a JSON body; "
+        "send the file as multipart/form-data."
+    )

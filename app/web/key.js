@@ -1,0 +1,40 @@
+// The API key, for servers that ask for one: kept in this tab's session storage, nowhere else.
+
+const KEY = "api-key";
+const $ = (id) => document.getElementById(id);
+
+/** The key of this tab; "" when there is none. */
+export function key() {
+  return sessionStorage.getItem(KEY) ?? "";
+}
+
+/** Show the card: the entry, or that a key is set. */
+export function showKey() {
+  $("key-card").hidden = false;
+  $("key-form").hidden = key() !== "";
+  $("key-set").hidden = key() === "";
+}
+
+/** Show the entry, also when the key that is set was refused. */
+export function askForKey() {
+  showKey();
+  $("key-form").hidden = false;
+  $("key-set").hidden = true;
+  $("key").focus();
+}
+
+/** Wire the card; `entered()` is called after a key was given. */
+export function wireKey(entered) {
+  $("key-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    sessionStorage.setItem(KEY, $("key").value.trim());
+    $("key").value = "";
+    showKey();
+    entered();
+  });
+  $("key-forget").addEventListener("click", () => {
+    sessionStorage.removeItem(KEY);
+    askForKey();
+  });
+  if (document.body.dataset.keyRequired === "true") showKey();
+}
