@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.transcript import AudioInfo, Timings
 
-disable_created_metrics()  # a second series beside each one, which nobody asks for  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each one, which nobody asks for
 
 MEDIA_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
