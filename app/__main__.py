@@ -20,6 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         given = {key: value for key in ("host", "port") if (value := getattr(arguments, key)) is not None}
         return run(demo=arguments.demo, **given)
+    from app.start import tune  # noqa: PLC0415 - what follows runs the model
+
+    tune()
     if arguments.command == "doctor":
         from app.doctor import examine  # noqa: PLC0415 - as above
 
