@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from app.streaming.listen import run as listen  # noqa: PLC0415 - as above
 
         return listen(arguments)
+    from app.start import tune  # noqa: PLC0415 - what follows runs the model
+
+    tune()
     if arguments.command == "doctor":
         from app.doctor import examine  # noqa: PLC0415 - as above
 

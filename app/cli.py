@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from app import audio, languages, tuning
+from app import audio, languages
 from app.engine.transcriber import Transcriber
 from app.errors import StartupError, TranscriptionError
 from app.formats import ResponseFormat, render
@@ -52,7 +52,6 @@ def transcribe_files(
     try:
         options = Options(language=languages.normalize(language or ""))
         settings = load_settings(**({"model_size": model} if model else {}))
-        tuning.apply(enabled=settings.cpu_tuning)
         target = _directory(output_dir)
         transcriber = transcriber_of(load_model(settings), settings)
     except (StartupError, TranscriptionError) as exc:

@@ -43,7 +43,6 @@ def examine() -> int:
     """
     try:
         settings = load_settings()
-        tuning.apply(enabled=settings.cpu_tuning)
         findings = [*machine(settings), *model_findings(settings)]
     except StartupError as exc:
         say(f"verdict: the worker will not start: {exc}")

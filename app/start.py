@@ -5,6 +5,7 @@ Re-executing in the tuned environment costs what was imported before it, so this
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
@@ -46,6 +47,12 @@ def run(*, demo: bool = False, **overrides: object) -> int:
     from app.server import serve  # noqa: PLC0415 - imports the engine: after the tuning, not before
 
     return serve(settings, listener, on_ready=(lambda: say_first_steps(settings)) if demo else None)
+
+
+def tune() -> None:
+    """Tune the process for a command that runs the model without serving."""
+    with contextlib.suppress(StartupError):  # the command itself says what is wrong, in its own words
+        tuning.apply(enabled=load_settings().cpu_tuning)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -6,12 +6,6 @@ from app import doctor
 from app.doctor import cublas, examine, hum, instruction_set
 
 
-@pytest.fixture(autouse=True)
-def _same_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The examination stays in this process."""
-    monkeypatch.setenv("CPU_TUNING", "false")
-
-
 def report(capsys: pytest.CaptureFixture[str]) -> str:
     """What was printed."""
     return capsys.readouterr().out
