@@ -184,3 +184,28 @@ async def test_storm_never_exceeds_slots_or_queue_and_leaks_nothing():
     assert max(queued for _, queued in seen) <= 5
     assert set(answers) == {None, Overloaded}
     assert (gate.active, gate.queued) == (0, 0)
+
+
+async def test_retry_after_is_measured():
+    """Requests that held the only slot for eight seconds: the next is told eight, live text two."""
+    now_s = [0.0]
+    admission = Admission(slots=1, max_queue=0, fail_fast=True, retry_after_s=1, clock=lambda: now_s[0])
+    admission.open()
+    first = await admission.acquire()
+    now_s[0] = 8.0
+    first.release()
+    await admission.acquire()
+    waits = [refusal.retry_after_s for tier in ("standard", "realtime") if (refusal := admission.refusal(tier))]
+    assert waits == [8, 2]
+
+
+async def test_running_requests_count_before_they_finish():
+    """The very first long file already tells others to wait."""
+    now_s = [0.0]
+    admission = Admission(slots=1, max_queue=0, fail_fast=True, retry_after_s=1, clock=lambda: now_s[0])
+    admission.open()
+    await admission.acquire()
+    now_s[0] = 25.0
+    refusal = admission.refusal()
+    assert refusal is not None
+    assert refusal.retry_after_s == 25

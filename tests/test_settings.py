@@ -149,3 +149,10 @@ def test_env_example_lists_every_setting_with_its_default():
     assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
     Path(".env").write_text(example, encoding="utf-8")
     assert load_settings() == Settings(_env_file=None)
+
+
+def test_origins_are_what_browsers_send():
+    """Blanks and slashes at the end are people's habits; empty means none."""
+    assert Settings(_env_file=None).origins == ()
+    listed = Settings(_env_file=None, cors_origins=" https://a.example/ , app://obsidian.md,")
+    assert listed.origins == ("https://a.example", "app://obsidian.md")

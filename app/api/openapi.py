@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from app import languages
 from app.api import forms
 from app.contracts.openai import (
     ErrorBody,
@@ -30,6 +31,13 @@ Schema = dict[str, Any]
 Responses = dict[int | str, dict[str, Any]]
 
 _NUMBER_0_1: Final[Schema] = {"type": "number", "minimum": 0, "maximum": 1}
+_LANGUAGE: Final[Schema] = {
+    "type": "string",
+    "anyOf": [
+        {"enum": ["", "auto", *languages.NAMES, *languages.NAMES.values()]},
+        {"pattern": f"^({'|'.join(languages.NAMES)})([-_][A-Za-z0-9]{{1,8}}){{1,3}}$"},
+    ],
+}
 _CHUNKING: Final[Schema] = {
     "description": "auto, or how speech is found; also as parts `chunking_strategy[type]`, `[threshold]`, ... "
     "Without a type nothing changes.",
@@ -65,11 +73,9 @@ _FIELDS: Final[Schema] = {
         "examples": ["whisper-1"],
     },
     "language": {
-        "type": "string",
-        "description": "Code, English name or locale of the speech: `en`, `English`, `en-US`. Absent or `auto`: "
-        "detect it.",
-        "enum": ["", "auto", "en", "English", "en-US", "de", "es", "fr", "zh_CN", "fil", "yue"],
-        "x-extensible-enum": "every language and locale that Whisper knows",
+        **_LANGUAGE,
+        "description": "Code, English or native name, or locale of the speech: `en`, `English`, `en-US`. "
+        "Absent, blank or `auto`: detect it.",
     },
     "prompt": {"type": "string", "description": "Text that came before; its last 223 tokens count."},
     "hotwords": {"type": "string", "description": "Words to expect."},
@@ -95,7 +101,11 @@ _LISTS: Final[Schema] = {
     "include": _texts(
         "`logprobs` adds the log-probability of every text token to json, verbose_json and events.", forms.INCLUDES
     ),
-    "languages": _texts("Languages that detection may choose from; one of them is the language.", ("en", "de", "fil")),
+    "languages": {
+        "type": "array",
+        "items": _LANGUAGE,
+        "description": "Languages that detection may choose from; a single one is the language.",
+    },
     "keywords": _texts("Words to expect, beside `hotwords`.", examples=[["Vexa", "CTranslate2"]]),
 }
 

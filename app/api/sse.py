@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from app.api import errors as api_errors
 from app.api.facts import facts_of
 from app.api.hangup import unless_gone
-from app.errors import Cancelled, EngineFailure, TranscriptionError
+from app.errors import Cancelled, EngineFailure, ShuttingDown, TranscriptionError
 from app.events import PING, EventWriter, event_bytes
 from app.transcript import AudioInfo, Progress, Segment, Timings
 
@@ -132,6 +132,8 @@ async def _with_last_word(chunks: AsyncIterator[bytes], scope: Scope) -> AsyncGe
     try:
         async for chunk in chunks:
             yield chunk
+    except Cancelled:  # the client is still here, so it is the server that goes
+        yield _last_word(ShuttingDown("The server is shutting down. Send the file again.", retry_after_s=1), scope)
     except TranscriptionError as error:
         yield _last_word(error, scope)
     except Exception:

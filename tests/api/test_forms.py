@@ -203,6 +203,82 @@ def test_unknown_languages(value: str):
     assert refusal(("language", value)).param == "language"
 
 
+@pytest.mark.parametrize(
+    ("sent", "language", "candidates"),
+    [
+        ([("languages[]", "de")], "de", ()),
+        ([("languages[]", "de"), ("languages[]", "German")], "de", ()),
+        ([("languages[]", "de"), ("languages[]", "en-US")], None, ("de", "en")),
+        ([("languages", '["de","fil"]')], None, ("de", "tl")),
+        ([("languages", "de, en")], None, ("de", "en")),
+        ([("languages[]", "de"), ("languages[]", "auto")], None, ()),
+        ([("languages[]", ""), ("languages", "")], None, ()),
+        ([("languages[]", "de"), ("languages[]", "en"), ("language", "fr")], "fr", ()),
+    ],
+)
+def test_candidate_languages(sent: list[tuple[str, str]], language: str | None, candidates: tuple[str, ...]):
+    """One is the language, several restrict detection, `auto` among them lifts it, `language` wins."""
+    made = form(*sent).options
+    assert (made.language, made.languages) == (language, candidates)
+
+
+def test_unknown_candidate_is_named_as_sent():
+    """The parameter at fault is `languages`."""
+    error = refusal(("languages[]", "en"), ("languages[]", "klingon"))
+    assert error.param == "languages"
+    assert error.message.startswith("languages: 'klingon'")
+
+
+def test_keywords_are_words_to_expect():
+    """OpenAI's list and our own field meet in one place; case stays."""
+    assert form(("keywords[]", "Vexa"), ("keywords[]", "Two Words")).options.hotwords == "Vexa, Two Words"
+    assert form(("keywords", '["Vexa","x"]'), ("hotwords", "CT2")).options.hotwords == "CT2, Vexa, x"
+
+
+@pytest.mark.parametrize("response_format", ["json", "verbose_json", ""])
+def test_logprobs_where_they_have_a_place(response_format: str):
+    """In both JSON bodies, the default included."""
+    assert form(("include[]", "logprobs"), ("response_format", response_format)).options.logprobs
+
+
+@pytest.mark.parametrize("response_format", ["text", "srt", "vtt"])
+def test_logprobs_elsewhere_cannot_be_honoured(response_format: str):
+    """400 that names the parameter; a stream has a place for them whatever the format."""
+    error = refusal(("include[]", "logprobs"), ("response_format", response_format))
+    assert isinstance(error, UnsupportedValue)
+    assert error.param == "include"
+    streamed = form(("include[]", "logprobs"), ("response_format", response_format), ("stream", "true"))
+    assert streamed.options.logprobs
+
+
+def test_nothing_else_can_be_included():
+    """The allowed value is named."""
+    assert refusal(("include", "everything")).param == "include"
+
+
+@pytest.mark.parametrize(("value", "stream"), [("true", True), ("1", True), ("false", False), ("", False)])
+def test_stream(value: str, stream: bool):  # noqa: FBT001 - a table
+    """Off unless asked for."""
+    assert form(("stream", value)).stream is stream
+
+
+def test_server_vad_reaches_the_engine():
+    """OpenAI's names become the engine's; Vexa's own names win; speech detection is then wanted."""
+    vad = ("chunking_strategy", '{"type":"server_vad","threshold":0.3}')
+    made = form(vad).options
+    assert (made.vad_filter, made.vad_threshold, made.speech_pad_ms, made.min_silence_duration_ms) == (
+        True, 0.3, 300.0, 200.0,
+    )  # fmt: skip
+    theirs = form(vad, ("min_silence_duration_ms", "100"), ("vad_filter", "false")).options
+    assert (theirs.vad_filter, theirs.min_silence_duration_ms) == (False, 100.0)
+    assert form(("chunking_strategy", "auto")).options == Options()
+
+
+def test_known_speakers_are_ignored():
+    """They are for servers that tell speakers apart."""
+    assert form(("known_speaker_names[]", "A"), ("known_speaker_references[]", "data:x")) == form()
+
+
 def test_task():
     """Two tasks, any case."""
     assert options("task", "TRANSLATE").task == "translate"

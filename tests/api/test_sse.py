@@ -14,7 +14,7 @@ from starlette.types import Message
 
 from app.api.sse import beating
 from app.engine.fake import FakeEngine
-from app.errors import AudioUndecodable, EngineFailure
+from app.errors import AudioUndecodable, Cancelled, EngineFailure
 from app.transcript import AudioInfo, Progress, Timings
 from tests.clients import (
     MODEL,
@@ -213,6 +213,16 @@ async def test_error_half_way_is_the_last_event(caplog: pytest.LogCaptureFixture
     assert b"[DONE]" not in exchange.body
     (line,) = [record.__dict__["fields"] for record in caplog.records if record.name == "app.access"]
     assert (line["status"], line["outcome"], line["stream"]) == (200, "error", True)
+
+
+async def test_server_that_stops_half_way_says_so():
+    """An engine that is closed ends its streams with the code of a server that goes."""
+    engine = SteppedEngine(INFO, FIRST, Cancelled("The caller has gone."))
+    engine.step(3)
+    async with worker(engine) as running:
+        exchange, task = started(running)
+        await task
+    assert events_of(exchange.body)[-1]["error"]["code"] == "shutting_down"
 
 
 async def test_strangers_exception_half_way_leaks_nothing():

@@ -407,3 +407,52 @@ def test_chunked_body_without_a_length():
 def _health(address: tuple[str, int]) -> dict[str, Any]:
     body: dict[str, Any] = httpx.get(f"http://127.0.0.1:{address[1]}/health").json()
     return body
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/translations", "/v1/v1/audio/translations"])
+async def test_translations(path: str):
+    """The route fixes the task, whatever the field says, and answers in json unless asked otherwise."""
+    engine = HeldEngine()
+    engine.go.set()
+    async with worker(engine) as running:
+        plain = await running.client.post(path, files=upload(), data={**MODEL, "task": "transcribe"})
+        verbose = await running.client.post(path, files=upload(), data={**MODEL, "response_format": "verbose_json"})
+    assert set(plain.json()) == {"text", "usage"}
+    assert verbose.json()["task"] == "translate"
+    assert [options.task for options in engine.asked] == ["translate", "translate"]
+
+
+async def test_translations_stream(open_worker: Worker):
+    """The same events as everywhere."""
+    answer = await open_worker.client.post("/v1/audio/translations", files=upload(), data={**MODEL, "stream": "true"})
+    assert answer.text.endswith("data: [DONE]\n\n")
+
+
+async def test_server_timing_tells_where_the_time_went(open_worker: Worker):
+    """decode, queue, model, in milliseconds, as browsers read them."""
+    answer = await open_worker.transcribe()
+    assert re.fullmatch(r"decode;dur=\d+\.\d, queue;dur=\d+\.\d, model;dur=\d+\.\d", answer.headers["server-timing"])
+
+
+@pytest.mark.parametrize("response_format", ["json", "verbose_json"])
+async def test_logprobs(open_worker: Worker, response_format: str):
+    """Asked for, they stand at the top of both JSON bodies; else the key is absent."""
+    fields = {"response_format": response_format, "include[]": "logprobs"}
+    body = (await open_worker.transcribe(**fields)).json()
+    assert [each["token"] for each in body["logprobs"]] == [" word0000", " word0001"]
+    assert set(body["logprobs"][0]) == {"token", "logprob", "bytes"}
+    assert "logprobs" not in (await open_worker.transcribe(response_format=response_format)).json()
+
+
+async def test_retry_after_follows_the_work():
+    """Once requests are known to take long, the busy answer names that time, and live text two seconds."""
+    engine = HeldEngine()
+    async with worker(engine, max_concurrent_transcriptions=1) as running:
+        running.service.admission._backlog.finished(17.2)
+        _, task = started(running)
+        await until(lambda: len(engine.asked) == 1)
+        ordinary = await running.transcribe()
+        live = await running.client.post(PATH, files=upload(), data=MODEL, headers={"X-Transcription-Tier": "realtime"})
+        engine.go.set()
+        await task
+    assert (ordinary.headers["retry-after"], live.headers["retry-after"]) == ("18", "2")

@@ -44,3 +44,25 @@ async def test_the_permit_comes_back() -> None:
     admission = admitted()
     await transcribe(FakeEngine(), tone_wav(), Options(), await admission.acquire())
     assert admission.active == 0
+
+
+async def test_words_and_logprobs_only_when_asked() -> None:
+    """As the real engine: None unless the request wants them."""
+    asked = Options(words=True, logprobs=True)
+    (plain,), (full,) = [
+        (await transcribe(FakeEngine(), tone_wav(), options, await admitted().acquire())).segments
+        for options in (Options(), asked)
+    ]
+    assert (plain.words, plain.logprobs) == (None, None)
+    assert full.words is not None
+    assert full.logprobs is not None
+    assert [bytes(each.utf8).decode() for each in full.logprobs] == [word.word for word in full.words]
+
+
+async def test_language_is_one_of_those_allowed() -> None:
+    """A forced one is certain, candidates restrict, nothing said is English."""
+    heard = [
+        (await transcribe(FakeEngine(), tone_wav(), options, await admitted().acquire())).info
+        for options in (Options(), Options(languages=("de", "fr")), Options(language="es"))
+    ]
+    assert [(info.language, info.language_probability) for info in heard] == [("en", 0.9), ("de", 0.9), ("es", 1.0)]
