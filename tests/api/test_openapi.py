@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -17,7 +16,6 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from app.application import create_app
 from tests.clients import PATH, Worker, live_server, settings_for_test, tone_wav
 
-SOURCES = Path(__file__).resolve().parents[2] / "app" / "api"
 AUDIO_PATHS = (PATH, "/v1/audio/translations")
 WAV = tone_wav(0.2)
 Case = schemathesis.Case[Any]
@@ -86,19 +84,6 @@ def test_every_check_is_at_work():
     )
 
 
-async def test_every_field_that_is_read_is_documented(open_worker: Worker):
-    """The names in the parser and the names in the document are the same, in both encodings."""
-    source = (SOURCES / "forms.py").read_text(encoding="utf-8")
-    read = set(re.findall(r'read\.(?:text|number|boolean|items)\(fields, "(\w+)"', source))
-    read |= {"timestamp_granularities", "chunking_strategy"}
-    for path in AUDIO_PATHS:
-        content = (await document(open_worker))["paths"][path]["post"]["requestBody"]["content"]
-        form = set(content["multipart/form-data"]["schema"]["properties"])
-        in_json = set(content["application/json"]["schema"]["properties"])
-        assert {name.removesuffix("[]") for name in form} - {"file"} == read
-        assert in_json - {"input_audio"} == read
-
-
 async def test_every_status_has_its_envelope_and_an_example(open_worker: Worker):
     """Errors are documented one by one, 503 with its Retry-After; 422 does not exist here."""
     described = await document(open_worker)
@@ -114,16 +99,6 @@ async def test_every_status_has_its_envelope_and_an_example(open_worker: Worker)
         assert set(responses["200"]["content"]) == {"application/json", "text/plain", "text/event-stream"}
     assert "422" not in str(described)
     assert "ValidationError" not in str(described)
-
-
-async def test_default_format_is_told_for_each_route(open_worker: Worker):
-    """verbose_json serves Vexa and OpenAI at once; translations answer json as OpenAI's do."""
-    paths = (await document(open_worker))["paths"]
-    told = [
-        paths[path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]["response_format"]
-        for path in AUDIO_PATHS
-    ]
-    assert [each["default"] for each in told] == ["verbose_json", "json"]
 
 
 async def test_every_reference_leads_somewhere(open_worker: Worker):
