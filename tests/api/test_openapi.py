@@ -22,7 +22,7 @@ Case = schemathesis.Case[Any]
 
 load_all_checks()
 BOUNDED = settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     database=None,
@@ -58,7 +58,7 @@ def test_no_request_gets_an_answer_that_is_not_documented(case: Case, address: s
 
 
 @schema.include(method="POST").parametrize()
-@BOUNDED
+@settings(BOUNDED, max_examples=6)
 def test_documented_request_with_real_audio_is_served(case: Case, address: str):
     """With a WAV where the schema says file, whatever fits the schema is a 200.
 

@@ -213,7 +213,7 @@ def test_busy_is_retried_until_it_is_served() -> None:
         patient = OpenAI(base_url=f"{worker.url}/v1", api_key="unused", max_retries=30)
         long = threading.Thread(
             target=patient.audio.transcriptions.create,
-            kwargs={"file": ("long.wav", beginning("long-en.wav", 40.0)), "model": "whisper-1"},
+            kwargs={"file": ("long.wav", beginning("long-en.wav", 20.0)), "model": "whisper-1"},
         )
         long.start()
         give_up = time.monotonic() + 30
