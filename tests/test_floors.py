@@ -170,6 +170,20 @@ def test_other_processes_meet_the_worker_in_contracts_only():
         assert opened <= {f"{package}.__main__", f"{package}.listen"}
 
 
+def test_live_policy_is_pure():
+    """What a stream decides needs no loop, no clock, no socket and no library of either."""
+    names = "stream planning window buffer activity dead arrivals commit overlap context sentences language"
+    floor = tuple(f"app.streaming.{name}" for name in f"{names} hypothesis policy protocol captions wav".split())
+    assert offenders(floor, WEB | {"asyncio", "time", "websockets", "prometheus_client", "threading", "random"}) == []
+    assert all(module in MODULES for module in floor)
+
+
+def test_websocket_library_has_two_doors():
+    """One for the gateway, one for the live client; sessions see a protocol of four methods."""
+    assert importers("websockets") <= {"app.streaming.server", "app.streaming.client"}
+    assert importers("app.streaming.settings") <= {"app.streaming.__main__", "app.streaming.listen"}
+
+
 @pytest.mark.parametrize("door", ["app.__main__", "main"])
 def test_nothing_imports_a_door(door: str):
     """Doors are opened from outside."""

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 from pydantic import ValidationError
 
 from app.streaming import logs
@@ -96,7 +97,7 @@ async def run(settings: Settings) -> None:
             port = server.sockets[0].getsockname()[1]
             log.info(
                 "listening",
-                extra={"host": door.host, "port": port, "backend": settings.remote_transcriber_url},
+                extra={"host": door.host, "port": port, "service": httpx.URL(settings.remote_transcriber_url).host},
             )
             await stop.wait()
             log.info("draining")

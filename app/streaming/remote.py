@@ -103,6 +103,7 @@ class RemoteTranscriber:
         """`on_answer` hears the outcome and the seconds of every call."""
         self._client = client
         self._url = url
+        self._host = httpx.URL(url).host  # the rest of the address may hold secrets
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._model = model
         self._temperature = f"{temperature:g}"
@@ -142,7 +143,7 @@ class RemoteTranscriber:
         except TimeoutError:
             raise Unavailable(f"no answer from the transcription service within {self._timeout_s:g} s") from None
         except httpx.HTTPError as error:
-            log.warning("call failed", extra={"error": type(error).__name__, "url": self._url})
+            log.warning("call failed", extra={"error": type(error).__name__, "host": self._host})
             raise Unavailable("the transcription service cannot be reached") from error
         self._raise_for_status(response)
         return self._read(response, window, call)
@@ -171,7 +172,7 @@ class RemoteTranscriber:
         if status >= 500 or status == 408:  # noqa: PLR2004  HTTP's own numbers
             raise Unavailable(f"the transcription service failed with status {status}")
         if status != 200:  # noqa: PLR2004  as above
-            log.warning("call rejected", extra={"status": status, "url": self._url})
+            log.warning("call rejected", extra={"status": status, "host": self._host})
             raise Rejected(status, _kind_of(response))
 
     def _read(self, response: httpx.Response, window: Window, call: Call) -> Hypothesis:
