@@ -2,7 +2,8 @@
 
 That is what a broken bridge between a meeting and the gateway sends, and a Whisper asked about it
 invents text. Such audio keeps its place on the time axis, is never sent, and is reported. Real
-sound never repeats to the last bit: even a quiet room moves the lowest bits.
+sound never repeats to the last bit: even a quiet room moves the lowest bits. Only a held tone does,
+and is left alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from app.streaming.policy import SAMPLE_RATE
 
 FROZEN_AFTER_SAMPLES = SAMPLE_RATE  # a whole second of exact repetition
 REPORT_AFTER_SAMPLES = 5 * SAMPLE_RATE  # a muted microphone may send zeros for a while
+
+TONE_BINS = 3  # a Hann window spreads one frequency over this many neighbours
+TONE_SHARE = 0.95
 
 Kind = Literal["zeros", "constant", "repeated"]
 
@@ -65,4 +69,12 @@ class DeadAudio:
             return "zeros"
         if (pcm == pcm[0]).all() and len(pcm) > 1:
             return "constant"
-        return "repeated" if np.array_equal(pcm, self._last) else None
+        return "repeated" if np.array_equal(pcm, self._last) and not is_tone(pcm) else None
+
+
+def is_tone(pcm: Pcm16) -> bool:
+    """Is nearly all of [n] int16 one frequency? A held tone repeats to the bit, and nothing is broken."""
+    power = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)))) ** 2  # [n / 2 + 1]
+    peak = int(power.argmax())
+    lobe = power[max(0, peak - TONE_BINS) : peak + TONE_BINS + 1]
+    return bool(lobe.sum() > TONE_SHARE * power.sum())

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from app.streaming.dead import DeadAudio
 
@@ -48,6 +49,13 @@ def test_a_repeated_frame_is_dead_after_a_second():
     assert seen[10] is not None
     assert seen[10][:2] == ("repeated", CHUNK)
     assert any(run and run[2] for run in seen)
+
+
+@pytest.mark.parametrize("hz", [100, 440, 1000, 3000])
+def test_a_held_tone_is_not_dead(hz):
+    """A tone whose period divides the frame repeats to the bit, but no bridge is broken."""
+    tone = (8000 * np.sin(2 * np.pi * hz * np.arange(60 * CHUNK) / RATE)).astype(np.int16)
+    assert watch(np.split(tone, 60)) == [None] * 60
 
 
 def test_life_ends_the_run():
