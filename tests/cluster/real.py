@@ -105,6 +105,8 @@ def real_cluster(workers: int, env: Mapping[str, str] = MappingProxyType({})) ->
         Path(temp).chmod(0o711)
         own = {"MODEL_SIZE": "demo", "MAX_CONCURRENT_TRANSCRIPTIONS": "2", "CPU_THREADS": "1", "TMPDIR": temp}
         environment = {**os.environ, **own, **env}
+        # The tests' own loop is watched closely; a cluster runs as it runs in production.
+        environment.pop("PYTHONASYNCIODEBUG", None)
         with (Path(temp) / "cluster.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "app", "cluster", "--workers", str(workers), "--port", str(port),
