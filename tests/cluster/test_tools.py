@@ -29,7 +29,8 @@ def cluster() -> Iterator[RealCluster]:
 def tool(name: str, *words: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a script of tests/."""
     return subprocess.run(
-        [str(ROOT / "tests" / name), *words], env={**os.environ, "PYTHON": sys.executable, "PYTHONASYNCIODEBUG": "", **env},
+        [str(ROOT / "tests" / name), *words],
+        env={**os.environ, "PYTHON": sys.executable, "PYTHONASYNCIODEBUG": "", **env},
         capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
 
