@@ -43,7 +43,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 class RealCluster:
-    """The running cluster: its address, its processes, its log."""
+    """The running cluster: its address, its processes, its log; `start_s` is how long its start took."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, temp: Path, env: Mapping[str, str]) -> None:
         self.process = process
@@ -51,6 +51,7 @@ class RealCluster:
         self.temp = temp
         self.log = temp / "cluster.log"
         self.env = env
+        self.start_s = 0.0
         self.url = f"http://127.0.0.1:{port}"
         self.transcriptions = f"{self.url}/v1/audio/transcriptions"
 
@@ -115,7 +116,9 @@ def real_cluster(workers: int, env: Mapping[str, str] = MappingProxyType({})) ->
             )  # fmt: skip
         cluster = RealCluster(process, port, Path(temp), environment)
         try:
+            begun_s = time.monotonic()
             cluster.wait_ready(workers)
+            cluster.start_s = time.monotonic() - begun_s
             yield cluster
         finally:
             if process.poll() is None:
