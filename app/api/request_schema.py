@@ -21,8 +21,7 @@ _LANGUAGE: Final[Schema] = {
     ],
 }
 _CHUNKING: Final[Schema] = {
-    "description": "auto, or how speech is found; also as parts `chunking_strategy[type]`, `[threshold]`, ... "
-    "Without a type nothing changes.",
+    "description": "auto, or how speech is found; also as parts `chunking_strategy[type]`, `[threshold]`, ...",
     "anyOf": [
         {"type": "string", "enum": ["auto"]},
         {
