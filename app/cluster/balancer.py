@@ -83,6 +83,9 @@ class Balancer:
         """Wait until the newest configuration answers, and no process of an older one any more.
 
         nginx stops the old processes a tenth of a second after the new ones listen; until then both answer.
+
+        Raises:
+            StartupError: nginx has ended.
         """
         wanted, in_a_row = str(self._number), 0
         for _ in range(round(EFFECT_TIMEOUT_S / EFFECT_PROBE_S)):
@@ -90,8 +93,11 @@ class Balancer:
                 header_of, self._layout.loopback, self._layout.port, "/lb-status", "X-Configuration"
             )
             in_a_row = in_a_row + 1 if answers == wanted else 0
-            if in_a_row == EFFECT_IN_A_ROW or self.child is None:
+            if in_a_row == EFFECT_IN_A_ROW:
                 return
+            if self.child is None:
+                said = self._child.last_line if self._child is not None else ""
+                raise StartupError(f"nginx could not start: {said}")
             await asyncio.sleep(EFFECT_PROBE_S)
 
     def _command(self, config: Path) -> list[str]:

@@ -10,7 +10,7 @@ import http.client
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from app.cluster.balancer import Balancer
 from app.cluster.layout import Layout
@@ -99,7 +99,7 @@ class Supervisor:
             self._plan.scale("worker", workers)
             await self._until(lambda: self._plan.settled() or self._stopping.is_set())
             self._plan.scale("gateway", gateways)
-            await self._until(lambda: (self._plan.settled() and self._serves()) or self._stopping.is_set())
+            await self._until(lambda: self._plan.settled() or self._stopping.is_set())
             if not self._stopping.is_set():
                 self._up = True
                 on_ready()
@@ -134,18 +134,22 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         balancer_retry_at_s = 0.0
         while True:
-            try:
-                for action in self._plan.decide(loop.time()):
-                    await self._carry_out(action)
-                if self._misses_balancer() and balancer_retry_at_s <= loop.time():
-                    balancer_retry_at_s = loop.time() + BALANCER_RESTART_S
-                    self._say("nginx has ended: starting it again")
-                    await self._balancer.start()
-            except StartupError as exc:
-                self._fail(exc)
-            except OSError as exc:
-                self._fail(StartupError(f"a process could not be started: {exc}"))
+            for action in self._plan.decide(loop.time()):
+                await self._guarded(self._carry_out(action))
+            if self._misses_balancer() and balancer_retry_at_s <= loop.time():
+                balancer_retry_at_s = loop.time() + BALANCER_RESTART_S
+                self._say("nginx has ended: starting it again")
+                await self._guarded(self._balancer.start())
             await asyncio.sleep(TICK_S)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """Do it; a failure is told and does not keep the next action from being carried out."""
+        try:
+            await work
+        except StartupError as exc:
+            self._fail(exc)
+        except OSError as exc:
+            self._fail(StartupError(f"a process could not be started: {exc}"))
 
     def _misses_balancer(self) -> bool:
         return self._up and not self._stopping.is_set() and self._balancer.child is None
@@ -180,13 +184,18 @@ class Supervisor:
         temp_dir = self._layout.temp_dir(member)
         await asyncio.to_thread(shutil.rmtree, temp_dir, ignore_errors=True)
         temp_dir.mkdir(mode=0o700)
-        child = await Child.start(
-            member.name,
-            self._layout.command_of(member, sys.executable),
-            env=self._layout.environment_of(member, self._environment),
-            cwd=self._layout.root,
-            show=self._show,
-        )
+        try:
+            child = await Child.start(
+                member.name,
+                self._layout.command_of(member, sys.executable),
+                env=self._layout.environment_of(member, self._environment),
+                cwd=self._layout.root,
+                show=self._show,
+            )
+        except OSError:
+            # No process, no end of one to watch for: the plan must hear of it to try again.
+            self._plan.saw_exit(member, asyncio.get_running_loop().time())
+            raise
         self._children[member] = child
         watcher = asyncio.create_task(self._watch(member, child))
         self._watchers.add(watcher)
@@ -231,9 +240,6 @@ class Supervisor:
             if health is None or not isinstance(health.get("slots"), int):
                 raise StartupError(f"{worker.name} does not say in /health how many slots it has")
             self._slots = health["slots"]
-
-    def _serves(self) -> bool:
-        return status_of(self._layout.loopback, self._layout.port, "/lb-status", timeout_s=1.0) == http.client.OK
 
     def _require_ports(self, kind: Kind, first: int, last: int) -> None:
         for number in range(first, last + 1):

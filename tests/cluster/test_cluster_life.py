@@ -98,6 +98,29 @@ def test_a_temporary_folder_with_too_long_a_name_is_refused(tmp_path):
     assert "TMPDIR" in lines[0]
 
 
+def test_an_nginx_that_ends_at_once_ends_the_start(run_dir):
+    """The supervisor does not wait for a door that will never open: exit code 1 and nginx's last words."""
+    broken = run_dir / "nginx"
+    broken.write_text('#!/bin/sh\ncase "$*" in *" -t"*) exit 0 ;; esac\necho "[emerg] no more sockets"\nexit 1\n')
+    broken.chmod(0o755)
+    code, lines = start_and_fail(
+        "--workers", "1", "--port", str(free_ports(1)[0]), "--worker-port", str(free_ports(1)[0]),
+        "--nginx", str(broken), env={**FAKE, "TMPDIR": str(run_dir)},
+    )  # fmt: skip
+    assert code == 1
+    assert lines[-1] == "error: nginx could not start: [emerg] no more sockets"
+    assert list(run_dir.iterdir()) == [broken]
+
+
+def test_a_missing_nginx_is_one_line(run_dir):
+    """Without nginx nothing is started, and the line says how to get it."""
+    code, lines = start_and_fail(
+        "--port", str(free_ports(1)[0]), "--nginx", "/nowhere/nginx", env={**FAKE, "TMPDIR": str(run_dir)}
+    )
+    assert code == 1
+    assert lines == ["error: /nowhere/nginx was not found: install it (make packages), or name it with --nginx"]
+
+
 def test_orders_without_a_cluster_say_so(run_dir):
     """Scaling what does not run is one line and exit code 1."""
     code, lines = start_and_fail("scale", "3", "--port", str(free_ports(1)[0]), env={"TMPDIR": str(run_dir)})
