@@ -54,13 +54,12 @@ class Balancer:
         await self._check(draft)
         draft.replace(self._config)
         if self.child is None:
-            await self.start()
+            await self._start()
         else:
             self.child.send(signal.SIGHUP)
         await self._in_effect()
 
-    async def start(self) -> None:
-        """Start nginx with the configuration of the last `route`."""
+    async def _start(self) -> None:
         # A killed nginx leaves its socket behind, and could not listen there again.
         with suppress(FileNotFoundError):
             (self._layout.run_dir / "live.sock").unlink()

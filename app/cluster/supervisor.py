@@ -41,6 +41,7 @@ class Supervisor:
         self._children: dict[Member, Child] = {}
         self._watchers: set[asyncio.Task[None]] = set()
         self._slots = layout.slots
+        self._routed: tuple[Member, ...] = ()
         self._up = False
         self._stopping = asyncio.Event()
         self._aborted: signal.Signals | None = None
@@ -139,7 +140,7 @@ class Supervisor:
             if self._misses_balancer() and balancer_retry_at_s <= loop.time():
                 balancer_retry_at_s = loop.time() + BALANCER_RESTART_S
                 self._say("nginx has ended: starting it again")
-                await self._guarded(self._balancer.start())
+                await self._guarded(self._route())
             await asyncio.sleep(TICK_S)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
@@ -166,14 +167,18 @@ class Supervisor:
             case Start(member):
                 await self._start(member)
             case Route(members):
-                await self._learn_slots(members)
-                await self._balancer.route(members, slots=self._slots)
-                self._plan.saw_routed(members)
+                self._routed = members
+                await self._route()
             case Stop(member):
                 self._signal(member, signal.SIGTERM)
             case Kill(member, why):
                 self._say(f"{member.name}: {why}; killed")
                 self._signal(member, signal.SIGKILL)
+
+    async def _route(self) -> None:
+        await self._learn_slots(self._routed)
+        await self._balancer.route(self._routed, slots=self._slots)
+        self._plan.saw_routed(self._routed)
 
     def _signal(self, member: Member, number: signal.Signals) -> None:
         child = self._children.get(member)
