@@ -47,3 +47,12 @@ test: .venv/.installed-dev packages $(NODE)/node_modules/.installed  ## lint, ty
 lock:  ## write both lock files anew from pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra bench -c requirements.txt -c requirements-dev.txt pyproject.toml -o requirements-bench.txt
+
+.venv/.installed-bench: requirements-bench.txt .venv/.installed
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-bench.txt
+	@touch $@
+
+.PHONY: bench
+bench: .venv/.installed-bench  ## measure the worker against the plain design, about 20 minutes; BENCH=--quick: three
+	$(BIN)/python -m bench $(BENCH)

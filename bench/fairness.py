@@ -1,0 +1,109 @@
+"""A short clip's latency while ten long files run, over HTTP.
+
+The promise: its p95 is at most twice the idle one plus the time of one window. The long files are
+sent by clients of their own and given up when enough has been measured.
+
+    python -m bench.fairness
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from bench import contenders
+from bench.arithmetic import percentile
+from bench.clips import clips
+from bench.contenders import Conditions
+from bench.http_load import FIELDS, TIMEOUT_S, send
+from bench.random_model import ARCHITECTURES, cached_model
+from bench.run import n_tokens
+
+SHORT_S, WINDOW_S = 5.0, 30.0
+N_LONG = 10
+# Long files get their windows into the engine before the first short clip is sent.
+HEAD_START_S = 5.0
+PAUSE_S = 0.2
+
+
+def measure(model: Path, *, long_s: float, n_short: int, window_tier: str) -> dict[str, float | bool]:
+    """Latencies of the short clip, idle and beside the long files, in seconds."""
+    conditions = Conditions(
+        model=model, clip_s=SHORT_S, compute_type="int8", beam_size=5, language="en", fail_fast=False, limit_s=600
+    )
+    # A slot for each long file and one to spare: fairness is the engine's work, not the door's.
+    env = {"MAX_CONCURRENT_TRANSCRIPTIONS": str(N_LONG + 4)}
+    with contenders.worker(conditions, (), env) as server:
+        idle_s, loaded_s, window_s = asyncio.run(_measure(server.url, long_s, n_short, window_tier))
+    idle_p95_s, loaded_p95_s = percentile(idle_s, 95), percentile(loaded_s, 95)
+    return {
+        "short_clips": n_short,
+        "window_s": window_s,
+        "idle_p50_s": percentile(idle_s, 50),
+        "idle_p95_s": idle_p95_s,
+        "loaded_p50_s": percentile(loaded_s, 50),
+        "loaded_p95_s": loaded_p95_s,
+        "allowed_p95_s": 2 * idle_p95_s + window_s,
+        "kept": loaded_p95_s <= 2 * idle_p95_s + window_s,
+    }
+
+
+async def _measure(url: str, long_s: float, n_short: int, window_tier: str) -> tuple[list[float], list[float], float]:
+    short = clips(SHORT_S, 8)
+    limits = httpx.Limits(max_connections=N_LONG + 2)
+    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, limits=limits, trust_env=False) as client:
+        await _latencies(client, short, 2)
+        idle_s = await _latencies(client, short, n_short)
+        window_s = percentile(await _latencies(client, clips(WINDOW_S, 3), 3), 50)
+        fields = FIELDS | {"language": "en", "transcription_tier": window_tier}
+        files = [asyncio.create_task(send(client, audio, fields)) for audio in clips(long_s, N_LONG)]
+        try:
+            await asyncio.sleep(HEAD_START_S)
+            loaded_s = await _latencies(client, short, n_short)
+            finished = sum(file.done() for file in files)
+        finally:
+            for file in files:
+                file.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*files, return_exceptions=True)
+    if finished:
+        print(f"{finished} long files ended before the measurement did: make them longer (--long)", file=sys.stderr)
+    return idle_s, loaded_s, window_s
+
+
+async def _latencies(client: httpx.AsyncClient, files: Sequence[bytes], n_requests: int) -> list[float]:
+    """One clip after the other, as one client would."""
+    latencies_s: list[float] = []
+    for number in range(n_requests):
+        started_s = time.perf_counter()
+        answer = await send(client, files[number % len(files)], FIELDS | {"language": "en"})
+        answer.raise_for_status()
+        latencies_s.append(time.perf_counter() - started_s)
+        await asyncio.sleep(PAUSE_S)
+    return latencies_s
+
+
+def main() -> None:
+    """Print what was measured."""
+    parser = argparse.ArgumentParser(prog="python -m bench.fairness", description=__doc__.splitlines()[0])
+    parser.add_argument("--size", default="base", choices=ARCHITECTURES)
+    parser.add_argument("--long", type=float, default=1200.0, metavar="SECONDS", help="length of the ten long files")
+    parser.add_argument("--short", type=int, default=20, metavar="N", help="short clips measured idle and loaded")
+    parser.add_argument("--tier", default="", help="transcription_tier of the long files, for example deferred")
+    asked = parser.parse_args()
+    # One model serves both lengths of audio: every window, short or full, says what 15 s would.
+    model = cached_model(asked.size, n_tokens=n_tokens(WINDOW_S / 2))
+    facts = measure(model, long_s=asked.long, n_short=asked.short, window_tier=asked.tier)
+    print(json.dumps({name: round(value, 3) for name, value in facts.items()}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""`make bench`: the worker against the plain design, in one run, interleaved.
+
+For each length of clip a random model that says as much as such a clip would, then for each number
+of clients rounds of A B A B on the designs, all of which stay loaded: whatever else the machine does
+meets them alike. Silence removal is off on both sides: a random model would be given other audio by
+each design's own settings, and the texts could not be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime as dt
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from bench import contenders, identity, report
+from bench.arithmetic import Round, identical_share, pool, ratio
+from bench.clips import clips
+from bench.contenders import Conditions, Contender
+from bench.engine import N_CLIPS
+from bench.processes import ROOT
+from bench.random_model import ARCHITECTURES, cached_model
+from bench.report import CellResult
+
+# Spoken text: about 2.5 words a second, 1.3 tokens a word.
+TOKENS_PER_S = 10 / 3
+# Clips that AUDIO_CONTEXT=auto can shorten.
+SHORT_S = 20.0
+# The load at which the service is compared with the engine below it.
+ENGINE_CLIENTS = 8
+WARM_UP_REQUESTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        clips_s, clients: every pair of them is a cell.
+        rounds: rounds of each design in each cell.
+        limit_s: after so long a round sends no further request.
+        budget_s: after so long no further cell is begun.
+    """
+
+    clips_s: tuple[float, ...]
+    clients: tuple[int, ...]
+    rounds: int
+    limit_s: float
+    budget_s: float
+
+
+FULL = Plan(clips_s=(30, 15, 5), clients=(1, 2, 4, 8, 16), rounds=2, limit_s=45, budget_s=1200)
+QUICK = Plan(clips_s=(30, 5), clients=(1, 8), rounds=1, limit_s=20, budget_s=120)
+
+
+def n_requests(clients: int, *, quick: bool) -> int:
+    """Requests of one round: everyone sends twice, but the widest load does not last for ever."""
+    return max(clients, 2) if quick else max(min(2 * clients, 24), 4)
+
+
+def n_tokens(clip_s: float) -> int:
+    """What a clip of this length would say."""
+    return round(clip_s * TOKENS_PER_S)
+
+
+def measure_cell(
+    running: Mapping[str, Contender], *, conditions: Conditions, clients: int, plan: Plan, quick: bool
+) -> list[CellResult]:
+    """Interleaved rounds of every design at one load."""
+    rounds: dict[str, list[Round]] = {design: [] for design in running}
+    for _ in range(plan.rounds):
+        for design, contender in running.items():
+            rounds[design].append(contender.round(clients=clients, n_requests=n_requests(clients, quick=quick)))
+    figures = {
+        design: pool(each, clip_s=conditions.clip_s, n_cores=os.cpu_count() or 1) for design, each in rounds.items()
+    }
+    stock = figures["stock"].windows_per_s
+    return [
+        CellResult(
+            clip_s=conditions.clip_s,
+            clients=clients,
+            design=design,
+            figures=figures[design],
+            x_stock=None if design == "stock" else ratio(figures[design].windows_per_s, stock),
+            same_text=None if design == "stock" else identical_share(rounds[design], rounds["stock"]),
+        )
+        for design in running
+    ]
+
+
+def measure_clip(
+    conditions: Conditions, plan: Plan, worker_env: Mapping[str, str], *, quick: bool, until_s: float
+) -> list[CellResult]:
+    """Every number of clients for one length of clip."""
+    files = clips(conditions.clip_s, N_CLIPS)
+    results: list[CellResult] = []
+    with contextlib.ExitStack() as stack:
+        running: dict[str, Contender] = {
+            "stock": stack.enter_context(contenders.stock(conditions, files)),
+            "worker": stack.enter_context(contenders.worker(conditions, files, worker_env)),
+        }
+        if conditions.clip_s < SHORT_S:
+            short = {**worker_env, "AUDIO_CONTEXT": "auto"}
+            running["worker auto"] = stack.enter_context(contenders.worker(conditions, files, short))
+        engine = stack.enter_context(contenders.bare_engine(conditions, worker_env, clients=ENGINE_CLIENTS))
+        for contender in (*running.values(), engine):
+            contender.round(clients=WARM_UP_REQUESTS, n_requests=WARM_UP_REQUESTS)
+        for clients in plan.clients:
+            if time.monotonic() > until_s:
+                print(f"{conditions.clip_s:g} s, {clients} clients: skipped, the time is up", flush=True)
+                continue
+            here = running | ({"engine": engine} if clients == ENGINE_CLIENTS else {})
+            results += measure_cell(here, conditions=conditions, clients=clients, plan=plan, quick=quick)
+            print(report.table(results[-len(here) :]), end="\n\n", flush=True)
+    return results
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line; exits with a message if it is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="two loads, two lengths, under three minutes")
+    parser.add_argument("--size", default="base", choices=ARCHITECTURES)
+    parser.add_argument("--compute-type", default="int8")
+    parser.add_argument("--beam-size", type=int, default=5)
+    parser.add_argument("--clips", type=float, nargs="+", metavar="SECONDS", help="lengths of clips")
+    parser.add_argument("--clients", type=int, nargs="+", help="requests in flight")
+    parser.add_argument("--language", default="en", help="named in every request; '' = both designs detect it")
+    parser.add_argument("--fail-fast", action="store_true", help="busy designs answer 503 instead of letting wait")
+    parser.add_argument("--worker-env", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the worker")
+    parser.add_argument("--name", help="of the result's files; default: the date")
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    """Run the whole benchmark and write its result."""
+    asked = parse(sys.argv[1:])
+    plan = QUICK if asked.quick else FULL
+    clips_s, clients = tuple(asked.clips or plan.clips_s), tuple(asked.clients or plan.clients)
+    worker_env = dict(pair.split("=", 1) for pair in asked.worker_env)
+    facts = report.circumstances()
+    until_s = time.monotonic() + plan.budget_s
+    results: list[CellResult] = []
+    for clip_s in clips_s:
+        conditions = Conditions(
+            model=cached_model(asked.size, n_tokens=n_tokens(clip_s)),
+            clip_s=clip_s,
+            compute_type=asked.compute_type,
+            beam_size=asked.beam_size,
+            language=asked.language or None,
+            fail_fast=asked.fail_fast,
+            limit_s=plan.limit_s,
+        )
+        chosen = Plan(clips_s, clients, plan.rounds, plan.limit_s, plan.budget_s)
+        results += measure_clip(conditions, chosen, worker_env, quick=asked.quick, until_s=until_s)
+    facts |= {"arguments": vars(asked), "plan": asdict(plan), "tokens": {f"{s:g} s": n_tokens(s) for s in clips_s}}
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    facts["identity"] = identity.measure(worker_env)
+    print(
+        f"same text on the demo model: {facts['identity']['same_text']:.0%} of {facts['identity']['samples']} samples"
+    )
+    path = report.write(results, facts, name=asked.name or (f"{today}-quick" if asked.quick else today))
+    for name, value in report.headlines(results).items():
+        print(f"{name}: {value:.2f}")
+    print(f"written: {path.relative_to(ROOT)} and its picture")

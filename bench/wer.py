@@ -1,0 +1,101 @@
+"""Word error rate of AUDIO_CONTEXT=auto against full, on the demo model and speech with known texts.
+
+    python -m bench.wer [FOLDER]
+
+FOLDER holds WAV files and a `manifest.json`: a list of {file, language, text}. Without it the
+samples of the tests are used, which are short and clean: measure your own audio before you trust it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jiwer
+
+from app import audio
+from app.engine.transcriber import Transcriber
+from app.loading import load_model, transcriber_of
+from app.options import Options
+from app.settings import load_settings
+from app.transcript import Segment
+from bench.clips import SAMPLES
+
+CONTEXTS = ("full", "auto")
+MAX_AUDIO_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A file and what is said in it."""
+
+    path: Path
+    language: str
+    text: str
+
+
+def samples_in(folder: Path) -> list[Sample]:
+    """Every sample of the manifest in which something is said."""
+    listed = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return [Sample(folder / each["file"], each["language"], each["text"]) for each in listed if each["text"]]
+
+
+def plain(text: str) -> str:
+    """Lower case, letters and apostrophes only, single spaces: what a word error rate compares."""
+    return " ".join(re.sub(r"[^\w' ]+", " ", text.lower()).split())
+
+
+def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """Wrong words over spoken words."""
+    return float(jiwer.wer([plain(text) for text in references], [plain(text) for text in hypotheses]))
+
+
+def transcribe(transcriber: Transcriber, sample: Sample) -> str:
+    """The text of a sample whose language is known."""
+    with sample.path.open("rb") as source:
+        pcm = audio.decode(source, max_audio_s=MAX_AUDIO_S)
+    events = transcriber.events(pcm, Options(language=sample.language), cancelled=lambda: False)
+    return "".join(event.text for event in events if isinstance(event, Segment))
+
+
+def measure(samples: Sequence[Sample], *, model: str, context: str) -> dict[str, object]:
+    """Error rates per language and in all, and how long it took."""
+    settings = load_settings(model_size=model, audio_context=context, device="cpu")
+    transcriber = transcriber_of(load_model(settings), settings)
+    started_s = time.perf_counter()
+    texts = [transcribe(transcriber, sample) for sample in samples]
+    wall_s = time.perf_counter() - started_s
+    pairs = list(zip(samples, texts, strict=True))
+    languages = sorted({sample.language for sample in samples})
+    by_language = {
+        language: [(sample.text, text) for sample, text in pairs if sample.language == language]
+        for language in languages
+    }
+    return {
+        "samples": len(samples),
+        "wer": round(word_error_rate([sample.text for sample in samples], texts), 4),
+        "wer_by_language": {
+            language: round(word_error_rate(*map(list, zip(*both, strict=True))), 4)
+            for language, both in by_language.items()
+        },
+        "wall_s": round(wall_s, 2),
+    }
+
+
+def main() -> None:
+    """Print both, one under the other."""
+    parser = argparse.ArgumentParser(prog="python -m bench.wer", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=SAMPLES)
+    parser.add_argument("--model", default="demo", help="as MODEL_SIZE")
+    asked = parser.parse_args()
+    samples = samples_in(asked.folder)
+    print(json.dumps({c: measure(samples, model=asked.model, context=c) for c in CONTEXTS}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
