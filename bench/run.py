@@ -53,13 +53,13 @@ class Plan:
     budget_s: float
 
 
-FULL = Plan(clips_s=(30, 15, 5), clients=(1, 2, 4, 8, 16), rounds=2, limit_s=45, budget_s=1200)
-QUICK = Plan(clips_s=(30, 5), clients=(1, 8), rounds=1, limit_s=20, budget_s=120)
+FULL = Plan(clips_s=(30, 5, 15), clients=(1, 2, 4, 8, 16), rounds=2, limit_s=45, budget_s=1300)
+QUICK = Plan(clips_s=(30, 5), clients=(1, 8), rounds=1, limit_s=20, budget_s=130)
 
 
 def n_requests(clients: int, *, quick: bool) -> int:
-    """Requests of one round: everyone sends twice, but the widest load does not last for ever."""
-    return max(clients, 2) if quick else max(min(2 * clients, 24), 4)
+    """Requests of one round: everyone sends twice, but the widest load only once."""
+    return max(clients, 2) if quick else max(min(2 * clients, 16), 4)
 
 
 def n_tokens(clip_s: float) -> int:

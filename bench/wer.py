@@ -18,7 +18,7 @@ from pathlib import Path
 
 import jiwer
 
-from app import audio
+from app import audio, tuning
 from app.engine.transcriber import Transcriber
 from app.loading import load_model, transcriber_of
 from app.options import Options
@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=SAMPLES)
     parser.add_argument("--model", default="demo", help="as MODEL_SIZE")
     asked = parser.parse_args()
+    tuning.apply(enabled=load_settings().cpu_tuning)
     samples = samples_in(asked.folder)
     print(json.dumps({c: measure(samples, model=asked.model, context=c) for c in CONTEXTS}, indent=2))
 
