@@ -135,5 +135,5 @@ def bare_engine(conditions: Conditions, extra: Mapping[str, str], *, clients: in
     env = {"BEAM_SIZE": str(conditions.beam_size), "LOG_LEVEL": "warning", **extra}
     with running(command, env, lines=True) as child:
         if child.stdout is None or child.stdout.readline().strip() != "ready":
-            raise StartFailure(f"{command!r} ended with {child.wait()}; run it by hand to see why")
+            raise StartFailure(f"{command!r} ended with {child.wait()}")
         yield EngineContender(child)

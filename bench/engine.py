@@ -68,7 +68,8 @@ async def run_round(
     engine: Engine, files: Sequence[bytes], *, clients: int, n_requests: int, language: str | None
 ) -> Round:
     """One round of closed-loop load on a loaded engine in this process."""
-    admission = Admission(slots=clients, max_queue=0, fail_fast=True, retry_after_s=1)
+    # A slot is given back a moment after its answer: the next request waits for that, it is not refused.
+    admission = Admission(slots=clients, max_queue=clients, fail_fast=False, retry_after_s=1)
     admission.open(slots=clients)
     options = Options(language=language, vad_filter=False)
     jobs = itertools.islice(itertools.cycle(enumerate(files)), n_requests)

@@ -11,11 +11,11 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 READY_WITHIN_S = 180.0
 STOP_WITHIN_S = 30.0
+SHOWN_CHARS = 2000
 # A design starts from these defaults of its own, not from what the benchmark's shell happens to hold.
 NOT_INHERITED = (
     "CT2_", "OMP_", "KMP_", "MKL_", "OPENBLAS_", "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "CPU_TUNING",
@@ -23,7 +23,7 @@ NOT_INHERITED = (
 
 
 class StartFailure(Exception):
-    """A design did not come up; the message ends with what it said."""
+    """A design did not come up, or ended early; the message ends with what it said."""
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -60,20 +60,22 @@ def running(
         )
         try:
             if ready_url is not None:
-                _await_ready(child, ready_url, said)
+                _await_ready(child, ready_url)
             yield child
+        except StartFailure as exc:
+            said.seek(0)
+            raise StartFailure(f"{exc}; it said: {said.read()[-SHOWN_CHARS:].strip()}") from None
         finally:
             _stop(child)
 
 
-def _await_ready(child: subprocess.Popen[str], url: str, said: IO[str]) -> None:
+def _await_ready(child: subprocess.Popen[str], url: str) -> None:
     until_s = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < until_s and child.poll() is None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):  # noqa: S310 - loopback, made here
             return  # any other status than success is an HTTPError, which is an OSError
         time.sleep(0.1)
-    said.seek(0)
-    raise StartFailure(f"{child.args!r} did not become ready: {said.read()[-2000:]}")
+    raise StartFailure(f"{child.args!r} did not become ready")
 
 
 def _stop(child: subprocess.Popen[str]) -> None:

@@ -22,7 +22,7 @@ from bench.arithmetic import Round, identical_share, pool, ratio
 from bench.clips import clips
 from bench.contenders import Conditions, Contender
 from bench.engine import N_CLIPS
-from bench.processes import ROOT
+from bench.processes import ROOT, StartFailure
 from bench.random_model import ARCHITECTURES, cached_model
 from bench.report import CellResult
 
@@ -135,9 +135,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main() -> None:
-    """Run the whole benchmark and write its result."""
-    asked = parse(sys.argv[1:])
+def run(asked: argparse.Namespace) -> None:
+    """Measure every length of clip, then the texts on the demo model; write the result."""
     plan = QUICK if asked.quick else FULL
     clips_s, clients = tuple(asked.clips or plan.clips_s), tuple(asked.clients or plan.clients)
     worker_env = dict(pair.split("=", 1) for pair in asked.worker_env)
@@ -166,3 +165,11 @@ def main() -> None:
     for name, value in report.headlines(results).items():
         print(f"{name}: {value:.2f}")
     print(f"written: {path.relative_to(ROOT)} and its picture")
+
+
+def main() -> None:
+    """Run the whole benchmark and write its result; a design that does not start is one line."""
+    try:
+        run(parse(sys.argv[1:]))
+    except StartFailure as exc:
+        sys.exit(f"error: {exc}")
