@@ -1,8 +1,9 @@
 """Which calls the model makes next: lanes, turns and batches, decided without threads or clocks.
 
 A batch is what gathered while the model was busy; there is no timer, and a lone job never waits.
-Who goes first: the lower lane; but every `ageing_s` of waiting lifts a job by one lane, so nothing
-starves. Inside a lane requests take turns, whatever number of jobs each of them has.
+Who goes first: the lower lane; but a request that nobody has served for `ageing_s` goes up a lane,
+and another one after as long again, so nothing starves. Inside a lane requests take turns, whatever
+number of jobs each of them has.
 
 A request that is between two of its calls (encoded, not yet decoded) is `expected`: for a few
 milliseconds a lower lane does not take the model from under it.
@@ -17,13 +18,15 @@ from typing import Generic, TypeVar
 
 P = TypeVar("P")
 
-# A job of the last lane is first in line after half a minute, also under constant load.
-AGEING_S = 10.0
+# Ten long files on two cores serve each of them about every ten seconds: that is a turn, not neglect.
+# A request that nobody has served for half a minute goes up a lane, also under constant load.
+AGEING_S = 30.0
 # A request thread needs well under this to come back with its next call.
 EXPECT_S = 0.005
 # A row of a call of four costs 0.58 of a call of its own, a row of eight 0.54: past four, spreading
 # the rows over threads is worth more than a larger call.
 WORTH_ROWS = 4
+NEVER = (-1, float("-inf"))
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +58,7 @@ class BatchQueue(Generic[P]):
     Args:
         mix_lanes: let jobs of slower lanes ride along with a quick one. Right where a row more costs
             nothing (GPU); wrong on a CPU, where every row makes the call longer.
-        ageing_s: waiting this long lifts a job by one lane.
+        ageing_s: a request that was not served for this long goes up one lane.
         expect_s: how long a lower lane leaves the model to a request that is between two calls.
     """
 
@@ -64,7 +67,7 @@ class BatchQueue(Generic[P]):
         self._ageing_s = ageing_s
         self._expect_s = expect_s
         self._jobs: dict[Hashable, deque[Job[P]]] = {}
-        self._served: dict[Hashable, int] = {}
+        self._served: dict[Hashable, tuple[int, float]] = {}  # owner -> its last turn, and when
         self._turn = 0
         self._expected: dict[Hashable, tuple[int, float]] = {}
 
@@ -132,8 +135,9 @@ class BatchQueue(Generic[P]):
 
     def _rank(self, job: Job[P], now_s: float) -> tuple[int, int, float]:
         # lanes go below 0: who has waited long enough passes even an endless row of new requests
-        lane = job.lane - int((now_s - job.added_s) / self._ageing_s)
-        return lane, self._served.get(job.owner, -1), job.added_s
+        turn, served_s = self._served.get(job.owner, NEVER)
+        neglected_s = now_s - max(job.added_s, served_s)
+        return job.lane - int(neglected_s / self._ageing_s), turn, job.added_s
 
     def _rows_of(self, first: Job[P], now_s: float) -> list[Job[P]]:
         """Jobs that can share a call with `first`, which comes first; owners take turns here too."""
@@ -161,7 +165,7 @@ class BatchQueue(Generic[P]):
     def _remove(self, job: Job[P], now_s: float) -> None:
         self._discard(job)
         self._turn += 1
-        self._served[job.owner] = self._turn
+        self._served[job.owner] = (self._turn, now_s)
         if job.more:
             # it counts from when the call ends; `returned` renews it
             self._expected[job.owner] = (job.lane, now_s)

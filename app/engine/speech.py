@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import onnxruntime
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from app.audio import SAMPLE_RATE_HZ, Pcm
@@ -18,6 +19,9 @@ BLOCK_SAMPLES = 120 * SAMPLE_RATE_HZ
 # A word that begins right before a block's end is looked at again in the next block.
 REVISIT_SAMPLES = SAMPLE_RATE_HZ
 THRESHOLD = 0.5
+
+# The runtime comes with a telemetry client of its own. Nothing about anybody's audio leaves this machine.
+onnxruntime.disable_telemetry_events()
 
 
 def speech_spans(

@@ -156,8 +156,8 @@ def test_everything_can_be_dropped() -> None:
 
 
 def endless(queue: BatchQueue[str], lane: int, *, key: str) -> Iterator[tuple[float, Names]]:
-    """Calls of a tenth of a second for two minutes, while a new request of `lane` comes before each."""
-    for n in range(1200):
+    """Calls of a tenth of a second for three minutes, while a new request of `lane` comes before each."""
+    for n in range(1800):
         now_s = n / 10
         queue.add(job(f"new{n}", lane=lane, key=key, max_rows=1), now_s)
         yield now_s, take(queue, now_s)
