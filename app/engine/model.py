@@ -185,7 +185,7 @@ def _download(name: str) -> Path:
     repository = name if "/" in name else _repository(name)
     try:
         # One small question first: without a network it fails in seconds, not after many retries.
-        HfApi().repo_info(repository, timeout=5)
+        HfApi().repo_info(repository, timeout=3)
         return Path(download_model(name))
     except Exception as exc:
         raise StartupError(
