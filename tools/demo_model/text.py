@@ -1,0 +1,90 @@
+"""Command `text`: gather the sentences that are spoken, and hold some of them out.
+
+Debian's fortunes give everyday and literary sentences in three languages, the King James
+Bible a second register of English, frames the words of a first try.
+The first 300 sentences of each shuffled list are never trained on.
+"""
+
+import json
+import random
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.demo_model import sentences
+from tools.demo_model.frames import everyday
+from tools.demo_model.sentences import LANGUAGES, Language
+
+FORTUNES = Path("/usr/share/games/fortunes")
+N_HELD_OUT = 300
+N_VERSES = 8000
+N_EVERYDAY: dict[Language, int] = {"en": 6000, "de": 3000, "es": 3000}
+# Spanish has the least text, so it gets the most recombined sentences.
+N_SALAD: dict[Language, int] = {"en": 0, "de": 3000, "es": 6000}
+SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Sentences by language; no held-out sentence is among those for training."""
+
+    train: dict[Language, list[str]]
+    held_out: dict[Language, list[str]]
+
+    def write(self, path: Path) -> None:
+        """Write both parts as one JSON file."""
+        text = json.dumps({"train": self.train, "held_out": self.held_out}, ensure_ascii=False)
+        path.write_text(text, encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "Corpus":
+        """Read what `write` wrote."""
+        parts = json.loads(path.read_text(encoding="utf-8"))
+        return cls(train=parts["train"], held_out=parts["held_out"])
+
+
+def fortunes(language: Language) -> list[str]:
+    """All speakable sentences of one language's fortunes, in alphabetical order."""
+    folder = FORTUNES if language == "en" else FORTUNES / language
+    pieces: list[str] = []
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix not in (".dat", ".u8"):
+            pieces += sentences.split_fortunes(path.read_text("utf-8", errors="ignore"))
+    return sentences.select(pieces, language)
+
+
+def verses(rng: random.Random) -> list[str]:
+    """Clauses of the King James Bible, 4 to 14 words each."""
+    command = ["bible", "-l", "100000", "gen1:1-rev22:21"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    clauses = {
+        sentences.tidy(clause)
+        for clause in sentences.split_verses(printed.stdout)
+        if sentences.SPEAKABLE["en"].match(clause) and 4 <= len(clause.split()) <= 14
+    }
+    shuffled = sorted(clauses)
+    rng.shuffle(shuffled)
+    return shuffled[:N_VERSES]
+
+
+def gather() -> Corpus:
+    """Collect, shuffle and split; the same on every machine with the same packages."""
+    rng = random.Random(SEED)
+    english = fortunes("en") + verses(rng) + everyday("en", N_EVERYDAY["en"], rng)
+    pools: dict[Language, list[str]] = {
+        "en": english,
+        "de": fortunes("de"),
+        "es": fortunes("es"),
+    }
+    for pool in pools.values():
+        rng.shuffle(pool)
+    held_out = {language: pools[language][:N_HELD_OUT] for language in LANGUAGES}
+    train: dict[Language, list[str]] = {}
+    for language in LANGUAGES:
+        kept = sentences.without(pools[language][N_HELD_OUT:], held_out[language])
+        if language != "en":
+            extra = everyday(language, N_EVERYDAY[language], rng)
+            extra += sentences.word_salad(kept, N_SALAD[language], rng)
+            kept += sentences.without(extra, held_out[language])
+        train[language] = kept
+    return Corpus(train=train, held_out=held_out)
