@@ -34,8 +34,8 @@ cluster: setup  ## three workers behind nginx on 127.0.0.1:8083; WORKERS=5 GATEW
 	@sh deploy/install_packages.sh nginx
 	@$(BIN)/python -m app cluster --demo --workers $(or $(WORKERS),3) --gateways $(or $(GATEWAYS),0) --port $(or $(PORT),8083)
 
-packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node
-	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm
+packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node, systemd's checker
+	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm systemd-analyze
 	@test -x $(NEWER_NGINX) || sh deploy/nginx/fetch-newer.sh $(dir $(NEWER_NGINX))
 
 test: .venv/.installed-dev packages $(NODE)/node_modules/.installed  ## lint, types and every test

@@ -16,7 +16,7 @@ from app.formats import ResponseFormat, render
 from app.loading import load_model, transcriber_of
 from app.options import Options
 from app.settings import load_settings
-from app.transcript import AudioInfo, Progress, Segment, Transcript
+from app.transcript import Gathering, Progress, Transcript
 
 FileFormat = Literal["txt", "srt", "vtt", "json"]
 RENDERED_AS: dict[FileFormat, ResponseFormat] = {
@@ -94,18 +94,14 @@ def transcribe(file: Path, transcriber: Transcriber, options: Options, *, max_au
     """
     with file.open("rb") as source:
         pcm = audio.decode(source, max_audio_s=max_audio_s)
-    info = AudioInfo("en", 0.0, 0.0)
-    segments: list[Segment] = []
-    total_s = len(pcm) / audio.SAMPLE_RATE_HZ
-    with AudioBar(total=round(total_s, 1), desc=file.name, bar_format=BAR, disable=not sys.stderr.isatty()) as bar:
+    gathering = Gathering()
+    total_s = round(len(pcm) / audio.SAMPLE_RATE_HZ, 1)
+    with AudioBar(total=total_s, desc=file.name, bar_format=BAR, disable=not sys.stderr.isatty()) as bar:
         for event in transcriber.events(pcm, options, cancelled=lambda: False):
-            if isinstance(event, Segment):
-                segments.append(event)
-            elif isinstance(event, AudioInfo):
-                info = event
-            elif isinstance(event, Progress):
+            gathering.add(event)
+            if isinstance(event, Progress):
                 bar.update(round(event.done_s, 1) - bar.n)
-    return Transcript(info=info, segments=tuple(segments))
+    return gathering.transcript()
 
 
 def free_name(directory: Path, file: Path, file_format: FileFormat, written: set[Path]) -> Path:

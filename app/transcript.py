@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,29 @@ class Transcript:
     def words(self) -> tuple[Word, ...]:
         """Every word in order; empty when words were not asked for."""
         return tuple(word for segment in self.segments for word in segment.words or ())
+
+
+@dataclass(slots=True)
+class Gathering:
+    """A transcript that grows by what the engine says; everything but the facts in it is ignored."""
+
+    info: AudioInfo = field(default_factory=lambda: AudioInfo("en", 0.0, 0.0))
+    segments: list[Segment] = field(default_factory=list)
+    timings: Timings = field(default_factory=Timings)
+
+    def add(self, event: object) -> None:
+        """Take in one event of the engine."""
+        match event:
+            case Segment():
+                self.segments.append(event)
+            case AudioInfo():
+                self.info = event
+            case Timings():
+                self.timings = event
+
+    def transcript(self) -> Transcript:
+        """What has been gathered so far."""
+        return Transcript(info=self.info, segments=tuple(self.segments), timings=self.timings)
 
 
 @dataclass(frozen=True, slots=True)

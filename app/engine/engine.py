@@ -22,7 +22,7 @@ from app.engine.failures import FailureWatch
 from app.engine.transcriber import Event, Transcriber
 from app.errors import EngineFailure, TranscriptionError
 from app.options import Options
-from app.transcript import AudioInfo, Segment, Timings, Transcript
+from app.transcript import Gathering, Timings, Transcript
 
 log = logging.getLogger("app.engine")
 
@@ -78,21 +78,14 @@ class Engine(Protocol):
 
 async def transcribe(engine: Engine, source: Source, options: Options, permit: Permit) -> Transcript:
     """The whole transcript at once; cancelling stops the work at the next window."""
-    info = AudioInfo("en", 0.0, 0.0)
-    segments: list[Segment] = []
-    timings = Timings()
+    gathering = Gathering()
     stream = engine.stream(source, options, permit)
     try:
         async for event in stream:
-            if isinstance(event, Segment):
-                segments.append(event)
-            elif isinstance(event, AudioInfo):
-                info = event
-            elif isinstance(event, Timings):
-                timings = event
+            gathering.add(event)
     finally:
         await stream.aclose()
-    return Transcript(info=info, segments=tuple(segments), timings=timings)
+    return gathering.transcript()
 
 
 class WhisperEngine:

@@ -74,12 +74,13 @@ def test_units_are_hardened_and_bounded(unit):
 
 
 def test_units_are_understood_by_systemd():
-    """`systemd-analyze verify` accepts them, where systemd is installed."""
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        pytest.skip("systemd is not installed here")
+    """`systemd-analyze verify` accepts them."""
     done = subprocess.run(
-        [analyze, "verify", "--man=no", *map(str, UNITS)], capture_output=True, text=True, timeout=60, check=False
+        ["systemd-analyze", "verify", "--man=no", *map(str, UNITS)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     complaints = [line for line in done.stderr.splitlines() if "transcription" in line and "not executable" not in line]
     assert complaints == []
