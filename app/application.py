@@ -174,6 +174,7 @@ async def _open(service: Service, settings: Settings, build: Callable[[Settings]
         "max_batch": engine.info.max_batch,
         "slots": service.admission.slots,
     }
+    engine.on_batch(service.metrics.count_batch)
     service.metrics.name_model(
         model=engine.info.model, device=engine.info.device, compute_type=engine.info.compute_type
     )

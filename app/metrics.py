@@ -22,6 +22,7 @@ _REQUEST_S: Final = (.05, .1, .2, .3, .5, .75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30, 6
 _WAIT_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _STAGE_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 _AUDIO_S: Final = (0.5, 1, 2, 5, 10, 20, 30, 60, 300, 600, 1800, 3600, 7200)
+_BATCH_ROWS: Final = (1, 2, 4, 8, 16, 32)
 _RTF: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1, 1.5, 2, 3, 5)
 
 # Paths are the client's; these names are ours.
@@ -57,6 +58,7 @@ class Metrics:
         self._model_s = self._histogram("inference_seconds", "Inside the model", _STAGE_S)
         self._audio_s = self._histogram("audio_seconds", "Length of the audio that was transcribed", _AUDIO_S)
         self._rtf = self._histogram("rtf", "Seconds of work for a second of audio", _RTF)
+        self._batch_rows = self._histogram("batch_size", "Windows in a call of the model", _BATCH_ROWS, ("call",))
         self._model = self._gauge("model_info", "Always 1; its labels name the model", ("model", "device", "compute"))
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop last came back")
 
@@ -89,6 +91,10 @@ class Metrics:
         self._model_s.observe(timings.model_s)
         self._audio_s.observe(info.duration_s)
         self._rtf.observe((timings.decode_s + timings.model_s) / max(info.duration_s, 0.001))
+
+    def count_batch(self, call: str, rows: int) -> None:
+        """The model has been called; from any thread."""
+        self._batch_rows.labels(call).observe(rows)
 
     def name_model(self, *, model: str, device: str, compute_type: str) -> None:
         """The model is loaded."""

@@ -44,6 +44,9 @@ class HeldEngine:
     def on_critical(self, tell: Callable[[str], None]) -> None:
         """Nothing to tell."""
 
+    def on_batch(self, tell: Callable[[str, int], None]) -> None:
+        """There is no model to call."""
+
     async def stream(
         self,
         source: Source,

@@ -108,6 +108,17 @@ async def test_no_label_holds_what_a_client_sent(open_worker: Worker):
     assert "marker" not in (await open_worker.client.get("/metrics")).text.lower()
 
 
+def test_batches_are_counted_by_call():
+    """How full the model's calls are, each kind apart: operators see whether batching pays."""
+    metrics = Metrics()
+    metrics.count_batch("generate", 8)
+    metrics.count_batch("generate", 2)
+    metrics.count_batch("encode", 1)
+    seen = samples(metrics.render().decode())
+    labels = (("call", "generate"),)
+    assert (seen["whisper_batch_size_count", labels], seen["whisper_batch_size_sum", labels]) == (2, 10)
+
+
 def test_two_applications_do_not_add_up():
     """Each has its own registry."""
     one, other = Metrics(), Metrics()

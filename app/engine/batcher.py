@@ -117,6 +117,10 @@ class Batcher(Generic[P, R]):
             self._changed.notify()
         return future
 
+    def on_batch(self, tell: Callable[[BatchDetails], None]) -> None:
+        """Have `tell`, from now on and from a model thread, called after every call that succeeded."""
+        self._on_batch = tell
+
     def sweep(self) -> None:
         """Drop the jobs nobody waits for; called when a caller has left."""
         with self._changed:

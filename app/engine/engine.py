@@ -62,6 +62,9 @@ class Engine(Protocol):
     def on_critical(self, tell: Callable[[str], None]) -> None:
         """Have `tell` called, from any thread, when this process can serve no more."""
 
+    def on_batch(self, tell: Callable[[str, int], None]) -> None:
+        """Have `tell` called, from any thread, with the kind and the rows of every call of the model."""
+
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
         """Events as they become known: AudioInfo first, then Segments and Progress, Timings last.
 
@@ -126,6 +129,10 @@ class WhisperEngine:
     def on_critical(self, tell: Callable[[str], None]) -> None:
         """Have `tell` called, from any thread, when this process can serve no more."""
         self._failures.on_critical(tell)
+
+    def on_batch(self, tell: Callable[[str, int], None]) -> None:
+        """See `Engine.on_batch`."""
+        self._transcriber.on_batch(tell)
 
     async def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
         """See `Engine.stream`."""

@@ -54,6 +54,9 @@ class FakeEngine:
     def on_critical(self, tell: Callable[[str], None]) -> None:
         """Nothing to tell."""
 
+    def on_batch(self, tell: Callable[[str, int], None]) -> None:
+        """There is no model to call."""
+
     async def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
         """See `Engine.stream`."""
         try:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +99,11 @@ class Transcriber:
         self._vad_filter = vad_filter
         self._adapt_context = adapt_context
         self._window_threads = ThreadPoolExecutor(256, thread_name_prefix="window")
+
+    def on_batch(self, tell: Callable[[str, int], None]) -> None:
+        """Have `tell` called, from a model thread, with the kind and the rows of every call of the model."""
+        # RequestView's keys begin with the kind of the call.
+        self._batcher.on_batch(lambda details: tell(cast("tuple[str, ...]", details.key)[0], details.rows))
 
     def sweep(self) -> None:
         """Drop what waits for the model for callers that have left."""

@@ -107,6 +107,17 @@ def test_a_lone_job_runs_at_once() -> None:
     alone.close(PATIENCE_S)
 
 
+def test_a_late_listener_hears_of_the_next_call() -> None:
+    """Whoever counts batches may be named after the model threads have begun."""
+    told: list[BatchDetails] = []
+    alone: Batcher[str, str] = Batcher(HeldModel(held=False), clock=FakeClock())
+    outcome(put(alone, "a"))
+    alone.on_batch(told.append)
+    outcome(put(alone, "b"))
+    alone.close(PATIENCE_S)
+    assert [details.rows for details in told] == [1]
+
+
 def test_what_gathered_while_the_model_was_busy_is_the_next_call(batcher: Batcher[str, str], model: HeldModel) -> None:
     """Three rows that came during a call share the next one, and each gets its own result."""
     futures = [busy(batcher, model), *(put(batcher, row) for row in "abc")]

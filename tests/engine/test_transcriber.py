@@ -101,6 +101,16 @@ def test_a_given_language_is_taken_as_certain(transcriber: Transcriber) -> None:
     assert (info.language, info.language_probability) == ("de", 1.0)
 
 
+def test_every_call_of_the_model_is_told(transcriber: Transcriber) -> None:
+    """One window without a language is one call of each kind, or more `generate` where it tries again."""
+    told: list[tuple[str, int]] = []
+    transcriber.on_batch(lambda call, rows: told.append((call, rows)))
+    hear(transcriber, pcm_of("en-00.wav"))
+    transcriber.on_batch(lambda _call, _rows: None)
+    assert {call for call, _ in told} == {"encode", "detect_language", "generate"}
+    assert {rows for _, rows in told} == {1}
+
+
 def test_words_carry_times_inside_their_segment(transcriber: Transcriber) -> None:
     """Words in order, with leading spaces, inside their segment, joining to its text."""
     heard = hear(transcriber, pcm_of("en-00.wav"), Options(words=True))
