@@ -2,7 +2,7 @@ import pytest
 
 from tools.demo_model.schedule import Schedule, shares
 
-PLAN = Schedule(steps=1000, warmup=100, decay=200, rate=1e-3, long_from=600)
+PLAN = Schedule(steps=1000, warmup=100, decay=200, rate=1e-3, decoder_from=50, long_from=600)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def train(arguments: argparse.Namespace) -> None:
         warmup=arguments.warmup,
         decay=arguments.decay,
         rate=arguments.rate,
+        decoder_from=arguments.decoder_from,
         long_from=arguments.long_from,
     )
     train(settings, schedule, start=arguments.start)
@@ -98,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument("--decay", type=int, default=1000, help="last steps, of falling rate")
     three.add_argument("--warmup", type=int, default=60, help="first steps, of rising rate")
     three.add_argument("--rate", type=float, default=2e-3, help="learning rate between")
+    three.add_argument("--decoder-from", type=int, default=0, help="steps the encoder learns alone")
     three.add_argument("--long-from", type=int, required=True, help="step of the first long phase")
     four = command("export", export, "write the CTranslate2 folder")
     four.add_argument("--checkpoint", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""Turn planned windows into tensors: audio, log-mel features, tokens, letters.
+"""Turn planned windows into tensors: audio, log-mel features, tokens, phones, letters.
 
 Features are computed as faster-whisper computes them, and padded as it pads them: with zeros
 after the log, which is not what silence looks like.
@@ -15,13 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tools.demo_model.phones import number_phones
 from tools.demo_model.sentences import LANGUAGES, Language
 from tools.demo_model.synthesize import Utterance, read_parts
 from tools.demo_model.targets import NO_LABEL, NO_TIME, Spoken, Target, middle_times, write
 from tools.demo_model.vocabulary import N_TEXT_TOKENS, load_tokenizer, special_tokens
-from tools.demo_model.windows import FRAMES_PER_S, Window
+from tools.demo_model.windows import FRAMES_PER_S, POSITIONS_PER_S, TICK_SAMPLES, Window
 
 Pcm = NDArray[np.float32]
+Row = Sequence[float] | NDArray[np.int64]
 Number = TypeVar("Number", np.int64, np.float32)
 WRONG_INPUT_SHARE = 0.05  # text tokens fed in wrong, so that one error does not derail the next
 
@@ -37,6 +39,7 @@ class Batch:
         offsets: [batch] encoder position of each window's begin.
         inputs, labels: [batch, n_tokens].
         times_s: [batch, n_tokens], see `Target`.
+        phones: [batch, positions] phone at each encoder position, `NO_LABEL` in the padding.
         letters: UTF-8 bytes of the text, one after the other; `letter_counts` says whose.
     """
 
@@ -47,6 +50,7 @@ class Batch:
     inputs: Tensor
     labels: Tensor
     times_s: Tensor
+    phones: Tensor
     letters: Tensor
     letter_counts: Tensor
 
@@ -60,6 +64,7 @@ class Batch:
             inputs=self.inputs.to(device),
             labels=self.labels.to(device),
             times_s=self.times_s.to(device),
+            phones=self.phones.to(device),
         )
 
 
@@ -77,6 +82,7 @@ class Speech:
                 self.lengths[utterance.language].append((index, utterance.n_samples))
                 self._utterances.append(utterance)
                 self._audio.append((pcm, utterance.start))
+        self._phone_ids = number_phones(name for utterance in self._utterances for name, _ in utterance.phones)
         self._tokenizer = load_tokenizer(tokenizer)
         self.special = special_tokens(self._tokenizer)
 
@@ -115,9 +121,23 @@ class Speech:
             inputs=torch.from_numpy(self._inputs(targets, noise)),
             labels=torch.from_numpy(stacked([t.labels for t in targets], NO_LABEL, np.int64)),
             times_s=torch.from_numpy(stacked([t.times_s for t in targets], NO_TIME, np.float32)),
+            phones=torch.from_numpy(
+                stacked([self._phones(window) for window in windows], NO_LABEL, np.int64, frames // 2)
+            ),
             letters=torch.tensor([letter for text in texts for letter in text], dtype=torch.int64),
             letter_counts=torch.tensor([len(text) for text in texts]),
         )
+
+    def _phones(self, window: Window) -> NDArray[np.int64]:
+        """[positions of the audio] the phone heard at each, 0 where there is none."""
+        heard = np.zeros(window.n_samples // TICK_SAMPLES, np.int64)
+        for placed in window.placed:
+            utterance = self._utterances[placed.index]
+            first = placed.start // TICK_SAMPLES
+            for name, start_s in utterance.phones:
+                heard[first + round(start_s * POSITIONS_PER_S) :] = self._phone_ids[name]
+            heard[first + utterance.n_samples // TICK_SAMPLES :] = 0
+        return heard
 
     def _inputs(self, targets: Sequence[Target], noise: np.random.Generator) -> NDArray[np.int64]:
         inputs = stacked([target.inputs for target in targets], self.special.end, np.int64)
@@ -155,9 +175,9 @@ def noise_only(n_samples: int, rng: random.Random, noise: np.random.Generator) -
     return np.clip(pcm, -1, 1).astype(np.float32)
 
 
-def stacked(rows: Sequence[Sequence[float]], fill: float, dtype: type[Number]) -> NDArray[Number]:
-    """Rows of different length as one array, filled on the right."""
-    out: NDArray[Number] = np.full((len(rows), max(map(len, rows))), fill, dtype)
+def stacked(rows: Sequence[Row], fill: float, dtype: type[Number], width: int = 0) -> NDArray[Number]:
+    """Rows of different length as one array of at least `width`, filled on the right."""
+    out: NDArray[Number] = np.full((len(rows), max(width, *map(len, rows))), fill, dtype)
     for line, row in zip(out, rows, strict=True):
         line[: len(row)] = row
     return out

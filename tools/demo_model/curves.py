@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 
-MEASURES = ("clip", "long", "ctc", "guidance")
+MEASURES = ("clip", "long", "phones", "ctc", "guidance")
 SMOOTH = 9  # lines averaged on either side
 
 

@@ -1,6 +1,7 @@
-"""Speak a sentence with espeak-ng's library or with flite, and say when each word begins.
+"""Speak a sentence with espeak-ng's library or with flite; say when each word and phone begins.
 
-The library reports word positions, which the program does not; flite reports none.
+espeak-ng's library reports words and phonemes, flite's program its phones alone: there a word
+begins at the share of the phones that lies before it when espeak-ng reads the same sentence.
 Source: espeak-ng's speak_lib.h. One process holds one espeak-ng.
 """
 
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly  # type: ignore[import-untyped]  # scipy ships no types
 
-from tools.demo_model.windows import SAMPLE_RATE, Anchor
+from tools.demo_model.phones import phone_name, read_phones, words_by_share
+from tools.demo_model.windows import SAMPLE_RATE, Anchor, Phone
 
 Pcm = NDArray[np.float32]
 
@@ -25,7 +27,8 @@ AUDIO_OUTPUT_SYNCHRONOUS = 2
 CHARACTERS_UTF8 = 1
 POSITION_CHARACTER = 1
 PARAMETER_RATE, PARAMETER_PITCH, PARAMETER_RANGE = 1, 3, 4
-EVENT_LIST_END, EVENT_WORD = 0, 1
+EVENT_LIST_END, EVENT_WORD, EVENT_PHONEME = 0, 1, 7
+WITH_PHONEME_EVENTS = 1
 QUIET = 0.004  # below this a sample is silence around the speech
 LEAD_SAMPLES, TAIL_SAMPLES = 400, 800  # kept around the speech when trimming
 
@@ -55,22 +58,25 @@ class Speech:
     Attributes:
         pcm: [n_samples] float32, 16 kHz, trimmed to the speech.
         anchors: (character of the text, seconds) pairs, rising in both.
+        phones: (name, seconds at which it begins) pairs, rising; pauses are `SILENCE`.
     """
 
     pcm: Pcm
     anchors: tuple[Anchor, ...]
+    phones: tuple[Phone, ...]
 
 
 class Espeak:
-    """The library, collecting the audio and the word events of one sentence at a time."""
+    """The library, collecting the audio and the events of one sentence at a time."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL("libespeak-ng.so.1")
-        self._rate_hz = self._library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, None, 0)
+        self._rate_hz = self._library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, None, WITH_PHONEME_EVENTS)
         if self._rate_hz <= 0:
             raise OSError("espeak-ng did not start: install espeak-ng and libespeak-ng1")
         self._parts: list[NDArray[np.int16]] = []
         self._words: list[Anchor] = []
+        self._phones: list[Phone] = []
         self._callback = SynthCallback(self._collect)
         self._library.espeak_SetSynthCallback(self._callback)
 
@@ -82,6 +88,8 @@ class Espeak:
             event = events[index]  # type: ignore[index]  # a C array
             if event.type == EVENT_WORD:
                 self._words.append((event.text_position - 1, event.audio_position_ms / 1000))
+            elif event.type == EVENT_PHONEME:
+                self._phones.append((phone_name(event.id), event.audio_position_ms / 1000))
             index += 1
         return 0
 
@@ -89,6 +97,7 @@ class Espeak:
         """Speak `text`; `pitch` and `pitch_range` are espeak-ng's, 0 to 99."""
         self._parts.clear()
         self._words.clear()
+        self._phones.clear()
         self._library.espeak_SetVoiceByName(voice.encode())
         self._library.espeak_SetParameter(PARAMETER_RATE, rate_wpm, 0)
         self._library.espeak_SetParameter(PARAMETER_PITCH, pitch, 0)
@@ -96,19 +105,25 @@ class Espeak:
         data = text.encode()
         self._library.espeak_Synth(data, len(data) + 1, 0, POSITION_CHARACTER, 0, CHARACTERS_UTF8, None, None)
         pcm = as_float(np.concatenate(self._parts or [np.zeros(0, np.int16)]))
-        return trimmed(resampled(pcm, self._rate_hz), self._words, len(text))
+        return trimmed(resampled(pcm, self._rate_hz), self._words, self._phones, len(text))
+
+    def flite(self, text: str, *, voice: str) -> Speech:
+        """Speak English `text` with flite, words placed by how espeak-ng reads it."""
+        pcm, phones = flite(text, voice=voice)
+        read = self.speak(text, voice="en-us", rate_wpm=175, pitch=50, pitch_range=50)
+        return trimmed(pcm, words_by_share(read.anchors[1:-1], read.phones, phones), phones, len(text))
 
 
-def flite(text: str, *, voice: str) -> Speech:
-    """Speak English `text`; the words are taken as spread evenly."""
+def flite(text: str, *, voice: str) -> tuple[Pcm, list[Phone]]:
+    """Speak English `text`; 16 kHz and its phones by espeak-ng's names."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        command = ["flite", "-voice", voice, "-t", text, "-o", str(path)]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        command = ["flite", "-psdur", "-voice", voice, "-t", text, "-o", str(path)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
         with wave.open(str(path)) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
             rate_hz = file.getframerate()
-    return trimmed(resampled(as_float(samples), rate_hz), (), len(text))
+    return resampled(as_float(samples), rate_hz), read_phones(printed)
 
 
 def as_float(samples: NDArray[np.int16]) -> Pcm:
@@ -124,11 +139,11 @@ def resampled(pcm: Pcm, rate_hz: int) -> Pcm:
     return np.asarray(resample_poly(pcm, SAMPLE_RATE // common, rate_hz // common), np.float32)
 
 
-def trimmed(pcm: Pcm, words: Sequence[Anchor], n_characters: int) -> Speech:
-    """Cut the silence around the speech, and move the word times along."""
+def trimmed(pcm: Pcm, words: Sequence[Anchor], phones: Sequence[Phone], n_characters: int) -> Speech:
+    """Cut the silence around the speech, and move the times along."""
     loud = np.flatnonzero(np.abs(pcm) > QUIET)
     if not len(loud):
-        return Speech(pcm[:0], ())
+        return Speech(pcm[:0], (), ())
     first = max(0, int(loud[0]) - LEAD_SAMPLES)
     pcm = pcm[first : int(loud[-1]) + TAIL_SAMPLES]
     end_s = len(pcm) / SAMPLE_RATE
@@ -138,4 +153,5 @@ def trimmed(pcm: Pcm, words: Sequence[Anchor], n_characters: int) -> Speech:
         if anchors[-1][0] < character < n_characters and anchors[-1][1] <= moved_s < end_s:
             anchors.append((character, moved_s))
     anchors.append((n_characters, end_s))
-    return Speech(pcm, tuple(anchors))
+    moved = [(name, max(0.0, at_s - first / SAMPLE_RATE)) for name, at_s in phones]
+    return Speech(pcm, tuple(anchors), tuple(phone for phone in moved if phone[1] < end_s))

@@ -2,8 +2,8 @@
 
 The same computation as CTranslate2's Whisper, so that `export` only copies weights.
 What made a small one learn: Kaiming and Xavier initialisation with positions scaled by 0.2
-(audio enters far weaker than the default position signal), CTC on letters beside the decoder,
-and some cross-attention heads told where each token is spoken.
+(audio enters far weaker than the default position signal), the phone of every 20 ms told to the
+encoder, CTC on letters, and some cross-attention heads told where each token is spoken.
 """
 
 import math
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from tools.demo_model.phones import N_PHONES
 
 N_MELS = 80
 N_POSITIONS = 1500
@@ -134,7 +136,7 @@ class DecoderLayer(nn.Module):
 
 
 class Whisper(nn.Module):
-    """Encoder, decoder and CTC head; token embedding and output share their weights."""
+    """Encoder, decoder, phone and CTC heads; token embedding and output share their weights."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -150,6 +152,7 @@ class Whisper(nn.Module):
         self.decoder = nn.ModuleList(DecoderLayer(shape) for _ in range(shape.decoder_layers))
         self.decoder_norm = nn.LayerNorm(width)
         self.letters = nn.Linear(width, N_LETTERS)
+        self.phones = nn.Linear(width, N_PHONES)
         self.apply(initialise)
 
     def encode(self, features: Tensor, offsets: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ import torch
 
 from tools.demo_model.optimizer import shared_zeros
 
-# Cross-entropy of text in short and in full windows, CTC per letter, attention's supervision.
-MEASURES = ("clip", "long", "ctc", "guidance")
+# Cross-entropy of text in short and in full windows, of phones; CTC per letter; attention's supervision.
+MEASURES = ("clip", "long", "phones", "ctc", "guidance")
 
 
 class Sums:

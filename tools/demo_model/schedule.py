@@ -19,6 +19,7 @@ class Schedule:
         warmup: steps of rising rate at the start.
         decay: steps of rate falling to zero at the end.
         rate: the learning rate between.
+        decoder_from: step before which the encoder learns alone.
         long_from: step from which full windows take a large part.
     """
 
@@ -26,6 +27,7 @@ class Schedule:
     warmup: int
     decay: int
     rate: float
+    decoder_from: int
     long_from: int
 
     def rate_at(self, step: int) -> float:
@@ -36,9 +38,15 @@ class Schedule:
 
     def mix_at(self, step: int) -> Mix:
         """Kinds of windows of a step: fewer long and padded ones first, since they cost the most."""
+        if step < self.decoder_from:
+            return Mix(long=0.1, padded=0.0, empty=0.02)
         if step < self.long_from:
             return Mix(long=0.3, padded=0.02, empty=0.02)
         return Mix(long=0.45, padded=0.1, empty=0.03)
+
+    def phone_weight_at(self, step: int) -> float:
+        """Weight of the phones, the densest lesson: what is heard at every 20 ms."""
+        return 1.0 if step < self.long_from else 0.5
 
     def ctc_weight_at(self, step: int) -> float:
         """Weight of CTC on letters, which teaches the encoder before the decoder listens."""

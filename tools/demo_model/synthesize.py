@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.demo_model.espeak import Espeak, Speech, flite
+from tools.demo_model.espeak import Espeak, Speech
 from tools.demo_model.sentences import LANGUAGES, Language
 from tools.demo_model.text import Corpus
-from tools.demo_model.windows import SAMPLE_RATE, Anchor
+from tools.demo_model.windows import SAMPLE_RATE, Anchor, Phone
 
 PART_SENTENCES = 2000
 SEED = 7
@@ -53,12 +53,13 @@ class Utterance:
     start: int
     n_samples: int
     anchors: tuple[Anchor, ...]
+    phones: tuple[Phone, ...]
 
 
 def speak(espeak: Espeak, line: Line, rng: random.Random) -> Speech:
     """Speak a line in a voice drawn for it."""
     if line.language == "en" and rng.random() < FLITE_SHARE:
-        return flite(line.text, voice=rng.choice(FLITE_VOICES))
+        return espeak.flite(line.text, voice=rng.choice(FLITE_VOICES))
     return espeak.speak(
         line.text,
         voice=rng.choice(ESPEAK_VOICES[line.language]),
@@ -88,7 +89,8 @@ def make_part(folder: Path, number: int, lines: Sequence[Line], *, name: str) ->
         scale = loudness * 32767 / np.abs(speech.pcm).max()
         parts.append((speech.pcm * scale).astype(np.int16))
         anchors = tuple((character, round(at_s, 3)) for character, at_s in speech.anchors)
-        utterances.append(Utterance(line.text, line.language, start, len(parts[-1]), anchors))
+        phones = tuple((phone, round(at_s, 3)) for phone, at_s in speech.phones)
+        utterances.append(Utterance(line.text, line.language, start, len(parts[-1]), anchors, phones))
         start += len(parts[-1])
     np.concatenate(parts).tofile(index.with_suffix(".i16"))
     unfinished = index.with_suffix(".tmp")
@@ -130,8 +132,11 @@ def read_parts(folder: Path, name: str) -> list[tuple[Path, list[Utterance]]]:
     found = []
     for index in sorted(folder.glob(f"{name}-*.json")):
         records = json.loads(index.read_text(encoding="utf-8"))
-        utterances = [
-            Utterance(**{**record, "anchors": tuple((c, s) for c, s in record["anchors"])}) for record in records
-        ]
+        utterances = [Utterance(**{**record, **pairs(record)}) for record in records]
         found.append((index.with_suffix(".i16"), utterances))
     return found
+
+
+def pairs(record: dict[str, list[list[str | float]]]) -> dict[str, tuple[tuple[str | float, ...], ...]]:
+    """Anchors and phones as tuples: JSON knows lists alone."""
+    return {name: tuple(tuple(pair) for pair in record[name]) for name in ("anchors", "phones")}

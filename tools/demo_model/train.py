@@ -137,21 +137,32 @@ class Worker:
         model = self._shared.model
         with torch.autocast(self._settings.device, dtype=torch.bfloat16):
             audio = model.encode(self._log_mel(batch), batch.offsets)
-            hidden, weights = model.decode(batch.inputs, audio)
-            known = batch.labels != NO_LABEL
-            logits = model.logits(hidden[known])
-            letters = model.letters(audio)
-        text_loss = F.cross_entropy(logits.float(), batch.labels[known])
-        guidance_loss = guidance(weights, batch.times_s, batch.offsets)
-        loss = text_loss + self._schedule.guidance_weight_at(step) * guidance_loss
-        kind = "long" if group[0].kind == "long" else "clip"
-        self._shared.sums.add(self._number, kind, float(text_loss.detach()))
-        self._shared.sums.add(self._number, "guidance", float(guidance_loss.detach()))
+            letters, phones = model.letters(audio), model.phones(audio)
+        phone_loss = F.cross_entropy(phones.float().transpose(1, 2), batch.phones, ignore_index=NO_LABEL)
+        self._note("phones", phone_loss)
+        loss = self._schedule.phone_weight_at(step) * phone_loss
         if len(batch.letters):
             ctc_loss = ctc(letters, batch)
             loss = loss + self._schedule.ctc_weight_at(step) * ctc_loss
-            self._shared.sums.add(self._number, "ctc", float(ctc_loss.detach()))
+            self._note("ctc", ctc_loss)
+        if step >= self._schedule.decoder_from:
+            loss = loss + self._text_losses(step, group, batch, audio)
         (loss * share).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+    def _text_losses(self, step: int, group: Sequence[Window], batch: Batch, audio: Tensor) -> Tensor:
+        model = self._shared.model
+        with torch.autocast(self._settings.device, dtype=torch.bfloat16):
+            hidden, weights = model.decode(batch.inputs, audio)
+            known = batch.labels != NO_LABEL
+            logits = model.logits(hidden[known])
+        text_loss = F.cross_entropy(logits.float(), batch.labels[known])
+        guidance_loss = guidance(weights, batch.times_s, batch.offsets)
+        self._note("long" if group[0].kind == "long" else "clip", text_loss)
+        self._note("guidance", guidance_loss)
+        return text_loss + self._schedule.guidance_weight_at(step) * guidance_loss
+
+    def _note(self, measure: str, loss: Tensor) -> None:
+        self._shared.sums.add(self._number, measure, float(loss.detach()))
 
 
 def ctc(letters: Tensor, batch: Batch) -> Tensor:
@@ -202,7 +213,8 @@ def train(settings: Settings, schedule: Schedule, *, start: Path | None) -> None
         optimizer.restore(state["optimizer"])
         first_step = state["step"]
     elif start is not None:
-        model.load_state_dict(torch.load(start, map_location=settings.device)["model"])
+        # Heads that only training needs may be new: what they lack stays as initialised.
+        model.load_state_dict(torch.load(start, map_location=settings.device)["model"], strict=False)
         optimizer.restart_averages()
     # Forked, so that the workers' command line says what they are.
     context = mp.get_context("fork")

@@ -21,6 +21,7 @@ WINDOW_S = 30.0
 SHARES: dict[Language, float] = {"en": 0.42, "de": 0.29, "es": 0.29}
 
 Anchor = tuple[int, float]  # (character of the text, seconds from the start of the speech)
+Phone = tuple[str, float]  # (name, seconds from the start of the speech at which it begins)
 Kind = Literal["clip", "long", "padded", "empty"]
 
 
