@@ -20,6 +20,9 @@ Fields = Sequence[tuple[str, str]]
 
 TRUE = frozenset({"true", "1", "yes", "on", "y", "t"})
 FALSE = frozenset({"false", "0", "no", "off", "n", "f"})
+MAX_ITEMS = 1000  # far more than there are languages; each is looked up on the event loop
+# What forms say for JSON's null.
+NULL = frozenset({"null", "none", "undefined"})
 # name, name[] and name[0] are the same list.
 LIST_NAME = re.compile(r"^(?P<name>[a-z_]+)\[\d*\]$")
 
@@ -62,7 +65,7 @@ def boolean(fields: Fields, name: str) -> bool | None:
         InvalidRequest: neither.
     """
     asked = text(fields, name)
-    if asked is None:
+    if asked is None or asked.lower() in NULL:
         return None
     if asked.lower() in TRUE | FALSE:
         return asked.lower() in TRUE
@@ -96,13 +99,15 @@ def items_spelled(fields: Fields, name: str, *, bracketed: bool) -> list[str]:
     """The part of a list that was sent as `name[]`, or the part that was sent as `name`.
 
     Raises:
-        InvalidRequest: it begins like a JSON array of strings and is none.
+        InvalidRequest: it begins like a JSON array of strings and is none, or has too many items.
     """
     gathered: list[str] = []
     for key, value in fields:
         match = LIST_NAME.match(key)
         if (match["name"] if match else key) == name and bool(match) == bracketed:
             gathered.extend(_items_of(value, name))
+        if len(gathered) > MAX_ITEMS:
+            raise InvalidRequest(f"{name}: more than {MAX_ITEMS} items.", param=name)
     return gathered
 
 

@@ -14,13 +14,15 @@ from collections.abc import Iterator, Mapping
 
 from starlette.requests import ClientDisconnect, Request
 
-from app.api.uploads import MAX_FIELD_BYTES, UNREAD, Upload, counted
+from app.api.uploads import MAX_FIELD_BYTES, MAX_FIELDS_BYTES, MAX_PARTS, UNREAD, Upload, counted
 from app.engine.engine import aside
 from app.errors import Cancelled, InvalidRequest, TooLarge
 
 AUDIO_FIELD = "input_audio"
 # Base64 and JSON are held in memory whole, unlike multipart, which goes to disk.
-MAX_AUDIO_BYTES = 48 * 1024 * 1024
+MAX_AUDIO_BYTES = 25 * 1024 * 1024
+# Decoded at once: a long call into C would hold up every other thread.
+SLICE_CHARACTERS = 1024 * 1024
 # Fields around the audio.
 AROUND_BYTES = 1024 * 1024
 DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
@@ -62,8 +64,13 @@ def parse(body: bytes, *, limit_bytes: int) -> Upload:
     audio = _audio_of(given.pop(AUDIO_FIELD, None))
     if audio is not None and len(audio) > limit_bytes:
         raise _too_large(limit_bytes)
+    if len(given) > MAX_PARTS:
+        raise InvalidRequest(f"The body has {len(given)} keys; the limit is {MAX_PARTS}.")
+    fields = [pair for name, value in given.items() for pair in _fields(name, value)]
+    if sum(len(text) for _, text in fields) > MAX_FIELDS_BYTES:
+        raise InvalidRequest(f"The values beside the audio are too long; the limit is {MAX_FIELDS_BYTES // 1024} KiB.")
     return Upload(
-        fields=[pair for name, value in given.items() for pair in _fields(name, value)],
+        fields=fields,
         file=None if audio is None else io.BytesIO(audio),
         file_bytes=len(audio or b""),
     )
@@ -83,10 +90,12 @@ def _audio_of(given: object) -> bytes | None:
         f"{AUDIO_FIELD}.data: not base64 (A-Z a-z 0-9 + / with = at the end); encode the file's bytes.",
         param=AUDIO_FIELD,
     )
-    if len(encoded) % 4:  # Python alone would take superfluous padding
+    # Python alone would take superfluous padding, and padding at the end of every slice
+    if len(encoded) % 4 or 0 <= encoded.find("=") < len(encoded) - 2:
         raise broken
+    starts = range(0, len(encoded), SLICE_CHARACTERS)
     try:
-        return base64.b64decode(encoded, validate=True)
+        return b"".join(base64.b64decode(encoded[at : at + SLICE_CHARACTERS], validate=True) for at in starts)
     except ValueError as exc:  # also what is beyond ASCII
         raise broken from exc
 
@@ -95,11 +104,20 @@ def _fields(name: str, value: object) -> Iterator[tuple[str, str]]:
     """A JSON value as the form field that says the same; null is absent."""
     if value is None or name.startswith(UNREAD):
         return
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    name = _sound(name)
+    shown = name[:60]
+    try:
+        text = _sound(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    except RecursionError:
+        raise InvalidRequest(f"{shown}: nested too deeply.", param=shown) from None
     if len(text) > MAX_FIELD_BYTES:
-        shown = name[:60]
         raise InvalidRequest(f"{shown}: too long; the limit is {MAX_FIELD_BYTES // 1024} KiB.", param=shown)
     yield name, text
+
+
+def _sound(text: str) -> str:
+    r"""A text without the halves of characters that JSON may spell (`\ud800`) and no encoder takes."""
+    return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _too_large(limit_bytes: int) -> TooLarge:

@@ -58,3 +58,17 @@ def test_shown_values_are_short_and_printable():
     """A message is one line, whatever was sent."""
     assert read.shown("\x1b\n" + "x" * 1000).isprintable()
     assert len(read.shown("x" * 1000)) < 70
+
+
+@pytest.mark.parametrize("null", ["null", "None", "undefined"])
+def test_null_is_absent(null: str):
+    """Forms that were made of JSON spell null; a switch is then absent."""
+    assert read.boolean([("stream", null)], "stream") is None
+
+
+def test_lists_are_bounded():
+    """A list longer than any real one is refused before its items are looked up."""
+    assert len(read.items([("languages", "en," * 1000)], "languages")) == 1000
+    for sent in [[("languages", "en," * 1001)], [("languages[]", "en," * 600)] * 2]:
+        with pytest.raises(InvalidRequest, match="1000 items"):
+            read.items(sent, "languages")

@@ -134,3 +134,42 @@ def test_limit_is_exact():
     parse(body(), limit_bytes=len(WAV))
     with pytest.raises(TooLarge):
         parse(body(), limit_bytes=len(WAV) - 1)
+
+
+def test_half_characters_are_replaced():
+    """JSON can spell half of a surrogate pair, which no tokenizer and no encoder takes."""
+    read = parse(body(prompt="\ud800 hi", hotwords=["\udc00"]), limit_bytes=MAX_AUDIO_BYTES)
+    assert ("prompt", "? hi") in read.fields
+    assert ("hotwords", '["?"]') in read.fields
+
+
+@pytest.mark.parametrize("depth", [100, 900, 980, 990, 995, 1000, 5000])
+def test_deep_nesting_is_refused_or_read(depth: int):
+    """However deep a value is, the answer is a field or a refusal, never a crash of the reader."""
+    raw = b'{"model":"m","a":' + b"[" * depth + b"]" * depth + b"}"
+    try:
+        read = parse(raw, limit_bytes=MAX_AUDIO_BYTES)
+    except InvalidRequest:
+        return
+    assert ("a", "[" * depth + "]" * depth) in read.fields
+
+
+def test_keys_and_values_are_bounded_together():
+    """As in a form: so many keys, so many bytes."""
+    assert "keys" in refusal(body(**{f"k{number}": "" for number in range(300)})).message
+    assert "too long" in refusal(body(**{f"k{number}": "x" * 500_000 for number in range(20)})).message
+
+
+@pytest.mark.parametrize("encoded", ["QUJD=QUJ", "QQ==QUJD", "====", "=QUJ"])
+def test_padding_in_the_middle_is_broken_base64(encoded: str):
+    """Padding ends the data, wherever it is cut for decoding."""
+    assert refusal(json.dumps({"model": "m", "input_audio": {"data": encoded}}).encode()).param == "input_audio"
+
+
+def test_long_audio_is_whole():
+    """More than one slice of base64 gives the same bytes."""
+    audio = bytes(range(256)) * 12_000
+    raw = json.dumps({"model": "m", "input_audio": {"data": base64.b64encode(audio).decode()}}).encode()
+    read = parse(raw, limit_bytes=MAX_AUDIO_BYTES)
+    assert read.file is not None
+    assert read.file.read() == audio

@@ -18,7 +18,7 @@ FRAMES_PER_S = 100  # mel columns; an encoder position is two of them
 POSITIONS_PER_S = 50
 TICK_SAMPLES = 320  # 0.02 s: one encoder position, one timestamp token
 WINDOW_S = 30.0
-SHARES: dict[Language, float] = {"en": 0.42, "de": 0.29, "es": 0.29}
+SHARES: dict[Language, float] = {"en": 0.5, "de": 0.25, "es": 0.25}
 
 Anchor = tuple[int, float]  # (character of the text, seconds from the start of the speech)
 Phone = tuple[str, float]  # (name, seconds from the start of the speech at which it begins)
