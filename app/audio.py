@@ -23,7 +23,9 @@ from app.wav import SAMPLE_RATE_HZ, Pcm
 __all__ = ["SAMPLE_RATE_HZ", "Pcm", "decode"]
 
 MIN_AUDIO_S = 0.1  # OpenAI's floor
-FIRST_SOUND_S = 5.0  # honest files sound in milliseconds; 24 MB of empty chunks keep FFmpeg busy for 15 s
+# Until the first sound. Honest files sound in milliseconds, 24 MB of empty chunks keep FFmpeg busy for 15 s;
+# counted in the thread's own time, so that a crowded machine refuses nobody.
+FIRST_SOUND_CPU_S = 0.8
 MIN_SPEED = 50.0  # seconds of audio per second; an idle core does some 600
 
 
@@ -48,7 +50,7 @@ def decode(source: bytes | BinaryIO, *, max_audio_s: float, budget_s: float = 60
         AudioTooLong: over `max_audio_s`.
         EngineFailure: `source` itself could not be read.
     """
-    upload = _Upload(source, allowed_s=min(budget_s, FIRST_SOUND_S))
+    upload = _Upload(source, allowed_s=budget_s)
     try:
         pcm = _read_wav(upload, max_audio_s=max_audio_s, budget_s=budget_s)
         if pcm is None:
@@ -79,6 +81,7 @@ class _Upload:
     def __init__(self, source: bytes | BinaryIO, *, allowed_s: float) -> None:
         self._file = io.BytesIO(source) if isinstance(source, bytes) else source
         self._started_s = time.monotonic()
+        self._allowed_cpu_s: float | None = time.thread_time() + FIRST_SOUND_CPU_S
         self._allowed_s = allowed_s
         self._expired = False
         self._failure: OSError | ValueError | None = None
@@ -96,12 +99,12 @@ class _Upload:
         return max(self._end - self._start, 0)
 
     def allow(self, allowed_s: float) -> None:
-        """Set how long, from the beginning, there is something to read."""
-        self._allowed_s = allowed_s
+        """It sounds: set how long, from the beginning, there is something to read."""
+        self._allowed_s, self._allowed_cpu_s = allowed_s, None
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes; none at the end, after a failure and when the time is up."""
-        self._expired = self._expired or time.monotonic() - self._started_s > self._allowed_s
+        self._expired = self._expired or self._is_over()
         if self._expired:
             return b""
         margin = self._ID3_HEADER_BYTES - 1  # a tag's header may lie across two reads
@@ -133,9 +136,16 @@ class _Upload:
         if self._failure is not None:
             raise EngineFailure("file: the upload could not be read back") from self._failure
         if self._expired:
+            if self._allowed_cpu_s is not None:
+                raise AudioUndecodable("file: no sound came of it in time; send wav, or another encoding")
             raise AudioUndecodable(
                 f"file: decoding was given up after {self._allowed_s:.0f} s; send a shorter piece, or wav"
             )
+
+    def _is_over(self) -> bool:
+        if self._allowed_cpu_s is not None and time.thread_time() > self._allowed_cpu_s:
+            return True
+        return time.monotonic() - self._started_s > self._allowed_s
 
     def _read_at(self, position: int, size: int) -> bytes:
         try:

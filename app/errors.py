@@ -105,6 +105,10 @@ class ShuttingDown(RetryLater):
     """The process is draining and takes no new work."""
 
 
+class StorageFull(RetryLater):
+    """There is no room on disk for the upload."""
+
+
 class Cancelled(TranscriptionError):
     """The caller hung up; the work was stopped."""
 

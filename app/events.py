@@ -97,8 +97,10 @@ class EventWriter:
                 return self._progress(event, now_s)
 
     def finish(self) -> bytes:
-        """The done event and the end of the stream."""
-        return event_bytes(self._done()) + DONE_EVENT
+        """The done event and the end of the stream; a silent one has said one empty delta before."""
+        nothing: TextDeltaEvent = {"type": "transcript.text.delta", "delta": ""}
+        first = b"" if self._deltas.text else event_bytes(nothing)
+        return first + event_bytes(self._done()) + DONE_EVENT
 
     def _delta(self, segment: Segment) -> bytes:
         delta = self._deltas.add(segment)

@@ -19,7 +19,7 @@ class Options:
         languages: codes that detection may choose from; empty = all.
         prompt: text that came before the audio; its last 223 tokens reach the model.
         hotwords: words to expect, shown to the model before every window.
-        temperature: 0 = beam search, with sampling only where a window fails its checks.
+        temperature: 0 = beam search, and repeatable retries of windows that fail their checks; above 0 = sampling.
         words: ask for a time and a probability for every word.
         logprobs: ask for the log-probability of every text token.
         vad_filter: skip audio without speech.

@@ -44,6 +44,7 @@ TABLE: tuple[tuple[type[errors.TranscriptionError], _Row], ...] = (
     (errors.Overloaded, _Row(503, "server_error", "server_is_overloaded")),
     (errors.NotReady, _Row(503, "server_error", "model_loading")),
     (errors.ShuttingDown, _Row(503, "server_error", "shutting_down")),
+    (errors.StorageFull, _Row(503, "server_error", "insufficient_storage")),
     # Nobody reads it; the number is nginx's for a client that closed the request.
     (errors.Cancelled, _Row(499, "invalid_request_error", "client_closed_request")),
     (errors.TranscriptionError, _Row(500, "server_error", None)),

@@ -63,7 +63,8 @@ _FIELDS: Final[Schema] = {
     "temperature": {
         **_NUMBER_0_1,
         "default": 0,
-        "description": "0 = beam search, with sampling only for windows that fail their checks.",
+        "description": "0 = beam search and two repeatable retries for windows that fail their checks; above 0 = "
+        "sampling. The realtime tier stays at 0.",
     },
     "stream": {"type": "boolean", "default": False, "description": "Send server-sent events as segments are ready."},
     "task": {"type": "string", "enum": list(forms.TASKS), "default": "transcribe"},

@@ -8,6 +8,7 @@ Source: RFC 7578; starlette.formparsers, which bounds neither the file nor the s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
@@ -18,11 +19,14 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect, Request
 
-from app.errors import Cancelled, InvalidRequest, TooLarge, UnsupportedContentType
+from app.errors import Cancelled, InvalidRequest, StorageFull, TooLarge, UnsupportedContentType
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
 
+log = logging.getLogger("app.api")
+
+STORAGE_RETRY_S = 5  # other uploads give their room back in seconds
 SPOOL_BYTES = 8 * 1024 * 1024
 # Texts, boundaries and part headers around the file; four samples of known speakers are 10 MiB.
 ENVELOPE_BYTES = 16 * 1024 * 1024
@@ -59,6 +63,7 @@ async def read_upload(request: Request, *, max_file_bytes: int) -> Upload:
         UnsupportedContentType: not multipart/form-data, or compressed.
         InvalidRequest: broken.
         TooLarge: the file is larger than `max_file_bytes`.
+        StorageFull: the disk has no room for it.
         Cancelled: the client left while sending.
     """
     parts = _Parts(max_file_bytes)
@@ -74,6 +79,12 @@ async def read_upload(request: Request, *, max_file_bytes: int) -> Upload:
     except ClientDisconnect as exc:
         parts.upload.close()
         raise Cancelled("The client left while sending.") from exc
+    except OSError as exc:
+        parts.upload.close()
+        log.exception("an upload cannot be stored")
+        raise StorageFull(
+            "There is no room for this upload at the moment. Retry shortly.", retry_after_s=STORAGE_RETRY_S
+        ) from exc
     except BaseException:
         parts.upload.close()
         raise

@@ -193,11 +193,14 @@ class DeltaSegment(TypedDict):
     _example({"type": "transcript.text.delta", "delta": " Hello.", "segment": {"id": 1, "start": 1.4, "end": 2.0}})
 )
 class TextDeltaEvent(TypedDict):
-    """More text of a stream; the joined deltas are the text of the done event."""
+    """More text of a stream; the joined deltas are the text of the done event.
+
+    Silence is one empty delta, which has no segment.
+    """
 
     type: Literal["transcript.text.delta"]
     delta: str
-    segment: DeltaSegment
+    segment: NotRequired[DeltaSegment]
     logprobs: NotRequired[Logprobs]
 
 

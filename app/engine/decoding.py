@@ -87,7 +87,7 @@ def lane_of(options: Options, *, short: bool) -> int:
 def temperatures(options: Options) -> tuple[float, ...]:
     """The tries a window may be given, in order; above 0 only where the caller asked for sampling."""
     if options.tier == "realtime":
-        return (options.temperature,)
+        return (0.0,)  # live text is quick and repeatable, whatever its client sends along
     if options.temperature == 0:
         return REPEATABLE_LADDER
     n_steps = int(round((1.0 - options.temperature) / LADDER_STEP, 6)) + 1

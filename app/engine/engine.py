@@ -20,7 +20,7 @@ from app import audio
 from app.admission import Permit
 from app.engine.failures import FailureWatch
 from app.engine.transcriber import Event, Transcriber
-from app.errors import EngineFailure, TranscriptionError
+from app.errors import EngineFailure, ShuttingDown, TranscriptionError
 from app.options import Options
 from app.transcript import Gathering, Timings, Transcript
 
@@ -155,7 +155,7 @@ class WhisperEngine:
         try:
             while (event := await events.get()) is not None:
                 yield event
-            _raise_ours(work)
+            self._raise_ours(work)
         finally:
             abandoned.set()
             work.cancel()
@@ -172,6 +172,18 @@ class WhisperEngine:
             yield event
         yield replace(timings, model_s=time.monotonic() - started)
 
+    def _raise_ours(self, work: Future[None]) -> None:
+        """Hand our own errors to the caller as they are; log a stranger's and hide it."""
+        error = work.exception()
+        if error is None:
+            return
+        if isinstance(error, TranscriptionError):
+            raise error
+        log.error("the engine failed", exc_info=error)
+        if self._failures.critical is not None:  # not the request's fault: another worker can serve it
+            raise ShuttingDown("This worker's device failed, it restarts. Retry shortly.", retry_after_s=2) from error
+        raise EngineFailure("The server failed to transcribe this audio.") from error
+
     async def close(self) -> None:
         """Stop what runs at its next window; wait for the threads."""
         self._closing.set()
@@ -182,17 +194,6 @@ class WhisperEngine:
 def _release(loop: asyncio.AbstractEventLoop, permit: Permit) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(permit.release)
-
-
-def _raise_ours(work: Future[None]) -> None:
-    """Hand our own errors to the caller as they are; log a stranger's and hide it."""
-    error = work.exception()
-    if error is None:
-        return
-    if isinstance(error, TranscriptionError):
-        raise error
-    log.error("the engine failed", exc_info=error)
-    raise EngineFailure("The server failed to transcribe this audio.") from error
 
 
 async def aside(function: Callable[[], T]) -> T:

@@ -29,6 +29,7 @@ EXAMPLES: list[tuple[errors.TranscriptionError, int, str, str | None, str | None
     (errors.Overloaded("m", retry_after_s=3), 503, "server_error", None, "server_is_overloaded"),
     (errors.NotReady("m", retry_after_s=3), 503, "server_error", None, "model_loading"),
     (errors.ShuttingDown("m", retry_after_s=3), 503, "server_error", None, "shutting_down"),
+    (errors.StorageFull("m", retry_after_s=3), 503, "server_error", None, "insufficient_storage"),
     (errors.Cancelled("m"), 499, "invalid_request_error", None, "client_closed_request"),
     (errors.EngineFailure("m"), 500, "server_error", None, None),
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import closing
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.types import Message
 
 from app.api import uploads
 from app.api.uploads import MAX_FIELD_BYTES, MAX_FIELDS_BYTES, MAX_PARTS, Upload, read_upload
-from app.errors import Cancelled, InvalidRequest, TooLarge, TranscriptionError, UnsupportedContentType
+from app.errors import Cancelled, InvalidRequest, StorageFull, TooLarge, TranscriptionError, UnsupportedContentType
 from tests.clients import BOUNDARY, FILE_PART, MODEL_PART, MULTIPART, body_of, part
 
 FILE = b"\x00\xff RIFF" * 100
@@ -316,3 +317,15 @@ async def test_large_file_waits_on_disk(monkeypatch: pytest.MonkeyPatch):
         assert upload.file.__dict__["_rolled"]
         assert upload.file.read() == data
     assert upload.file.closed
+
+
+async def test_a_full_disk_is_told_as_a_moments_trouble(monkeypatch: pytest.MonkeyPatch):
+    """The file cannot be stored now: 503 with a time to come back, not a failure that would repeat."""
+
+    async def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("app.api.uploads.UploadFile.write", full)
+    error = await refused(request(body_of(FILE_PART, MODEL_PART)))
+    assert isinstance(error, StorageFull)
+    assert error.retry_after_s > 0

@@ -36,7 +36,7 @@ def tokenizer(demo: Model) -> Tokenizer:
         (Options(), (0.0, 0.2, 0.4)),
         (Options(tier="deferred"), (0.0, 0.2, 0.4)),
         (Options(tier="realtime"), (0.0,)),
-        (Options(tier="realtime", temperature=0.3), (0.3,)),
+        (Options(tier="realtime", temperature=0.3), (0.0,)),
         (Options(temperature=0.2), (0.2, 0.4, 0.6, 0.8, 1.0)),
         (Options(temperature=0.7), (0.7, 0.9)),
         (Options(temperature=1.0), (1.0,)),

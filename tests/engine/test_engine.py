@@ -14,7 +14,7 @@ from app.audio import Pcm
 from app.engine.engine import EngineInfo, WhisperEngine, aside, transcribe
 from app.engine.failures import FailureWatch
 from app.engine.transcriber import Event, Transcriber
-from app.errors import AudioUndecodable, Cancelled, EngineFailure
+from app.errors import AudioUndecodable, Cancelled, EngineFailure, ShuttingDown
 from app.options import Options
 from app.transcript import AudioInfo, Progress, Segment
 from tests.clients import tone_wav
@@ -198,6 +198,20 @@ async def test_a_lost_device_makes_the_engine_critical() -> None:
     late: list[str] = []
     engine.on_critical(late.append)
     assert late == told
+    await engine.close()
+
+
+async def test_a_request_on_a_lost_device_may_be_sent_elsewhere() -> None:
+    """Its failure is the worker's, not the request's: a 503 that another worker answers, not a final 500."""
+    failures = FailureWatch()
+    failures.failed(RuntimeError("CUDA failed with error unspecified launch failure"), 1)
+    info = EngineInfo("scripted", "cuda", "int8", "int8")
+    script = ScriptedTranscriber(broken=True)
+    script.may_go.release()
+    engine = WhisperEngine(cast("Transcriber", script), info, slots=1, max_audio_s=60, failures=failures)
+    _, admission = engine_of(script)
+    with pytest.raises(ShuttingDown):
+        await transcribe(engine, tone_wav(), Options(), await admission.acquire())
     await engine.close()
 
 
