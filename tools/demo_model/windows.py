@@ -105,8 +105,8 @@ class Planner:
     def _utterance(self, rng: random.Random, language: Language) -> tuple[int, int]:
         return rng.choice(self._lengths[language])
 
-    def _previous(self, rng: random.Random, language: Language, most: int) -> tuple[int, ...]:
-        if rng.random() > 0.12:
+    def _previous(self, rng: random.Random, language: Language, *, most: int, share: float) -> tuple[int, ...]:
+        if rng.random() > share:
             return ()
         count = rng.randint(1, most)
         return tuple(self._utterance(rng, language)[0] for _ in range(count))
@@ -131,7 +131,7 @@ class Planner:
         if padded:
             n_frames = 3000 if rng.random() < 0.7 else even(rng.randint(n_frames, 3000))
         offset = self._offset(rng, n_frames)
-        previous = self._previous(rng, language, 2)
+        previous = self._previous(rng, language, most=2, share=0.15)
         kind: Kind = "padded" if padded else "clip"
         return Window(kind, language, tuple(placed), at, n_frames, offset, previous)
 
@@ -152,7 +152,7 @@ class Planner:
             at = whole_ticks(at + length) + samples(rng.uniform(0.1, widest_s))
         n_frames = even(limit // 160)
         offset = self._offset(rng, n_frames)
-        previous = self._previous(rng, language, 9)
+        previous = self._previous(rng, language, most=9, share=0.4)  # decoders prompt a file's later windows
         return Window("long", language, tuple(placed), limit, n_frames, offset, previous)
 
     def _empty(self, rng: random.Random, language: Language) -> Window:
