@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from app import tuning
 from app.audio import SAMPLE_RATE_HZ, Pcm
+from app.engine import cublas
 from app.engine.model import Model, device_facts
 from app.engine.parallelism import available_cores
 from app.errors import StartupError
@@ -72,7 +71,7 @@ def machine(settings: Settings) -> list[Finding]:
         Finding("GPUs", str(facts.n_gpus)),
         Finding("arithmetic on cpu", ", ".join(facts.cpu_compute_types)),
         Finding("arithmetic on cuda", ", ".join(facts.cuda_compute_types) or "no GPU"),
-        Finding("cuBLAS", *cublas(facts.n_gpus)),
+        Finding("cuBLAS", *cublas_found(facts.n_gpus)),
         Finding("instruction set", instruction_set(tuning.cpu_flags(), os.environ.get("CT2_FORCE_CPU_ISA"))),
         Finding(
             "allocator",
@@ -138,15 +137,13 @@ def hum() -> Pcm:
     return (0.3 * np.sign(np.sin(2 * np.pi * 140 * at_s)) * np.sin(2 * np.pi * 3 * at_s)).astype(np.float32)
 
 
-def cublas(n_gpus: int, load: Callable[[str], object] = ctypes.CDLL) -> tuple[str, str]:
-    """Whether CTranslate2 will find cuBLAS; only a GPU needs it."""
+def cublas_found(n_gpus: int) -> tuple[str, str]:
+    """Whether CTranslate2 will find cuBLAS, and what to do if not; only a GPU needs it."""
     if n_gpus == 0:
         return "not needed without a GPU", ""
-    try:
-        load("libcublas.so.12")
-    except OSError:
-        return "libcublas.so.12 is missing", "install nvidia-cublas-cu12 and put its lib directory on LD_LIBRARY_PATH"
-    return "libcublas.so.12", ""
+    if cublas.preload():
+        return cublas.NAME, ""
+    return f"{cublas.NAME} is missing", f"without cuBLAS the GPU stays idle: {cublas.REMEDY}"
 
 
 def instruction_set(flags: frozenset[str], forced: str | None) -> str:

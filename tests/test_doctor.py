@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app import doctor
-from app.doctor import cublas, examine, hum, instruction_set
+from app.doctor import cublas_found, examine, hum, instruction_set
 
 
 def report(capsys: pytest.CaptureFixture[str]) -> str:
@@ -54,15 +54,13 @@ def test_an_open_server_is_noted(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "everybody" not in report(capsys)
 
 
-def test_cublas_matters_only_with_a_gpu() -> None:
+def test_cublas_matters_only_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a GPU it is not needed; with one, a missing library comes with its remedy."""
-
-    def missing(name: str) -> object:
-        raise OSError(name)
-
-    assert cublas(0, missing) == ("not needed without a GPU", "")
-    assert "nvidia-cublas-cu12" in cublas(1, missing)[1]
-    assert cublas(1, lambda name: name) == ("libcublas.so.12", "")
+    monkeypatch.setattr("app.engine.cublas.preload", lambda: False)
+    assert cublas_found(0) == ("not needed without a GPU", "")
+    assert "deploy/requirements-cuda.txt" in cublas_found(1)[1]
+    monkeypatch.setattr("app.engine.cublas.preload", lambda: True)
+    assert cublas_found(1) == ("libcublas.so.12", "")
 
 
 def test_the_instruction_set_says_who_chose() -> None:

@@ -7,6 +7,7 @@ and the remedy. A model found on disk never touches the network.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,11 @@ import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.utils import available_models, download_model
 
+from app.engine import cublas
 from app.engine.parallelism import Parallelism
 from app.errors import StartupError
+
+log = logging.getLogger("app.engine")
 
 DEMO_DIRECTORY = Path(__file__).resolve().parents[2] / "models" / "demo"
 # A model directory may say how it wants to be served; only the demo model does so far.
@@ -72,10 +76,10 @@ def device_facts() -> DeviceFacts:
 
 
 def choose_device(device: str) -> str:
-    """`cuda` or `cpu` for auto|cuda|cpu.
+    """`cuda` or `cpu` for auto|cuda|cpu; on cuda, cuBLAS is loaded then.
 
     Raises:
-        StartupError: cuda was asked for and there is no GPU.
+        StartupError: cuda was asked for, and there is no GPU or no cuBLAS.
     """
     gpus = ctranslate2.get_cuda_device_count()
     if device == "cuda" and gpus == 0:
@@ -83,7 +87,14 @@ def choose_device(device: str) -> str:
             "DEVICE=cuda: no NVIDIA GPU is visible to this process; check the driver and the container's "
             "GPU access, or set DEVICE=cpu"
         )
-    return "cuda" if device in ("auto", "cuda") and gpus > 0 else "cpu"
+    if device == "cpu" or gpus == 0:
+        return "cpu"
+    if cublas.preload():
+        return "cuda"
+    if device == "cuda":
+        raise StartupError(f"DEVICE=cuda: {cublas.NAME} not found; {cublas.REMEDY}, or DEVICE=cpu")
+    log.warning("a GPU is here, but %s is not found: running on the CPU; %s", cublas.NAME, cublas.REMEDY)
+    return "cpu"
 
 
 def choose_model(model_size: str, device: str) -> str:
@@ -161,13 +172,27 @@ def locate(name: str) -> Path:
 
 
 def warm_up(model: Model) -> None:
-    """Run one real window, so that the first request pays for nothing."""
+    """Run one real window, so that the first request pays for nothing.
+
+    Raises:
+        StartupError: the device or the model fails at its first call.
+    """
     rng = np.random.default_rng(0)
     pcm = (rng.standard_normal(16_000) * 1e-3).astype(np.float32)
-    segments, _ = model.whisper.transcribe(
-        pcm, language="en" if not model.multilingual else None, beam_size=1, temperature=0.0, max_new_tokens=4
-    )
-    list(segments)
+    try:
+        segments, _ = model.whisper.transcribe(
+            pcm, language="en" if not model.multilingual else None, beam_size=1, temperature=0.0, max_new_tokens=4
+        )
+        list(segments)
+    except Exception as exc:
+        remedy = (
+            "free memory of the GPU, choose a smaller model, check the driver, or set DEVICE=cpu"
+            if model.device == "cuda"
+            else "fetch the model again, or choose another one"
+        )
+        raise StartupError(
+            f"MODEL_SIZE={model.name} on {model.device}: the first call failed ({_first_line(exc)}); {remedy}"
+        ) from exc
 
 
 def _checked(directory: Path, name: str) -> Path:

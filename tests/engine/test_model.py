@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -83,6 +86,52 @@ def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatc
     assert models.choose_device("auto") == "cpu"
     assert models.choose_model("auto", "cpu") == "medium"
     assert models.choose_model("auto", "cuda") == "large-v3-turbo"
+
+
+def gpu(monkeypatch: pytest.MonkeyPatch, *, cublas: bool) -> None:
+    """One GPU, with or without cuBLAS."""
+    monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: 1)
+    monkeypatch.setattr("app.engine.cublas.preload", lambda: cublas)
+
+
+def test_a_gpu_with_cublas_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEVICE=auto and cuda mean the GPU where everything for it is there; cpu never does."""
+    gpu(monkeypatch, cublas=True)
+    assert [models.choose_device(device) for device in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+
+
+def test_cuda_without_cublas_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEVICE=cuda stops the start, before the model is looked for."""
+    gpu(monkeypatch, cublas=False)
+    assert attempt("demo", device="cuda") == (
+        "DEVICE=cuda: libcublas.so.12 not found; pip install -r deploy/requirements-cuda.txt, or DEVICE=cpu"
+    )
+
+
+def test_auto_without_cublas_is_the_cpu_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A GPU that cannot be used is no reason to fail, but one line tells how to use it."""
+    gpu(monkeypatch, cublas=False)
+    assert models.choose_device("auto") == "cpu"
+    (line,) = caplog.messages
+    assert "deploy/requirements-cuda.txt" in line
+
+
+@pytest.mark.parametrize(("device", "remedy"), [("cuda", "DEVICE=cpu"), ("cpu", "fetch the model again")])
+def test_a_first_call_that_fails_is_one_line(demo: Model, device: str, remedy: str) -> None:
+    """Whatever the library raises at the first call becomes the value at fault, its words and a remedy."""
+
+    def fail(*_: object, **__: object) -> object:
+        raise RuntimeError("CUDA failed with error out of memory\nmore")
+
+    whisper: Any = SimpleNamespace(transcribe=fail, model=SimpleNamespace(is_multilingual=True))
+    with pytest.raises(StartupError) as caught:
+        models.warm_up(replace(demo, whisper=whisper, device=device))
+    message = str(caught.value)
+    assert message.startswith(f"MODEL_SIZE=demo on {device}: the first call failed (CUDA failed")
+    assert remedy in message
+    assert "\n" not in message
 
 
 def test_arithmetic_the_device_cannot_do_is_named() -> None:
