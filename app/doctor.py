@@ -13,7 +13,7 @@ import numpy as np
 from app import tuning
 from app.audio import SAMPLE_RATE_HZ, Pcm
 from app.engine import cublas
-from app.engine.model import Model, device_facts
+from app.engine.model import Model, device_facts, warm_up
 from app.engine.parallelism import available_cores
 from app.errors import StartupError
 from app.loading import load_model, parallelism_for, slots_for, transcriber_of
@@ -23,6 +23,7 @@ from app.settings import Settings, load_settings
 # A window that takes longer than it lasts cannot serve even one live speaker.
 LIVE_WINDOW_S = 5.0
 FEW_DESCRIPTORS = 1024
+NAME_WIDTH = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +43,42 @@ def examine() -> int:
     """
     try:
         settings = load_settings()
-        findings = [*machine(settings), *model_findings(settings)]
     except StartupError as exc:
-        say(f"verdict: the worker will not start: {exc}")
-        return 1
-    width = max(len(finding.name) for finding in findings)
-    for finding in findings:
-        say(f"{finding.name:<{width}}  {finding.value}")
+        return no_start(str(exc))
+    findings = machine(settings)
+    show(findings)
+    try:
+        of_model = model_findings(settings)
+    except StartupError as exc:
+        trouble = str(exc)
+    except RuntimeError as exc:  # a device that works for a call and not for the next
+        trouble = f"MODEL_SIZE={settings.model_size} DEVICE={settings.device}: the model failed ({exc})"
+    else:
+        trouble = ""
+        show(of_model)
+        findings += of_model
     worries = [finding.worry for finding in findings if finding.worry]
     for worry in worries:
         say(f"note: {worry}")
+    if trouble:
+        return no_start(trouble)
     say(
         "verdict: the worker will start"
         + (f"; {len(worries)} thing(s) to look at above" if worries else " and run well")
     )
     return 0
+
+
+def no_start(reason: str) -> int:
+    """Print that verdict; return its exit code."""
+    say(f"verdict: the worker will not start: {reason}")
+    return 1
+
+
+def show(findings: list[Finding]) -> None:
+    """Print one line each."""
+    for finding in findings:
+        say(f"{finding.name:<{NAME_WIDTH}}  {finding.value}")
 
 
 def machine(settings: Settings) -> list[Finding]:
@@ -94,13 +116,14 @@ def model_findings(settings: Settings) -> list[Finding]:
     """Load the model, time it on five seconds of sound, and compare with real time.
 
     Raises:
-        StartupError: the model cannot be loaded.
+        StartupError: the model cannot be loaded, or its first call fails.
     """
     if settings.model_size == "fake":
         return [Finding("model", "fake: no model at all, for tests of the plumbing")]
     started = time.monotonic()
     model = load_model(settings)
     loaded_s = time.monotonic() - started
+    warm_up(model)
     spread = parallelism_for(settings, model.device)
     window_s = timed(model, settings)
     slow = window_s > LIVE_WINDOW_S

@@ -28,10 +28,27 @@ def test_a_healthy_machine_is_told_in_plain_words(
 def test_a_model_that_cannot_load_is_the_verdict(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 1, and the line that the start would end with."""
+    """Exit code 1, what is known of the machine, and then the line that the start would end with."""
     monkeypatch.setenv("MODEL_SIZE", "/no/such/model")
     assert examine() == 1
-    assert "will not start: MODEL_SIZE=/no/such/model" in report(capsys)
+    said = report(capsys)
+    assert "instruction set" in said
+    assert "everybody may use this server" in said
+    assert "will not start: MODEL_SIZE=/no/such/model" in said.splitlines()[-1]
+
+
+def test_a_device_that_fails_while_it_is_timed_is_the_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the library raises is the last line, not a traceback."""
+
+    def lost(*_: object) -> float:
+        raise RuntimeError("CUDA failed with error unspecified launch failure")
+
+    monkeypatch.setenv("MODEL_SIZE", "demo")
+    monkeypatch.setattr(doctor, "timed", lost)
+    assert examine() == 1
+    assert "will not start: MODEL_SIZE=demo DEVICE=auto: the model failed (CUDA failed" in report(capsys)
 
 
 def test_a_slow_machine_is_told_what_to_change(
