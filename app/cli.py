@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,26 +63,24 @@ def transcribe_files(
     for file in files:
         try:
             transcript = transcribe(Path(file), transcriber, options, max_audio_s=settings.max_audio_seconds)
+            body = render(
+                transcript,
+                response_format=RENDERED_AS[file_format],
+                task=options.task,
+                words=False,
+                segments=True,
+                language_style=settings.verbose_json_language,
+            ).body
+            if target is not None:
+                path = free_name(target, Path(file), file_format, written)
+                path.write_bytes(body)
+                written.add(path)
         except (OSError, TranscriptionError) as exc:
-            reason = exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)
-            _complain(f"{file}: {reason}")
+            _complain(f"{file}: {_reason(exc, file)}")
             failed = True
             continue
-        body = render(
-            transcript,
-            response_format=RENDERED_AS[file_format],
-            task=options.task,
-            words=False,
-            segments=True,
-            language_style=settings.verbose_json_language,
-        ).body
-        if target is None:
-            sys.stdout.buffer.write(body if body.endswith(b"\n") else body + b"\n")
-            sys.stdout.buffer.flush()
-        else:
-            path = free_name(target, Path(file), file_format, written)
-            path.write_bytes(body)
-            written.add(path)
+        if target is None and not _print(body):
+            return 1
     return 1 if failed else 0
 
 
@@ -125,6 +124,26 @@ def _directory(path: str | None) -> Path | None:
     except OSError as exc:
         raise StartupError(f"--output-dir {path}: {exc.strerror}; name a directory that can be written") from exc
     return directory
+
+
+def _print(body: bytes) -> bool:
+    """Write to standard output; False if nobody takes it, and then nobody will take the next text either."""
+    try:
+        sys.stdout.buffer.write(body if body.endswith(b"\n") else body + b"\n")
+        sys.stdout.buffer.flush()
+    except OSError as exc:
+        _complain(f"standard output: {exc.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit has somewhere to go
+        return False
+    return True
+
+
+def _reason(exc: OSError | TranscriptionError, file: str) -> str:
+    """What went wrong, and with which file if it is not the one that was read."""
+    if isinstance(exc, TranscriptionError):
+        return str(exc)
+    reason = exc.strerror or str(exc)
+    return reason if exc.filename is None or str(exc.filename) == str(Path(file)) else f"{exc.filename}: {reason}"
 
 
 def _complain(message: str) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,8 @@ from app.engine.transcriber import Event, Transcriber
 from app.options import Options
 from app.transcript import AudioInfo, Progress, Segment
 from tests.clients import tone_wav
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class HalfAndHalf:
@@ -96,6 +100,30 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(
     assert len(bad) == len(lines)
     assert all(file in line for file, line in zip(bad, lines, strict=True))
     assert (tmp_path / "out" / "talk.txt").exists()
+
+
+def test_a_text_that_cannot_be_written_is_one_line_and_the_others_are_done(
+    engine: None, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line names the source, the place and the reason; exit code 1; the next file is written."""
+    other = tmp_path / "other.wav"
+    other.write_bytes(speech.read_bytes())
+    blocked = tmp_path / "out" / "talk.txt"
+    blocked.mkdir(parents=True)
+    assert transcribe_files([str(speech), str(other)], file_format="txt", output_dir=str(tmp_path / "out")) == 1
+    assert capsys.readouterr().err == f"error: {speech}: {blocked}: Is a directory\n"
+    assert (tmp_path / "out" / "other.txt").read_text(encoding="utf-8").startswith("half0")
+
+
+def test_a_full_standard_output_is_one_line(speech: Path) -> None:
+    """The first text that nobody takes ends the run: the others would be lost, too."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "transcribe", str(speech), str(speech)],
+            env={"PATH": os.environ["PATH"], "MODEL_SIZE": "demo", "DEVICE": "cpu"},
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False, cwd=ROOT,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "error: standard output: No space left on device\n")
 
 
 def test_a_language_nobody_knows_stops_before_the_work(
