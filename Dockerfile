@@ -21,7 +21,7 @@ WORKDIR /app
 COPY app app
 COPY models/demo models/demo
 RUN mkdir -p /models \
-    && if [ -n "$BAKE_MODEL" ]; then MODEL_SIZE="$BAKE_MODEL" DEVICE=cpu /opt/venv/bin/python -m app.fetch_model; fi
+    && if [ -n "$BAKE_MODEL" ]; then MODEL_SIZE="$BAKE_MODEL" /opt/venv/bin/python -m app.fetch_model --for-device cuda; fi
 
 FROM ${PYTHON_IMAGE} AS worker
 # CTranslate2 opens cuBLAS by name and does not look into wheels.

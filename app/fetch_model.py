@@ -6,9 +6,11 @@ it may download. The hub names large files by their SHA-256, so what arrived is 
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.errors import StartupError
@@ -18,15 +20,23 @@ CHUNK_BYTES = 1 << 20
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Fetch and check; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m app.fetch_model", description="Put the model on disk.")
+    parser.add_argument(
+        "--for-device",
+        choices=("cpu", "cuda"),
+        help="what the workers run on, where this machine or container has no GPU; default: as DEVICE says",
+    )
+    arguments = parser.parse_args(argv)
     try:
         settings = load_settings()
         if settings.model_size == "fake":
             return 0
         from app.engine import model as models  # noqa: PLC0415 - a bad setting need not wait for CTranslate2
 
-        name = models.choose_model(settings.model_size, models.choose_device(settings.device))
+        device = arguments.for_device or models.choose_device(settings.device)
+        name = models.choose_model(settings.model_size, device)
         directory = models.locate(name)
         checked = verify(directory)
     except StartupError as exc:

@@ -40,12 +40,22 @@ def test_a_damaged_file_is_named(tmp_path):
 def test_the_bundled_model_needs_no_download(monkeypatch, capsys):
     """MODEL_SIZE=demo is there already."""
     monkeypatch.setenv("MODEL_SIZE", "demo")
-    assert fetch_model.main() == 0
+    assert fetch_model.main([]) == 0
     assert capsys.readouterr().out.startswith("demo: ")
 
 
 def test_an_unknown_model_is_one_line(monkeypatch, capsys):
     """Exit code 1 and the value at fault."""
     monkeypatch.setenv("MODEL_SIZE", "enormous")
-    assert fetch_model.main() == 1
+    assert fetch_model.main([]) == 1
     assert capsys.readouterr().err.startswith("error: MODEL_SIZE=enormous")
+
+
+@pytest.mark.parametrize(("device", "meant"), [("cuda", "large-v3-turbo"), ("cpu", "medium")])
+def test_the_model_is_the_one_that_the_workers_will_want(monkeypatch, capsys, tmp_path, device, meant):
+    """MODEL_SIZE=auto means what it means on the workers' device, not on the one that downloads."""
+    monkeypatch.delenv("MODEL_SIZE", raising=False)
+    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.setattr("app.engine.model.locate", lambda _: tmp_path)
+    assert fetch_model.main(["--for-device", device]) == 0
+    assert capsys.readouterr().out.startswith(f"{meant}: ")

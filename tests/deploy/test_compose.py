@@ -109,6 +109,13 @@ def test_workers_cannot_reach_the_internet(name):
         assert "ports" not in services(name)[worker]
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_the_model_that_is_fetched_is_the_workers(name):
+    """What downloads has no GPU, so it is told what the workers run on: `auto` names another model there."""
+    device = services(name)[NAMED[0]]["environment"]["DEVICE"]
+    assert services(name)["model-init"]["command"] == ["python", "-m", "app.fetch_model", "--for-device", device]
+
+
 def test_gpus_are_given_by_id():
     """All workers share the first GPU unless told otherwise, and each can be given its own."""
     for number, worker in enumerate(NAMED, start=1):

@@ -79,6 +79,13 @@ def test_the_cpu_image_starts_tuned():
         assert f"{name}={value} " in text
 
 
+@pytest.mark.parametrize(("name", "device"), [("Dockerfile", "cuda"), ("Dockerfile.cpu", "cpu")])
+def test_the_baked_model_is_the_workers(name, device):
+    """The build has no GPU: `auto` is told what the image is for."""
+    assert f"app.fetch_model --for-device {device};" in " ".join(lines(name))
+    assert any(f"DEVICE={device} " in line for line in lines(name) if line.startswith("ENV "))
+
+
 def test_newer_cards_keep_their_compiled_kernels():
     """The CUDA cache is on a volume and large enough."""
     text = (ROOT / "Dockerfile").read_text()
