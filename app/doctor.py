@@ -97,7 +97,7 @@ def machine(settings: Settings) -> list[Finding]:
         Finding("instruction set", instruction_set(tuning.cpu_flags(), os.environ.get("CT2_FORCE_CPU_ISA"))),
         Finding(
             "allocator",
-            "glibc, keeping its memory, huge pages" if tuned else "as the system has it",
+            allocator(os.environ.get("GLIBC_TUNABLES", "")),
             "" if tuned or not settings.cpu_tuning else "CPU tuning could not be applied on this system",
         ),
         Finding("BLAS threads", os.environ.get("OPENBLAS_NUM_THREADS", "all cores")),
@@ -167,6 +167,13 @@ def cublas_found(n_gpus: int) -> tuple[str, str]:
     if cublas.preload():
         return cublas.NAME, ""
     return f"{cublas.NAME} is missing", f"without cuBLAS the GPU stays idle: {cublas.REMEDY}"
+
+
+def allocator(tunables: str) -> str:
+    """What glibc was told; only the settings of app/tuning.py make it keep its memory."""
+    if tunables == tuning.MALLOC:
+        return "glibc, keeping its memory, huge pages"
+    return f"glibc, GLIBC_TUNABLES={tunables}" if tunables else "as the system has it"
 
 
 def instruction_set(flags: frozenset[str], forced: str | None) -> str:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from app import doctor
-from app.doctor import cublas_found, examine, hum, instruction_set
+from app.doctor import allocator, cublas_found, examine, hum, instruction_set
+from app.tuning import MALLOC
 
 
 def report(capsys: pytest.CaptureFixture[str]) -> str:
@@ -78,6 +79,13 @@ def test_cublas_matters_only_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None
     assert "deploy/requirements-cuda.txt" in cublas_found(1)[1]
     monkeypatch.setattr("app.engine.cublas.preload", lambda: True)
     assert cublas_found(1) == ("libcublas.so.12", "")
+
+
+def test_the_allocator_is_what_this_process_was_given() -> None:
+    """The worker's own settings, the operator's, or none."""
+    assert allocator(MALLOC) == "glibc, keeping its memory, huge pages"
+    assert allocator("glibc.malloc.arena_max=2") == "glibc, GLIBC_TUNABLES=glibc.malloc.arena_max=2"
+    assert allocator("") == "as the system has it"
 
 
 def test_the_instruction_set_says_who_chose() -> None:
