@@ -32,8 +32,12 @@ MAY_NAME_CTRANSLATE2 = {"app.engine.calls", "app.engine.model"}
 # One changes the environment of the process before it starts, one reports it, the cluster hands its own on to
 # its workers, and a container's check knows nothing but PORT.
 MAY_NAME_THE_ENVIRONMENT = {"app.tuning", "app.doctor", "app.cluster.__main__", "app.healthcheck"}
-# A cluster runs the workers of its own checkout and reads the same settings; a gateway shares nothing.
-SHARED_WITH_THE_WORKER = {"app.streaming": ("app.contracts",), "app.cluster": ("app.settings", "app.errors")}
+# A cluster runs the workers of its own checkout, reads the same settings and counts the same cores; a gateway shares
+# nothing.
+SHARED_WITH_THE_WORKER = {
+    "app.streaming": ("app.contracts",),
+    "app.cluster": ("app.settings", "app.errors", "app.engine.parallelism"),
+}
 MAY_AWAIT_IN_ENGINE = {"app.engine.engine", "app.engine.fake"}
 # Each is a process and an image of its own: it meets the worker in app.contracts and on the wire.
 OTHER_PROCESSES = ("app.streaming", "app.cluster")

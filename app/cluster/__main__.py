@@ -23,6 +23,7 @@ from app.cluster.balancer import Balancer
 from app.cluster.layout import Layout, run_dir_of, share_of
 from app.cluster.plan import Plan, Policy
 from app.cluster.supervisor import NAME, Supervisor
+from app.engine.parallelism import available_cores
 from app.errors import StartupError
 from app.settings import load_settings
 
@@ -69,8 +70,7 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
     workers = 3 if arguments.workers is None else arguments.workers
     threads, replicas = settings.cpu_threads, settings.replicas
     if settings.device == "cpu" or not any(Path("/dev").glob("nvidia[0-9]*")):
-        cores = len(os.sched_getaffinity(0))
-        threads, replicas = share_of(cores, workers, threads=threads, replicas=replicas)
+        threads, replicas = share_of(available_cores(), workers, threads=threads, replicas=replicas)
     return Layout(
         root=ROOT,
         run_dir=run_dir,

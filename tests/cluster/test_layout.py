@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cluster import __main__ as command
 from app.cluster.layout import Layout, run_dir_of, share_of
 from app.cluster.plan import Member
 
@@ -45,6 +46,15 @@ def test_a_worker_gets_what_makes_it_this_worker():
 def test_workers_share_the_cores(cores, workers, given, expected):
     """All together fill the machine once; what the operator says stays as it is."""
     assert share_of(cores, workers, threads=given[0], replicas=given[1]) == expected
+
+
+def test_a_containers_quota_is_all_there_is_to_share(monkeypatch):
+    """Three workers under a quota of six cores get two each, however many the machine has."""
+    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.setattr(command, "available_cores", lambda: 6)
+    arguments = command._parser().parse_args(["--workers", "3"])
+    layout = command._layout(arguments, Path("/run/here"))
+    assert (layout.cpu_threads, layout.replicas) == (2, 1)
 
 
 def test_the_demo_model_is_handed_on():
