@@ -267,6 +267,25 @@ async def test_too_many_connections_of_one_caller_get_429(run_dir):
         assert codes == [200, 200, 429, 429, 429]
 
 
+async def test_long_tokens_are_counted_and_not_logged(run_dir):
+    """A token over nginx's 255 bytes has the same bound, another that begins alike has its own, the log has neither."""
+    ports = free_ports(1)
+    env = {"NGINX_LIMIT_CONNECTIONS": "2", "MAX_CONCURRENT_TRANSCRIPTIONS": "8"}
+    async with stub_worker(ports[0]) as worker, front(run_dir, ports, env=env) as nginx:
+        worker.slots = 8
+        one, two = (f"Bearer {'header' * 40}.{signature * 100}" for signature in ("one", "two"))
+        requests = [asyncio.create_task(nginx.post(authorization=one)) for _ in range(5)]
+        await until(lambda: sum(request.done() for request in requests) == 3)
+        other = asyncio.create_task(nginx.post(authorization=two))
+        await until(lambda: worker.active == 3)
+        worker.release.set()
+        codes = sorted(answer.status_code for answer in await asyncio.gather(*requests))
+        assert codes == [200, 200, 429, 429, 429]
+        assert (await other).status_code == 200
+        assert "header" * 10 not in nginx.log.read_text()
+        assert "oneone" not in nginx.log.read_text()
+
+
 async def test_trusted_networks_are_not_limited(run_dir):
     """A network named as trusted is neither counted by key nor by address."""
     ports = free_ports(1)
