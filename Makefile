@@ -13,7 +13,7 @@ NEWER_NGINX := .cache/nginx-newer/nginx
 setup: .venv/.installed  ## install what the worker needs into .venv
 
 .venv/.installed: requirements.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@sh deploy/make_venv.sh $(PYTHON) .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
 	@touch $@
 

@@ -60,6 +60,89 @@ def test_a_missing_program_without_root_is_one_clear_line(tmp_path):
     assert done.stderr == "error: install shellcheck as root: apt-get install shellcheck\n"
 
 
+# A Python that makes an environment with pip only while the file "works" lies beside it, and notes each attempt.
+FAKE_PYTHON = """#!/bin/sh
+case "$*" in
+    "-m venv --clear "*)
+        echo made >> {here}/log
+        mkdir -p "$4/bin" && cp "$0" "$4/bin/python"
+        test -e {here}/works || { echo ensurepip is not available; exit 1; }
+        touch "$4/pip" ;;
+    "-m pip --version") test -e "$(dirname "$0")/../pip" ;;
+    "-c import ensurepip, venv") test -e {here}/works ;;
+esac
+"""
+
+
+def make_venv(folder: Path, *, system: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run the script with the fake Python; `system`: as if that were Debian's own."""
+    python = folder / "python"
+    python.write_text(FAKE_PYTHON.replace("{here}", str(folder)))
+    python.chmod(0o755)
+    script = (ROOT / "deploy" / "make_venv.sh").read_text()
+    (folder / "make_venv.sh").write_text(script.replace("/usr/bin/*", f"{folder}/*") if system else script)
+    return subprocess.run(
+        ["sh", str(folder / "make_venv.sh"), str(python), str(folder / ".venv")],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+def attempts(folder: Path) -> int:
+    """How often the fake Python was asked for an environment."""
+    log = folder / "log"
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def test_an_environment_is_made_once(tmp_path):
+    """The first run makes it, the second leaves it alone; neither says anything."""
+    (tmp_path / "works").touch()
+    for _ in range(2):
+        done = make_venv(tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert attempts(tmp_path) == 1
+
+
+def test_an_environment_without_pip_is_made_anew(tmp_path):
+    """What an interrupted run left has a Python and no pip: the next run heals it."""
+    assert make_venv(tmp_path).returncode == 1
+    assert (tmp_path / ".venv" / "bin" / "python").exists()
+    (tmp_path / "works").touch()
+    assert make_venv(tmp_path).returncode == 0
+    assert attempts(tmp_path) == 2
+
+
+def test_a_python_without_venv_is_one_clear_line(tmp_path):
+    """Somebody's own Python is not mended by Debian's packages."""
+    done = make_venv(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: PYTHON={tmp_path}/python is not there or has no venv")
+    assert done.stderr.count("\n") == 1
+
+
+def test_debians_python_gets_its_missing_package(tmp_path):
+    """The package is asked for, and then the environment is made."""
+    (tmp_path / "install_packages.sh").write_text(f'echo "installing $1"; touch {tmp_path}/works\n')
+    done = make_venv(tmp_path, system=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "installing python3-venv\n", "")
+    assert attempts(tmp_path) == 2
+
+
+def test_debians_python_whose_package_cannot_be_installed_stops(tmp_path):
+    """The installer's own line is the last one."""
+    (tmp_path / "install_packages.sh").write_text("echo 'error: install it as root' >&2; exit 1\n")
+    done = make_venv(tmp_path, system=True)
+    assert (done.returncode, done.stderr) == (1, "error: install it as root\n")
+
+
+def test_setup_makes_its_environment_with_the_script():
+    """The Makefile knows no other way."""
+    done = subprocess.run(
+        ["make", "--dry-run", "--always-make", "setup"],
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert "sh deploy/make_venv.sh python3 .venv" in done.stdout
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_units_are_hardened_and_bounded(unit):
     """Every service has its own user, a read-only system, no new privileges, a restart and a bounded stop."""
