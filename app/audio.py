@@ -2,7 +2,7 @@
 
 The length of audio is counted where its samples appear, never read from a header, and decoding
 stops at the limit: a bomb costs what honest audio of that length costs. Memory is the result and
-a quarter on top.
+a quarter on top, and all requests together have a bound (`app.memory`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import os
 import re
 import time
+import weakref
 from contextlib import closing
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from app import ffmpeg, wav
 from app.errors import AudioTooShort, AudioUndecodable, EngineFailure
+from app.memory import AudioMemory, Claim, of_this_process
 from app.wav import SAMPLE_RATE_HZ, Pcm
 
 __all__ = ["SAMPLE_RATE_HZ", "Pcm", "decode"]
@@ -29,7 +31,9 @@ FIRST_SOUND_CPU_S = 0.8
 MIN_SPEED = 50.0  # seconds of audio per second; an idle core does some 600
 
 
-def decode(source: bytes | BinaryIO, *, max_audio_s: float, budget_s: float = 60.0) -> Pcm:
+def decode(
+    source: bytes | BinaryIO, *, max_audio_s: float, budget_s: float = 60.0, memory: AudioMemory | None = None
+) -> Pcm:
     """Decode an uploaded file into Whisper's input.
 
     Blocking, and cannot be interrupted: call it on a request's own thread.
@@ -40,6 +44,7 @@ def decode(source: bytes | BinaryIO, *, max_audio_s: float, budget_s: float = 60
         max_audio_s: refuse longer audio; decoding stops there.
         budget_s: wall clock after which decoding is given up; every `MIN_SPEED` seconds of audio
             that come out add one.
+        memory: counts the samples until the array is freed; None = the process's own.
 
     Returns:
         [n_samples] float32 in [-1, 1], 16 kHz mono, all finite.
@@ -48,13 +53,26 @@ def decode(source: bytes | BinaryIO, *, max_audio_s: float, budget_s: float = 60
         AudioUndecodable: no audio in it, or none that decodes within `budget_s`.
         AudioTooShort: under `MIN_AUDIO_S`.
         AudioTooLong: over `max_audio_s`.
+        Overloaded: with it, all requests together would hold too many samples.
         EngineFailure: `source` itself could not be read.
     """
+    claim = Claim(memory or of_this_process())
+    try:
+        pcm = _read(source, claim, max_audio_s=max_audio_s, budget_s=budget_s)
+    except BaseException:
+        claim.release()
+        raise
+    # The owner of the samples: windows cut from them keep it alive when the request has let go.
+    weakref.finalize(pcm if pcm.base is None else pcm.base, claim.release)
+    return pcm
+
+
+def _read(source: bytes | BinaryIO, claim: Claim, *, max_audio_s: float, budget_s: float) -> Pcm:
     upload = _Upload(source, allowed_s=budget_s)
     try:
-        pcm = _read_wav(upload, max_audio_s=max_audio_s, budget_s=budget_s)
+        pcm = _read_wav(upload, claim, max_audio_s=max_audio_s, budget_s=budget_s)
         if pcm is None:
-            pcm = _read_any(upload, max_audio_s=max_audio_s, budget_s=budget_s)
+            pcm = _read_any(upload, claim, max_audio_s=max_audio_s, budget_s=budget_s)
     except ffmpeg.DAMAGE as exc:
         upload.raise_if_unread()
         raise AudioUndecodable(f"file: {ffmpeg.NOT_AUDIO}") from exc
@@ -178,8 +196,9 @@ class _Upload:
 class _Samples:
     """Decoded samples, counted as they come."""
 
-    def __init__(self, max_audio_s: float) -> None:
+    def __init__(self, max_audio_s: float, claim: Claim) -> None:
         self._max_audio_s = max_audio_s
+        self._claim = claim
         self._pcm = np.empty(30 * SAMPLE_RATE_HZ, dtype=np.float32)
         self._n = 0
 
@@ -193,12 +212,15 @@ class _Samples:
 
         Raises:
             AudioTooLong: with it, there would be more than allowed.
+            Overloaded: there is no memory for more.
         """
         end = self._n + piece.size
         _check_length(end, self._max_audio_s)
         if end > self._pcm.size:
             # In place: large reallocations move pages, so hours of audio are never held twice.
-            self._pcm.resize(end + self._pcm.size // 4, refcheck=False)
+            size = end + self._pcm.size // 4
+            self._claim.hold(size * self._pcm.itemsize)
+            self._pcm.resize(size, refcheck=False)
         added = self._pcm[self._n : end]
         np.clip(piece, -1.0, 1.0, out=added)
         np.nan_to_num(added, copy=False)  # after clipping, only NaN is left to clean
@@ -207,6 +229,7 @@ class _Samples:
     def take(self) -> Pcm:
         """All of them; append no more."""
         self._pcm.resize(self._n, refcheck=False)
+        self._claim.hold(self._pcm.nbytes)
         return self._pcm
 
 
@@ -215,17 +238,18 @@ def _check_length(n_samples: int, max_audio_s: float) -> None:
         raise ffmpeg.too_long(max_audio_s)
 
 
-def _read_wav(upload: _Upload, *, max_audio_s: float, budget_s: float) -> Pcm | None:
+def _read_wav(upload: _Upload, claim: Claim, *, max_audio_s: float, budget_s: float) -> Pcm | None:
     span = wav.find_samples(upload, size_bytes=upload.size_bytes)
     if span is None:
         return None
     _check_length(span.n_samples, max_audio_s)
+    claim.hold(span.n_samples * np.dtype(np.float32).itemsize)
     upload.allow(budget_s)
     return wav.read_samples(upload, span)
 
 
-def _read_any(upload: _Upload, *, max_audio_s: float, budget_s: float) -> Pcm:
-    samples = _Samples(max_audio_s)
+def _read_any(upload: _Upload, claim: Claim, *, max_audio_s: float, budget_s: float) -> Pcm:
+    samples = _Samples(max_audio_s, claim)
     upload.seek(0)
     with closing(ffmpeg.read_pcm(upload, max_audio_s=max_audio_s)) as pieces:
         for piece in pieces:

@@ -18,7 +18,8 @@ import pytest
 
 from app import ffmpeg
 from app.audio import SAMPLE_RATE_HZ, Pcm, decode
-from app.errors import AudioTooLong, AudioTooShort, AudioUndecodable, EngineFailure, InvalidRequest
+from app.errors import AudioTooLong, AudioTooShort, AudioUndecodable, EngineFailure, InvalidRequest, Overloaded
+from app.memory import FREE_BYTES, AudioMemory
 from tests.sounds import (
     KINDS,
     Kind,
@@ -351,6 +352,31 @@ def test_memory_is_less_than_twice_the_result(kind):
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 2 * pcm.nbytes
+
+
+@pytest.mark.parametrize("kind", [WAV, FLAC], ids=str)
+def test_long_files_share_a_bound_until_they_are_freed(kind):
+    """One and a half minute fill it: the second file is told to come back, and may once the first has gone."""
+    sound = encode(silence(90, rate_hz=kind.rate_hz), kind)
+    memory = AudioMemory(30 * SAMPLE_RATE_HZ * 4)
+    first = decode(sound, max_audio_s=3600, memory=memory)
+    part = first[:10]
+    with pytest.raises(Overloaded):
+        decode(sound, max_audio_s=3600, memory=memory)
+    assert memory.held_bytes == first.nbytes - FREE_BYTES
+    del first
+    assert memory.held_bytes > 0, "a part keeps all of it"
+    del part
+    assert memory.held_bytes == 0
+    assert decode(sound, max_audio_s=3600, memory=memory).size == 90 * SAMPLE_RATE_HZ
+
+
+def test_a_file_that_is_refused_gives_its_memory_back():
+    """Too long for this server: nothing stays counted."""
+    memory = AudioMemory(1 << 30)
+    with pytest.raises(AudioTooLong):
+        decode(encode(silence(150, rate_hz=8_000), Kind("adts", "aac", 8_000, "mono")), max_audio_s=120, memory=memory)
+    assert memory.held_bytes == 0
 
 
 def test_time_over_budget_is_given_up():
