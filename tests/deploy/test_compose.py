@@ -100,6 +100,15 @@ def test_what_serves_has_limits_and_a_health_check(name):
 
 
 @pytest.mark.parametrize("name", FILES)
+def test_two_cores_are_enough_to_start(name):
+    """No container's default may use more CPUs than a machine of two has: Docker would refuse to make it."""
+    for service, definition in services(name).items():
+        if service != "model-init":
+            cpus = value(definition["deploy"]["resources"]["limits"]["cpus"], {})
+            assert float(cpus or 0) <= 2, service
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_workers_cannot_reach_the_internet(name):
     """They hang on an internal network only, share a name there, and read the models they cannot change."""
     assert load(name)["networks"]["inner"] == {"internal": True}
