@@ -53,7 +53,7 @@ class Scheduler:
         except asyncio.CancelledError:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
-            else:  # granted in the moment of the cancellation
+            elif not waiter.turn.cancelled():  # granted in the moment of the cancellation
                 self._release()
             raise
         try:
@@ -77,5 +77,7 @@ class Scheduler:
         while self._waiting and self._in_flight < int(self._limit):
             waiter = min(self._waiting, key=lambda w: w.urgency())
             self._waiting.remove(waiter)
+            if waiter.turn.done():  # cancelled, and its task has not run since
+                continue
             self._in_flight += 1
             waiter.turn.set_result(None)

@@ -127,3 +127,24 @@ def test_cancelling_gives_the_place_back():
         assert (scheduler.in_flight, scheduler.waiting) == (0, 0)
 
     virtual.run(main())
+
+
+def test_turn_is_not_given_to_one_that_leaves():
+    """A stream cancelled in the moment a turn gets free harms neither the one that ends nor the one behind it."""
+
+    async def main():
+        scheduler = Scheduler(1)
+        async with scheduler.turn(lambda: (True, 0.0)):
+            leaving = asyncio.create_task(_hold(scheduler))
+            await settle()
+            behind = asyncio.create_task(_hold(scheduler))
+            await settle()
+            leaving.cancel()  # has not run yet when the turn ends
+        await settle()
+        assert (scheduler.in_flight, scheduler.waiting) == (1, 0)
+        behind.cancel()
+        await asyncio.gather(leaving, behind, return_exceptions=True)
+        assert leaving.cancelled()
+        assert (scheduler.in_flight, scheduler.waiting) == (0, 0)
+
+    virtual.run(main())
