@@ -36,6 +36,11 @@ class Word:
         """The same word later on the time axis."""
         return replace(self, start=self.start + seconds, end=self.end + seconds)
 
+    def within(self, low: float, high: float) -> Word:
+        """The same word with no time above `high`, and none below `low`, which wins."""
+        start = max(min(self.start, high), low)
+        return replace(self, start=start, end=max(min(self.end, high), start))
+
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:

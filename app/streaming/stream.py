@@ -186,7 +186,8 @@ class Stream:
         current = Pass(tuple(fresh), start_s, end_s, window.closed)
         decision = decide(self._previous, current, self._policy)
         count = decision.count or self._forced(current)
-        final = [_not_before(word, self._context.end_s) for word in fresh[:count]]
+        sound_end = self._activity.last_active_end(window.end) or window.end  # models stretch the last word beyond
+        final = [word.within(self._context.end_s, sound_end / SAMPLE_RATE) for word in fresh[:count]]
         self._empty_passes = 0 if words else self._empty_passes + 1
         self._context.commit(final)
         self._previous = None if window.closed else replace(current, words=tuple(fresh[count:]))
@@ -261,7 +262,7 @@ class Stream:
     def _move_cut(self, window: Window, words: Sequence[Word]) -> None:
         grown = window.duration_s >= self._policy.max_window_s - self._policy.step_s
         if window.closed:
-            self._forget_before(self._closed_cut(window, words))
+            self._close(window, words)
         elif not words and not self._context.tail and (self._empty_passes >= EMPTY_PASSES or grown):
             self._previous = None
             self._forget_before(window.end - to_samples(self._policy.guard_s))
@@ -272,12 +273,14 @@ class Stream:
             if point is not None:
                 self._forget_before(to_samples(point))
 
-    def _closed_cut(self, window: Window, words: Sequence[Word]) -> int:
-        """Behind the last sound; or, when frames stopped in the middle of one, before the last word."""
+    def _close(self, window: Window, words: Sequence[Word]) -> None:
+        """Cut behind the last sound; or, when frames stopped in the middle of one, before the last word."""
         sound_end = self._activity.last_active_end(window.end) or window.start
         if window.why == "idle" and words and window.end - sound_end < to_samples(self._policy.hold_s):
-            return max(window.start, to_samples(words[-1].start))
-        return max(sound_end, window.end - to_samples(self._policy.preroll_s))
+            self._forget_before(max(window.start, to_samples(words[-1].start)))
+            return
+        self._context.close()
+        self._forget_before(max(sound_end, window.end - to_samples(self._policy.preroll_s)))
 
     def _skip_silence(self) -> None:
         """Nothing is pending: only the pre-roll of what may come next is worth keeping."""
@@ -298,9 +301,3 @@ class Stream:
         self._buffer.drop_before(cut)
         self._activity.drop_before(cut)
         self._arrivals.drop_before(cut)
-
-
-def _not_before(word: Word, end_s: float) -> Word:
-    """Committed words never overlap, whatever the model says about their times."""
-    start = max(word.start, end_s)
-    return replace(word, start=start, end=max(word.end, start))

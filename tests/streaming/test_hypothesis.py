@@ -86,3 +86,11 @@ def test_key_ignores_case_and_punctuation():
     """Two passes agree on a word that only got a comma, and on signs that are nothing else."""
     assert Word(0, 1, " Hello,").key == Word(0, 1, " hello").key
     assert Word(0, 1, " ...").key == "..."
+
+
+def test_word_is_moved_within_bounds():
+    """No time leaves the bounds, a word never ends before it starts, and where the bounds cross the lower one wins."""
+    assert Word(1.0, 3.0, " a").within(0.0, 2.0) == Word(1.0, 2.0, " a")
+    assert Word(1.0, 3.0, " a").within(1.5, 4.0) == Word(1.5, 3.0, " a")
+    assert Word(2.5, 3.0, " a").within(0.0, 2.0) == Word(2.0, 2.0, " a")
+    assert Word(1.0, 3.0, " a").within(2.5, 2.0) == Word(2.5, 2.5, " a")

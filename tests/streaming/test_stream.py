@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.streaming.buffer import to_pcm16
-from app.streaming.hypothesis import Hypothesis, from_body
+from app.streaming.hypothesis import Hypothesis, Word, from_body
 from app.streaming.policy import Policy
 from app.streaming.stream import Stream
 from tests.streaming import tones
@@ -357,3 +357,27 @@ def test_commit_latency_is_measured_from_the_words_last_sample():
     assert len(latencies) == 3
     assert latencies[-1] == pytest.approx(0.65, abs=0.15)
     assert latencies[0] == pytest.approx(latencies[-1] + 0.8, abs=0.15)
+
+
+def answering(*words):
+    """An answer of these (text, start, end), in seconds of the window."""
+    return Hypothesis(tuple(Word(start, end, text) for text, start, end in words))
+
+
+def test_short_word_after_a_pause_is_not_taken_for_the_one_before():
+    """A last word that the model stretches into the pause hides nothing of what is said next."""
+    recording = tones.speak([["alpha", "bravo"], ["charlie"]], pause_s=0.65, lead_s=1.0)
+    player = Player(recording.pcm)
+    starts = []
+    for _ in player.feed():
+        while window := player.stream.next_window(player.now_s):
+            good = answering((" Good", 0.4, 0.7), (" morning.", 0.8, window.duration_s))
+            starts.append(window.start / RATE)
+            answer = good if len(starts) < 2 else answering((" Yes.", 0.0, 0.6))
+            player.take(player.stream.apply(window, answer, player.now_s))
+    player.finish()
+    assert len(starts) == 2
+    assert player.words == ["good", "morning", "yes"]
+    said = [word for segment in player.completed for word in segment.words]
+    assert said[1].end == pytest.approx(recording.words[1].end, abs=0.03)
+    assert said[2].start == pytest.approx(starts[1], abs=0.01)
