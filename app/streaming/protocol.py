@@ -1,8 +1,9 @@
 """WhisperLive's frames to events: what a client said, without a socket or a clock.
 
 A binary frame is raw samples in the format the handshake named; a proxy may have cut the stream of
-bytes elsewhere, so a sample may begin in one frame and end in the next. END_OF_AUDIO is twelve
-bytes, binary or text, and is looked for before samples are. Every other text frame, and JSON in a
+bytes elsewhere, so a sample may begin in one frame and end in the next. Or a frame lost its last
+bytes: then the next one stands alone, and which of the two it is shows in the samples. END_OF_AUDIO
+is twelve bytes, binary or text, and is looked for before samples are. Every other text frame, and JSON in a
 binary one, is a control message of Vexa's bots: understood where it matters, else ignored.
 """
 
@@ -18,7 +19,10 @@ from app.contracts.whisperlive import BYTES_PER_SAMPLE, END_OF_AUDIO, AudioForma
 from app.streaming.buffer import Pcm, Pcm16, to_pcm16
 
 LOUDEST_PLAUSIBLE = 1e3  # far beyond full scale: such floats are bytes read at the wrong place
+FAINTEST_PLAUSIBLE = 1e-20  # nor is anything this small, unless it is zero
 MISREAD_SHARE = 0.1
+ROUGHER = 1.5  # aligned 16-bit sound of any kind is smoother than the same bytes shifted by at least this much
+LEAST_COMPARED = 64  # samples; fewer prove nothing
 MAX_HANDSHAKE_CHARS = 2**20
 
 
@@ -99,12 +103,13 @@ class FrameReader:
     def _audio(self, frame: bytes) -> Audio:
         joined = self._carry + frame
         samples = self._samples(joined)
-        bad = count_bad(samples)
         misaligned = False
-        if self._carry and bad > MISREAD_SHARE * len(samples):
+        if self._carry:
             alone = self._samples(frame)
-            if count_bad(alone) <= MISREAD_SHARE * len(alone):
-                joined, samples, bad, misaligned = frame, alone, count_bad(alone), True
+            misaligned = (_is_rougher if self._format == "int16" else _is_nonsense_beside)(samples, alone)
+            if misaligned:
+                joined, samples = frame, alone
+        bad = count_bad(samples)
         self._carry = joined[len(joined) // self._width * self._width :]
         return Audio(to_pcm16(without_bad(samples)), bad, misaligned)
 
@@ -126,6 +131,28 @@ def count_bad(pcm: Pcm) -> int:
 def without_bad(pcm: Pcm) -> Pcm:
     """Bad samples become silence, and keep their place in time."""
     return np.where(np.abs(pcm) <= LOUDEST_PLAUSIBLE, pcm, np.float32(0.0))
+
+
+def _is_nonsense_beside(joined: Pcm, alone: Pcm) -> bool:
+    """Are floats numbers of no sound as they are joined, but sound alone? Read at a wrong byte their size is random."""
+    return bool(_nonsense_share(joined) > MISREAD_SHARE >= _nonsense_share(alone))
+
+
+def _nonsense_share(pcm: Pcm) -> float:
+    """The share of samples too large or too small for sound, among those that are not zero."""
+    size = np.abs(pcm[pcm != 0.0])
+    plausible = np.count_nonzero((size >= FAINTEST_PLAUSIBLE) & (size <= LOUDEST_PLAUSIBLE))
+    return 1.0 - plausible / len(size) if len(size) else 0.0
+
+
+def _is_rougher(joined: Pcm, alone: Pcm) -> bool:
+    """Do 16-bit samples jump about as they are joined, but not alone? Read at a wrong byte, their low one leads.
+
+    Alone they must also cross zero: where the low bytes are all zero it is the wrong reading that is smooth.
+    """
+    if len(alone) < LEAST_COMPARED or alone.min() >= 0.0:
+        return False
+    return bool(np.abs(np.diff(joined)).mean() > ROUGHER * np.abs(np.diff(alone)).mean())
 
 
 def _kind(frame: str | bytes) -> str:

@@ -116,6 +116,83 @@ def test_lost_byte_is_noticed_and_survived():
     assert np.array_equal(audio(reader, pcm.tobytes()).pcm, event.pcm)
 
 
+TYPES = {"int16": "<i2", "float32": "<f4"}
+
+
+def speech(level, seconds=4.0):
+    """Something like speech, [n] int16: voiced sound of this peak in syllables, with silences in between."""
+    t = np.arange(round(seconds * 16_000)) / 16_000
+    voice = sum(np.sin(2 * np.pi * 140 * k * t) / k for k in range(1, 20))
+    syllables = np.clip(np.sin(2 * np.pi * 3 * t), 0, None)
+    return (level * syllables * voice / np.abs(voice).max()).astype(np.int16)
+
+
+def noise(level, seconds=4.0):
+    """White noise of this effective level, [n] int16: no two samples are alike."""
+    return np.random.default_rng(3).normal(0, level, round(seconds * 16_000)).clip(-32767, 32767).astype(np.int16)
+
+
+SOUNDS = {
+    "loud": speech(20_000),
+    "soft": speech(300),
+    "very soft": speech(40),
+    "noise": noise(3000),
+    "hiss": noise(3),
+    "a few bits": noise(3000) // 256 * 256,
+    "silence": np.zeros(64_000, np.int16),
+    "silence, then speech": np.concatenate([np.zeros(32_000, np.int16), speech(3000)]),
+}
+
+
+def as_format(pcm, audio_format):
+    """[n] int16 as the bytes a client of this format sends."""
+    return pcm.tobytes() if audio_format == "int16" else (pcm / 32768).astype("<f4").tobytes()
+
+
+@pytest.mark.parametrize("audio_format", TYPES)
+@pytest.mark.parametrize("sound", [name for name in SOUNDS if name not in {"a few bits", "silence"}])
+def test_odd_frame_spoils_nothing_behind_it(audio_format, sound):
+    """One frame that lost its last byte costs one sample; everything after it is what was sent."""
+    pcm = SOUNDS[sound]
+    data = as_format(pcm, audio_format)
+    size = 4096 * (2 if audio_format == "int16" else 4)
+    frames = [data[i : i + size] for i in range(0, len(data), size)]
+    frames[1] = frames[1][:-1]
+    reader = FrameReader(audio_format)
+    read = [audio(reader, frame) for frame in frames]
+    lost = sum(event.misaligned for event in read)
+    assert lost == 1
+    got = np.concatenate([event.pcm for event in read])
+    assert len(got) == len(pcm) - 1
+    start = 16_384 if sound != "silence, then speech" else 36_864  # in silence there is nothing to tell them apart
+    assert np.abs(got[start - 1 :].astype(int) - pcm[start:]).max() <= 1
+
+
+@pytest.mark.parametrize("cut_off", [1, 2, 3])
+def test_odd_float_frames_spoil_nothing(cut_off):
+    """The same however many bytes are lost, and when every frame loses some."""
+    pcm = SOUNDS["hiss"]
+    data = as_format(pcm, "float32")
+    reader = FrameReader()
+    read = [audio(reader, data[i : i + 16_384][:-cut_off]) for i in range(0, len(data), 16_384)]
+    assert [event.misaligned for event in read] == [False] + [True] * (len(read) - 1)
+    expected = np.concatenate([pcm[i : i + 4096][:-1] for i in range(0, len(pcm), 4096)])
+    assert np.abs(np.concatenate([event.pcm for event in read]).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("audio_format", TYPES)
+@pytest.mark.parametrize("sound", SOUNDS)
+@pytest.mark.parametrize("size", [1, 7, 331, 8191, 20_001])
+def test_reframed_sound_is_put_together(audio_format, sound, size):
+    """Whatever the sound, bytes that a proxy cut elsewhere are joined, and nothing is left out."""
+    pcm = SOUNDS[sound][: 16 * size]
+    data = as_format(pcm, audio_format)
+    reader = FrameReader(audio_format)
+    read = [audio(reader, data[i : i + size]) for i in range(0, len(data), size)]
+    assert not any(event.misaligned for event in read)
+    assert np.abs(np.concatenate([event.pcm for event in read]).astype(int) - pcm).max() <= 1
+
+
 def test_samples_that_are_no_sound():
     """NaN, infinities and absurd values become silence in their place and are counted."""
     event = audio(FrameReader(), float_frame([0.5, np.nan, np.inf, -np.inf, 1e38, 0.25]))
