@@ -188,6 +188,7 @@ class Stream:
         count = decision.count or self._forced(current)
         sound_end = self._activity.last_active_end(window.end) or window.end  # models stretch the last word beyond
         final = [word.within(self._context.end_s, sound_end / SAMPLE_RATE) for word in fresh[:count]]
+        latencies = tuple(now_s - self._arrivals.of(to_samples(word.end) - 1) for word in final)
         self._empty_passes = 0 if words else self._empty_passes + 1
         self._context.commit(final)
         self._previous = None if window.closed else replace(current, words=tuple(fresh[count:]))
@@ -202,7 +203,7 @@ class Stream:
             partial=self._partial() if self._language_told or heard.language is None else None,
             language=language,
             reason=decision.reason,
-            commit_latency_s=tuple(now_s - self._arrivals.of(to_samples(word.end) - 1) for word in final),
+            commit_latency_s=latencies,
         )
 
     # How it decides.

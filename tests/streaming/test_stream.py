@@ -381,3 +381,20 @@ def test_short_word_after_a_pause_is_not_taken_for_the_one_before():
     said = [word for segment in player.completed for word in segment.words]
     assert said[1].end == pytest.approx(recording.words[1].end, abs=0.03)
     assert said[2].start == pytest.approx(starts[1], abs=0.01)
+
+
+def test_commit_latency_of_a_backlog():
+    """Words that waited for an outage to end say how long they waited, each from its own last sample."""
+    recording = tones.chatter(60, seed=12, words_per_sentence=(5, 5))
+    player = Player(recording.pcm)
+    for start in range(0, len(player.pcm), 400):  # frames of 25 ms: many arrivals to forget
+        player.now_s = (start + 400) / RATE
+        player.stream.feed(player.pcm[start : start + 400], player.now_s)
+    latencies: list[float] = []
+    player.now_s += 30.0
+    player.stream.finish()
+    while window := player.stream.next_window(player.now_s):
+        latencies += player.stream.apply(window, listen(window), player.now_s).commit_latency_s
+    assert len(latencies) == len(recording.words)
+    expected = [player.now_s - word.end for word in recording.words]
+    assert latencies == pytest.approx(expected, abs=0.2)
