@@ -154,7 +154,9 @@ class Asker:
             self._failed(window, rejected, FAILURE_DELAYS_S)
             return
         self._rejections = 0
-        self._notices.lost(self._stream.skip(window), "rejected")
+        update, lost_s = self._stream.skip(window)
+        self._outbox.update(update)
+        self._notices.lost(lost_s, "rejected")
         self.progress.set()
 
 

@@ -201,7 +201,8 @@ class Session:
                 async with asyncio.timeout(self._limits.buffer_stall_s):
                     await progress.wait()
             except TimeoutError:
-                lost_s = self._stream.drop_oldest(KEEP_ON_OVERFLOW * self._limits.buffer_max_s)
+                update, lost_s = self._stream.drop_oldest(KEEP_ON_OVERFLOW * self._limits.buffer_max_s)
+                self._outbox.update(update)
                 self._notices.lost(lost_s, "overflow")
 
     # Ending.

@@ -143,34 +143,28 @@ class Stream:
         """The service does not know the language it was told: detect from now on."""
         self._votes = LanguageVotes(None)
 
-    def skip(self, window: Window) -> float:
-        """The service will never take this audio: go on behind it; returns the seconds lost."""
+    def skip(self, window: Window) -> tuple[Update, float]:
+        """The service will never take this audio: go on behind it; also returns the seconds nobody heard."""
         if window is not self._out:
-            return 0.0
+            return Update(partial=self._partial()), 0.0
         self._out = None
-        lost = window.end - max(window.start, to_samples(self._context.end_s))
-        self._start_over(window.end)
-        return max(0, lost) / SAMPLE_RATE
+        lost = window.end - max(window.start, self._heard_to, to_samples(self._context.end_s))
+        return self._start_over(window.end), max(0, lost) / SAMPLE_RATE
 
-    def drop_oldest(self, keep_s: float) -> float:
-        """Memory is full: keep the newest `keep_s` seconds; returns the seconds of audio lost."""
+    def drop_oldest(self, keep_s: float) -> tuple[Update, float]:
+        """Memory is full: keep the newest `keep_s` seconds; also returns the seconds nobody heard."""
         cut = self._buffer.end - to_samples(keep_s)
-        lost = cut - max(self._cut, to_samples(self._context.end_s))
-        if lost <= 0:
-            return 0.0
+        if cut <= self._cut:
+            return Update(partial=self._partial()), 0.0
         self._out = None  # its answer, should one come, is about audio that was given up
-        self._start_over(cut)
-        return lost / SAMPLE_RATE
+        lost = cut - max(self._cut, self._heard_to, to_samples(self._context.end_s))
+        return self._start_over(cut), max(0, lost) / SAMPLE_RATE
 
     def give_up(self) -> tuple[Update, float]:
         """The stream ends now: what was heard so far is final; also returns the seconds nobody heard."""
-        tentative = self._previous.words if self._previous else ()
-        self._context.commit(tentative)
-        completed = self._sentences.add(tentative, close=True)
         lost = self._activity.active_samples(max(self._cut, self._heard_to), self._buffer.end)
         self._out = None
-        self._start_over(self._buffer.end)
-        return Update(completed=tuple(completed)), lost / SAMPLE_RATE
+        return self._start_over(self._buffer.end), lost / SAMPLE_RATE
 
     def apply(self, window: Window, heard: Hypothesis, now_s: float) -> Update:
         """Believe what can be believed of an answer."""
@@ -288,11 +282,20 @@ class Stream:
         if self._out is None and not self._pending():
             self._forget_before(self._buffer.end - to_samples(self._policy.preroll_s))
 
-    def _start_over(self, cut: int) -> None:
-        """Go on at `cut` as if nothing had been heard before."""
-        self._heard_to = max(self._heard_to, cut)
+    def _start_over(self, cut: int) -> Update:
+        """Go on at `cut` as if nothing had been heard before; what was heard of the audio given up is final.
+
+        A word that the cut divides counts as heard: what is left of it is recognised and not said again.
+        """
+        tentative = self._previous.words if self._previous else ()
+        cut_s = cut / SAMPLE_RATE
+        final = [word.within(self._context.end_s, word.end) for word in tentative if word.start < cut_s]
+        self._context.commit(final)
+        completed = self._sentences.add(final, close=True)
+        self._heard_to = cut  # what was only tentative behind it is heard again
         self._previous, self._closing_due = None, False
         self._forget_before(cut)
+        return Update(completed=tuple(completed))
 
     def _forget_before(self, cut: int) -> None:
         if cut <= self._cut:

@@ -252,7 +252,8 @@ def test_skipped_audio_is_counted_and_time_stays_true():
             if lost or window.why == "step":
                 player.take(player.stream.apply(window, listen(window), player.now_s))
             else:
-                lost = player.stream.skip(window)
+                update, lost = player.stream.skip(window)
+                player.take(update)
     player.finish()
     assert lost > 0
     kilo = next(w for w in recording.words if w.text == "kilo")
@@ -266,7 +267,7 @@ def test_overflow_drops_the_oldest_and_says_how_much():
     player = Player(recording.pcm)
     for _ in player.feed():
         pass
-    lost = player.stream.drop_oldest(30.0)
+    _, lost = player.stream.drop_oldest(30.0)
     assert lost == pytest.approx(recording.duration_s - 30 - 0.1, abs=0.2)
     player.answer()
     player.finish()
@@ -398,3 +399,46 @@ def test_commit_latency_of_a_backlog():
     assert len(latencies) == len(recording.words)
     expected = [player.now_s - word.end for word in recording.words]
     assert latencies == pytest.approx(expected, abs=0.2)
+
+
+def test_skipped_audio_keeps_what_was_heard_of_it():
+    """The partial of audio that is given up becomes final; lost is only what no pass has heard."""
+    recording = tones.speak([["alpha", "bravo", "charlie", "delta", "echo", "golf", "hotel"]])
+    player = Player(recording.pcm).play(2.0)
+    heard_to = player.windows[-1].end / RATE
+    partial = tones.plain(player.partials[-1])
+    assert partial[:2] == ["alpha", "bravo"]
+    for _ in player.feed(3.1):
+        pass
+    window = taken(player.stream, player.now_s)
+    update, lost = player.stream.skip(window)
+    player.take(update)
+    assert player.partials[-1] is None
+    assert player.words == partial
+    assert lost == pytest.approx(window.end / RATE - heard_to, abs=0.01)
+
+
+def test_overflow_keeps_what_was_heard():
+    """Dropping the oldest audio makes its partial final; lost is only what no pass has heard."""
+    recording = tones.chatter(60, seed=14, words_per_sentence=(150, 150))
+    player = Player(recording.pcm).play(3.0)
+    heard_to = player.windows[-1].end / RATE
+    heard = player.words + tones.plain(player.partials[-1])
+    assert heard == [word.text for word in recording.words[: len(heard)]] != player.words
+    for _ in player.feed(20.0):
+        pass
+    update, lost = player.stream.drop_oldest(10.0)
+    player.take(update)
+    assert lost == pytest.approx(10.0 - heard_to, abs=0.01)
+    assert player.words == heard
+
+
+def test_overflow_within_what_was_heard():
+    """A cut in the middle of a heard window loses no word of it, says none twice, and frees the memory."""
+    recording = tones.speak([["alpha", "bravo", "charlie", "delta", "echo", "golf", "hotel", "india"]])
+    player = Player(recording.pcm).play(2.6)
+    update, lost = player.stream.drop_oldest(1.0)
+    player.take(update)
+    assert lost == 0.0
+    assert player.stream.buffered_s == pytest.approx(1.0)
+    assert player.play().finish().words == recording.text
