@@ -15,7 +15,7 @@ import random
 from app.streaming.metrics import Metrics
 from app.streaming.notices import Notices
 from app.streaming.outbox import Outbox
-from app.streaming.remote import Busy, Call, Rejected, RemoteError, RemoteTranscriber
+from app.streaming.remote import Busy, Call, Rejected, RemoteError, RemoteTranscriber, TimedOut
 from app.streaming.scheduler import Scheduler, Urgency
 from app.streaming.stream import Stream
 from app.streaming.window import Update, Window
@@ -117,9 +117,9 @@ class Asker:
         for seconds in update.commit_latency_s:
             self._metrics.commit_latency_s.observe(seconds)
 
-    def _later(self, window: Window, delay_s: float) -> None:
+    def _later(self, window: Window, delay_s: float, *, timed_out: bool = False) -> None:
         jitter = 1.0 + JITTER * random.random()  # noqa: S311  spreads load, guards nothing
-        self._stream.refused(window, _now() + delay_s * jitter)
+        self._stream.refused(window, _now() + delay_s * jitter, timed_out=timed_out)
         if (lag_s := self.lag_s) > LATE_AFTER_S:
             self._notices.warn(
                 "late", f"The transcription service is busy: text is {lag_s:.0f} s late. No audio is lost."
@@ -135,7 +135,7 @@ class Asker:
         )
         if self._failures > 1:
             self._notices.warn("failed", f"Text is delayed: {failure}. Audio is kept.")
-        self._later(window, delay_s)
+        self._later(window, delay_s, timed_out=isinstance(failure, TimedOut))
 
     def _rejected(self, window: Window, rejected: Rejected) -> None:
         if rejected.kind == "setup":

@@ -21,7 +21,15 @@ class Plan:
 
 
 def plan(
-    activity: Activity, policy: Policy, *, cut: int, heard_to: int, end: int, quiet: Why | None, step_s: float
+    activity: Activity,
+    policy: Policy,
+    *,
+    cut: int,
+    heard_to: int,
+    end: int,
+    quiet: Why | None,
+    step_s: float,
+    longest_s: float,
 ) -> Plan | None:
     """The window that is due, for a stream with speech nobody has heard to its end.
 
@@ -33,11 +41,12 @@ def plan(
         end: one past the newest sample.
         quiet: why the speech is over, None while it goes on.
         step_s: new audio that makes an open window worth asking about.
+        longest_s: no window is longer.
     """
     onset = activity.first_active(cut)
     start = max(cut, (cut if onset is None else onset) - to_samples(policy.preroll_s))
-    if end - start > to_samples(policy.max_window_s):
-        return _oldest_part(activity, policy, start)
+    if end - start > to_samples(longest_s):
+        return _oldest_part(activity, longest_s, start)
     if quiet is not None:
         return Plan(start, end, quiet)
     if trailing_silence(activity, end) >= to_samples(policy.hold_s):
@@ -51,10 +60,10 @@ def trailing_silence(activity: Activity, end: int) -> int:
     return end - (activity.last_active_end(end) or 0)
 
 
-def _oldest_part(activity: Activity, policy: Policy, start: int) -> Plan:
+def _oldest_part(activity: Activity, longest_s: float, start: int) -> Plan:
     """More audio than one window holds: the oldest part of it, cut where nobody speaks."""
-    limit = start + to_samples(policy.max_window_s)
-    middle = start + to_samples(policy.max_window_s / 2)
+    limit = start + to_samples(longest_s)
+    middle = start + to_samples(longest_s / 2)
     for quiet_s in QUIET_CUTS_S:
         cut = activity.last_quiet(middle, limit, to_samples(quiet_s))
         if cut is not None:

@@ -1,7 +1,8 @@
 """RemoteTranscriber: one window to the transcription service and back, and what a refusal means.
 
     Busy(retry_after_s)     503 or 429: no work was done; keep the audio, come later with more
-    Unavailable             timeout, connection trouble, other 5xx: the same, with a growing delay
+    Unavailable             connection trouble, other 5xx: the same, with a growing delay
+       TimedOut                no answer in time: with shorter windows, too
     Rejected(kind)          it will not work however often it is asked:
        audio                   this audio is not taken (400, 413, 415, 422)
        language                the client's language is not known there (400 that names the field)
@@ -63,6 +64,10 @@ class Unavailable(RemoteError):
     """No answer, or a broken one; the next try may go through."""
 
     outcome = "unavailable"
+
+
+class TimedOut(Unavailable):
+    """No answer in time; a shorter window may get one."""
 
 
 class Rejected(RemoteError):
@@ -141,7 +146,7 @@ class RemoteTranscriber:
                     timeout=self._timeout_s,
                 )
         except TimeoutError:
-            raise Unavailable(f"no answer from the transcription service within {self._timeout_s:g} s") from None
+            raise TimedOut(f"no answer from the transcription service within {self._timeout_s:g} s") from None
         except httpx.HTTPError as error:
             log.warning("call failed", extra={"error": type(error).__name__, "host": self._host})
             raise Unavailable("the transcription service cannot be reached") from error

@@ -25,6 +25,8 @@ from app.streaming.policy import SAMPLE_RATE, Policy, to_samples
 from app.streaming.sentences import Segment, Sentences, segment_of
 from app.streaming.window import Update, Why, Window
 
+LEAST_WINDOW_S = 6.0  # time-outs shorten windows down to this: enough to hear a sentence in
+LONGER = 1.25  # and each answer lengthens them; doubling would time out again every other time
 EMPTY_PASSES = 2  # hearing nothing twice is believed, like hearing a word twice
 
 
@@ -49,6 +51,7 @@ class Stream:
         self._out: Window | None = None
         self._sent = 0
         self._retry_at_s = 0.0
+        self._longest_s = policy.max_window_s  # of a window; less after time-outs
         self._last_feed_s = 0.0
         self._finished = False
 
@@ -133,11 +136,16 @@ class Stream:
         )
         return self._out
 
-    def refused(self, window: Window, retry_at_s: float) -> None:
-        """The service did not take it: keep everything, ask again with more audio from `retry_at_s`."""
+    def refused(self, window: Window, retry_at_s: float, *, timed_out: bool = False) -> None:
+        """The service did not take it: keep everything, ask again with more audio from `retry_at_s`.
+
+        One that ran out of time may be too slow for so long a window: the longest is halved, until answers come.
+        """
         if window is self._out:
             self._out = None
             self._retry_at_s = retry_at_s
+            if timed_out:
+                self._longest_s = max(LEAST_WINDOW_S, self._longest_s / 2)
 
     def forget_language(self) -> None:
         """The service does not know the language it was told: detect from now on."""
@@ -179,8 +187,9 @@ class Stream:
         fresh = words[count_committed(words, self._context.tail) :]
         current = Pass(tuple(fresh), start_s, end_s, window.closed)
         decision = decide(self._previous, current, self._policy)
-        count = decision.count or self._forced(current)
-        sound_end = self._activity.last_active_end(window.end) or window.end  # models stretch the last word beyond
+        count = decision.count or (ended_before(current.words, end_s) if self._grown(window) else 0)
+        # A word that the model stretches into the pause ends with its sound: behind the cut it would hide the next.
+        sound_end = self._activity.last_active_end(window.end) or window.end
         final = [word.within(self._context.end_s, sound_end / SAMPLE_RATE) for word in fresh[:count]]
         latencies = tuple(now_s - self._arrivals.of(to_samples(word.end) - 1) for word in final)
         self._empty_passes = 0 if words else self._empty_passes + 1
@@ -188,6 +197,7 @@ class Stream:
         self._previous = None if window.closed else replace(current, words=tuple(fresh[count:]))
         self._closing_due = not window.closed
         self._move_cut(window, words)
+        self._longest_s = min(self._policy.max_window_s, LONGER * self._longest_s)
         seconds = sum(word.end - word.start for word in final)
         self._votes.heard(heard.language, heard.language_probability, seconds, hinted=window.language is not None)
         completed = self._sentences.add(final, close=window.closed, language=heard.language)
@@ -226,6 +236,7 @@ class Stream:
             end=self._buffer.end,
             quiet=self._quiet(now_s),
             step_s=self._step_s(),
+            longest_s=self._longest_s,
         )
 
     def _step_s(self) -> float:
@@ -233,10 +244,9 @@ class Stream:
         backoff = self._policy.step_s * 2.0 ** max(0, self._empty_passes - 1)
         return max(self._policy.step_s, min(backoff, self._policy.empty_backoff_s))
 
-    def _forced(self, current: Pass) -> int:
-        """A window that cannot grow and committed nothing commits all: it must not be asked for ever."""
-        grown = current.end_s - current.start_s >= self._policy.max_window_s - self._policy.step_s
-        return ended_before(current.words, current.end_s) if grown else 0
+    def _grown(self, window: Window) -> bool:
+        """It cannot grow, so it must not be asked for again: it commits something, if need be all."""
+        return window.duration_s >= self._longest_s - self._policy.step_s
 
     def _partial(self) -> Segment | None:
         tentative = self._previous.words if self._previous else ()
@@ -255,9 +265,9 @@ class Stream:
     # What it forgets.
 
     def _move_cut(self, window: Window, words: Sequence[Word]) -> None:
-        grown = window.duration_s >= self._policy.max_window_s - self._policy.step_s
+        grown = self._grown(window)
         if window.closed:
-            self._close(window, words)
+            self._forget_before(self._closed_cut(window, words))
         elif not words and not self._context.tail and (self._empty_passes >= EMPTY_PASSES or grown):
             self._previous = None
             self._forget_before(window.end - to_samples(self._policy.guard_s))
@@ -268,14 +278,12 @@ class Stream:
             if point is not None:
                 self._forget_before(to_samples(point))
 
-    def _close(self, window: Window, words: Sequence[Word]) -> None:
-        """Cut behind the last sound; or, when frames stopped in the middle of one, before the last word."""
+    def _closed_cut(self, window: Window, words: Sequence[Word]) -> int:
+        """Behind the last sound; or, when frames stopped in the middle of one, before the last word."""
         sound_end = self._activity.last_active_end(window.end) or window.start
         if window.why == "idle" and words and window.end - sound_end < to_samples(self._policy.hold_s):
-            self._forget_before(max(window.start, to_samples(words[-1].start)))
-            return
-        self._context.close()
-        self._forget_before(max(sound_end, window.end - to_samples(self._policy.preroll_s)))
+            return max(window.start, to_samples(words[-1].start))
+        return max(sound_end, window.end - to_samples(self._policy.preroll_s))
 
     def _skip_silence(self) -> None:
         """Nothing is pending: only the pre-roll of what may come next is worth keeping."""

@@ -18,7 +18,7 @@ def audio(*parts):
     return activity, round(sum(abs(seconds) for seconds in parts) * RATE)
 
 
-def planned(*parts, cut_s=0.0, heard_to_s=0.0, quiet=None, step_s=1.0):
+def planned(*parts, cut_s=0.0, heard_to_s=0.0, quiet=None, step_s=1.0, longest_s=28.0):
     """(start, end, why) in seconds; None if nothing is due."""
     activity, end = audio(*parts)
     made = plan(
@@ -29,6 +29,7 @@ def planned(*parts, cut_s=0.0, heard_to_s=0.0, quiet=None, step_s=1.0):
         end=end,
         quiet=quiet,
         step_s=step_s,
+        longest_s=longest_s,
     )
     return made and (made.start / RATE, made.end / RATE, made.why)
 
@@ -74,3 +75,11 @@ def test_backlog_is_cut_between_words_if_nobody_pauses():
 def test_backlog_without_any_dip_is_an_open_window():
     """Then its end cuts something, so not all that is heard in it is final."""
     assert planned(60) == (0.0, 28.0, "step")
+
+
+def test_shorter_windows_on_demand():
+    """A backlog, and what is one then, is cut by the same rules into windows of the length that is asked for."""
+    assert planned(9, longest_s=8.0) == (0.0, 8.0, "step")
+    start, end, why = planned(6, -0.6, 20, longest_s=8.0)
+    assert (start, why) == (0.0, "backlog")
+    assert end == pytest.approx(6.35, abs=0.05)

@@ -5,7 +5,16 @@ from typing import Any
 import httpx
 import pytest
 
-from app.streaming.remote import Busy, Call, Rejected, RemoteError, RemoteTranscriber, Unavailable, retry_after_s
+from app.streaming.remote import (
+    Busy,
+    Call,
+    Rejected,
+    RemoteError,
+    RemoteTranscriber,
+    TimedOut,
+    Unavailable,
+    retry_after_s,
+)
 from app.streaming.window import Window
 from tests.streaming import virtual
 
@@ -166,7 +175,7 @@ def test_deadline():
         await asyncio.sleep(1000)
 
     error, outcomes = ask(hang, timeout_s=7.0)
-    assert isinstance(error, Unavailable)
+    assert isinstance(error, TimedOut)
     assert "7 s" in str(error)
     assert outcomes == [("unavailable", pytest.approx(7.0))]
 

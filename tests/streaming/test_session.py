@@ -104,6 +104,26 @@ def test_hanging_service_loses_nothing():
     assert backend.cancelled >= 2
 
 
+def test_service_too_slow_for_long_windows_recovers_from_an_outage():
+    """Where a full window takes longer than the deadline, shorter ones bring the text of an outage."""
+    recording = tones.chatter(90, seed=36)
+    backend = Backend()
+
+    def refuse(request):
+        backend.delay_s = 0.3 if request.duration_s < 12 else 1e6
+        return 503 if 10 < request.at_s < 60 else None
+
+    backend.refuse = refuse
+
+    async def main():
+        async with live.gateway(backend, timeout_s=5.0) as gate:
+            return await live.stream(gate, recording, stats=True)
+
+    socket = virtual.run(main())
+    assert socket.words == recording.text
+    assert socket.messages[-1]["stats"]["dropped_s"] == 0
+
+
 def test_wrong_setup_is_told_and_nothing_is_lost():
     """A wrong key delays text with a warning; when it is put right, everything arrives."""
     recording = tones.chatter(60, seed=25)

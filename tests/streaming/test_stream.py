@@ -442,3 +442,50 @@ def test_overflow_within_what_was_heard():
     assert lost == 0.0
     assert player.stream.buffered_s == pytest.approx(1.0)
     assert player.play().finish().words == recording.text
+
+
+def test_time_outs_shorten_windows_and_answers_lengthen_them():
+    """Each time-out halves the longest window, down to six seconds; other refusals do not; answers lengthen it."""
+    player = Player(tones.chatter(200, seed=15, words_per_sentence=(3, 3)).pcm)
+    for _ in player.feed():
+        pass
+    lengths = []
+    for timed_out in (False, True, True, True, True, False):
+        window = taken(player.stream, player.now_s)
+        lengths.append(window.duration_s)
+        player.stream.refused(window, player.now_s, timed_out=timed_out)
+    for _ in range(8):
+        window = taken(player.stream, player.now_s)
+        lengths.append(window.duration_s)
+        player.take(player.stream.apply(window, listen(window), player.now_s))
+    assert lengths == pytest.approx([28, 28, 14, 7, 6, 6, 6, 7.5, 9.4, 11.7, 14.6, 18.3, 22.9, 28], abs=2.1)
+    assert max(lengths) <= 28
+
+
+@pytest.mark.parametrize("words_per_sentence", [(3, 8), (240, 240)])
+@pytest.mark.parametrize("longest_s", [6.0, 10.0])
+def test_backlog_of_a_slow_service(words_per_sentence, longest_s):
+    """A service that answers short windows in time works off any backlog, word for word, and live speech behind it."""
+    recording = tones.chatter(100, seed=16, words_per_sentence=words_per_sentence)
+    player = Player(recording.pcm)
+    for _ in player.feed(60.0):
+        pass
+    timed_out = answered = 0
+
+    def answer():
+        nonlocal timed_out, answered
+        while window := player.stream.next_window(player.now_s):
+            if window.duration_s > longest_s:
+                timed_out += 1
+                player.stream.refused(window, player.now_s, timed_out=True)
+            else:
+                answered += 1
+                player.take(player.stream.apply(window, listen(window), player.now_s))
+
+    answer()
+    for _ in player.feed():
+        answer()
+    player.stream.finish()
+    answer()
+    assert player.words == recording.text
+    assert timed_out < 0.6 * answered
