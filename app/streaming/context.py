@@ -53,13 +53,10 @@ class Context:
 
     def move_cut(self, cut_s: float) -> None:
         """Words that end before the cut leave the window and join the prompt."""
-        self._leave([word for word in self._tail if word.end <= cut_s])
-        self._tail = [word for word in self._tail if word.end > cut_s]
-
-    def close(self) -> None:
-        """The cut goes behind the last sound: no final word is heard again, whatever end the model gave it."""
-        self._leave(self._tail)
-        self._tail = []
+        kept = [word for word in self._tail if word.end > cut_s]
+        self._before += "".join(word.text for word in self._tail if word.end <= cut_s)
+        self._before = self._before[-4 * max(1, self._policy.prompt_chars) :]
+        self._tail = kept
 
     def trim_point(self, start_s: float) -> float | None:
         """Where to cut a window that has become long: the widest gap a second or more before the last word.
@@ -74,7 +71,3 @@ class Context:
             if max(start_s, latest - SEARCH_BACK_S) < before.end <= latest
         ]
         return max(pairs)[1] if pairs else None
-
-    def _leave(self, words: Sequence[Word]) -> None:
-        self._before += "".join(word.text for word in words)
-        self._before = self._before[-4 * max(1, self._policy.prompt_chars) :]

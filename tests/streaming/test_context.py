@@ -61,14 +61,3 @@ def test_trim_point_is_the_widest_gap():
 def test_nothing_to_trim():
     """Without committed words there is no place to cut behind."""
     assert Context(preface="", policy=POLICY).trim_point(0.0) is None
-
-
-def test_nothing_of_a_closed_utterance_is_left_to_hear():
-    """Whatever times a model gave, after a pause no final word is heard again; it becomes prompt."""
-    context = Context(preface="", policy=POLICY)
-    context.commit(words("one two"))
-    context.close()
-    context.move_cut(1.2)
-    assert list(context.tail) == []
-    assert context.prompt(1.2) == "one two"
-    assert context.end_s == 1.8
