@@ -19,6 +19,7 @@ from app.streaming.policy import SAMPLE_RATE
 FROZEN_AFTER_SAMPLES = SAMPLE_RATE  # a whole second of exact repetition
 REPORT_AFTER_SAMPLES = 5 * SAMPLE_RATE  # a muted microphone may send zeros for a while
 
+LOOK_AT_SAMPLES = 4096  # enough to know a tone; a transform of a whole large frame may hold up every stream
 TONE_BINS = 3  # a Hann window spreads one frequency over this many neighbours
 TONE_SHARE = 0.95
 
@@ -74,7 +75,8 @@ class DeadAudio:
 
 def is_tone(pcm: Pcm16) -> bool:
     """Is nearly all of [n] int16 one frequency? A held tone repeats to the bit, and nothing is broken."""
-    power = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)))) ** 2  # [n / 2 + 1]
+    pcm = pcm[:LOOK_AT_SAMPLES]
+    power = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)))) ** 2  # [m / 2 + 1], m = min(n, LOOK_AT_SAMPLES)
     peak = int(power.argmax())
     lobe = power[max(0, peak - TONE_BINS) : peak + TONE_BINS + 1]
     return bool(lobe.sum() > TONE_SHARE * power.sum())

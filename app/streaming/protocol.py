@@ -24,6 +24,7 @@ MISREAD_SHARE = 0.1
 ROUGHER = 1.5  # aligned 16-bit sound of any kind is smoother than the same bytes shifted by at least this much
 LEAST_COMPARED = 64  # samples; fewer prove nothing
 MAX_HANDSHAKE_CHARS = 2**20
+MAX_CONTROL_CHARS = 2**16  # a longer text is not worth the time of reading it
 
 
 class BadHandshake(Exception):
@@ -156,7 +157,9 @@ def _is_rougher(joined: Pcm, alone: Pcm) -> bool:
 
 
 def _kind(frame: str | bytes) -> str:
-    """The `type` of a JSON control message; empty if it is none."""
+    """The `type` of a JSON control message; empty if it is none, or too long to be one."""
+    if len(frame) > MAX_CONTROL_CHARS:
+        return ""
     try:
         message = json.loads(frame)
     except (ValueError, RecursionError):

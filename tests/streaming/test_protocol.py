@@ -203,3 +203,9 @@ def test_samples_that_are_no_sound():
 def test_empty_frame():
     """A frame without bytes is audio without samples."""
     assert len(audio(FrameReader(), b"").pcm) == 0
+
+
+def test_a_long_text_is_not_read(monkeypatch):
+    """A control message of megabytes is ignored without the time it takes to parse it."""
+    monkeypatch.setattr("app.streaming.protocol.json", None)
+    assert FrameReader().read('{"type": "' + "x" * 2**17 + '"}') == Control("")
