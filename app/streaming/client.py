@@ -133,13 +133,16 @@ class LiveClient:
                 failures += 1
 
     async def _converse(self, socket: ClientConnection) -> None:
-        """One connection: hello, audio from the last final word on, lines until the gateway closes."""
+        """One connection: hello, audio from the last final word on, lines until the gateway closes or says to leave."""
         self._base_s = max(self._final_s, self._audio.start / SAMPLE_RATE)
         await socket.send(json.dumps({"uid": str(uuid.uuid4()), **self._hello, "audio_format": "int16"}))
         sender = asyncio.create_task(self._send(socket, to_samples(self._base_s)))
         try:
             async for frame in socket:
-                self._hear(json.loads(frame))
+                message = json.loads(frame)
+                self._hear(message)
+                if message.get("message") == "DISCONNECT":  # its time is over, the recording's may not be
+                    return
             if socket.close_code == 1000 and sender.done():  # noqa: PLR2004  a normal close
                 self._done = True
         finally:

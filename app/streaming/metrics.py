@@ -45,6 +45,11 @@ class Metrics:
             "wsgw_audio_sent_seconds_total", "audio to the service, overlaps counted again", registry=r
         )
         self.dropped_s = Counter("wsgw_dropped_audio_seconds_total", "audio lost, by reason", ["reason"], registry=r)
+        self.left_at_drain_s = Counter(
+            "wsgw_left_at_drain_audio_seconds_total",
+            "audio not heard because the gateway stopped; a client that connects again sends it again",
+            registry=r,
+        )
         self.dead_s = Counter(
             "wsgw_dead_audio_seconds_total", "audio that carries nothing, by kind", ["kind"], registry=r
         )

@@ -74,6 +74,7 @@ class Session:
             metrics=metrics,
         )
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._late_s = 0.0  # audio that came when the session was ending already
         self._started_s = self._audio_at_s = _now()
 
     @property
@@ -133,10 +134,12 @@ class Session:
     # The tasks.
 
     async def _read(self) -> None:
-        """Frames to the stream; after the end of audio only to notice that the client leaves."""
+        """Frames to the stream; after the end only to count what comes too late, and notice that the client leaves."""
         while True:
             event = self._frames.read(await self._socket.receive())
-            if isinstance(event, Audio) and not self._ending.done():
+            if isinstance(event, Audio) and self._ending.done():
+                self._late_s += self._count(event)
+            elif isinstance(event, Audio):
                 self._take(event)
                 await self._make_room()
             elif isinstance(event, EndOfAudio):
@@ -174,11 +177,15 @@ class Session:
 
     # Reading.
 
-    def _take(self, audio: Audio) -> None:
+    def _count(self, audio: Audio) -> float:
         seconds = len(audio.pcm) / SAMPLE_RATE
-        self._audio_at_s = _now()
         self._notices.stats["audio_s"] += seconds
         self._metrics.received_s.inc(seconds)
+        return seconds
+
+    def _take(self, audio: Audio) -> None:
+        seconds = self._count(audio)
+        self._audio_at_s = _now()
         if audio.bad_samples:
             self._metrics.bad_samples.inc(audio.bad_samples)
             self._notices.warn(
@@ -228,8 +235,7 @@ class Session:
             await asyncio.wait([asker])
         update, lost_s = self._stream.give_up()
         self._outbox.update(update)
-        if ending is not Ending.DRAIN:  # there a reconnecting client sends the audio again
-            self._notices.lost(lost_s, "unfinished")
+        self._tell_lost(lost_s, "unfinished", ending)
 
     async def _say_farewell(self, reader: asyncio.Task[None], writer: asyncio.Task[None], ending: Ending) -> None:
         """Last messages, then the close the contract asks for."""
@@ -238,13 +244,32 @@ class Session:
             return
         if ending is Ending.FAILED:
             self._notices.failed()
+        self._tell_late(ending)
         self._notices.closing(disconnect=ending.disconnects)
+        await self._drained(writer)
+        if ending.disconnects:
+            await asyncio.wait([reader], timeout=self._limits.disconnect_hold_s)
+            self._tell_late(ending)
+            await self._drained(writer)
+        await self._socket.close(*CLOSE[ending])
+
+    async def _drained(self, writer: asyncio.Task[None]) -> None:
+        """Wait until everything is sent, or cannot be."""
         drained = asyncio.create_task(self._outbox.drained())
         await asyncio.wait([drained, writer], return_when=asyncio.FIRST_COMPLETED)
         drained.cancel()
-        if ending.disconnects:
-            await asyncio.wait([reader], timeout=self._limits.disconnect_hold_s)
-        await self._socket.close(*CLOSE[ending])
+
+    def _tell_late(self, ending: Ending) -> None:
+        """Account for the audio that came too late, once."""
+        late_s, self._late_s = self._late_s, 0.0
+        self._tell_lost(late_s, "ended", ending)
+
+    def _tell_lost(self, seconds: float, reason: str, ending: Ending) -> None:
+        """Audio nobody heard; at a restart it is not lost: a client that connects again sends it once more."""
+        if ending is Ending.DRAIN:
+            self._metrics.left_at_drain_s.inc(seconds)
+        else:
+            self._notices.lost(seconds, reason)
 
 
 def _now() -> float:

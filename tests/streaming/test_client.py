@@ -162,3 +162,15 @@ async def test_refusals_are_final(service):
             await LiveClient(running.url, hello={}, events=events, key="k").run(paced(pcm))
         busy.cancel()
         await asyncio.gather(busy, return_exceptions=True)
+
+
+async def test_told_to_leave_it_comes_back(service):
+    """A gateway that ends every connection after seconds costs no word, also when the recording ends meanwhile."""
+    recording = tones.chatter(12, seed=5)
+    events, lines, _ = listener()
+    limits = Limits(max_connection_time_s=2.5, drain_grace_s=1)
+    with real.running(service, limits=limits) as running:
+        await LiveClient(running.url, hello={"language": "en"}, events=events).run(
+            paced(to_pcm16(recording.pcm), speed=2)
+        )
+    assert words(lines) == recording.text
