@@ -82,6 +82,8 @@ class Hello(BaseModel):
         text = str(value)
         if len(text) > MAX_UID_CHARS:
             raise ValueError(f"uid is longer than {MAX_UID_CHARS} characters")
+        if not _is_text(text):
+            raise ValueError("uid holds half a character")
         return text
 
     @field_validator("language", mode="after")
@@ -127,10 +129,21 @@ class Hello(BaseModel):
         default = cls.model_fields[info.field_name or ""].default
         if isinstance(value, float) and not math.isfinite(value):
             return default
+        if isinstance(value, str) and not _is_text(value):
+            return default
         try:
             return handler(value)
         except ValueError:
             return default
+
+
+def _is_text(value: str) -> bool:
+    """Can it be sent on? JSON can write half of a surrogate pair, UTF-8 cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Message(BaseModel):

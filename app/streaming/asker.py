@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from dataclasses import replace
 
 from app.streaming.metrics import Metrics
 from app.streaming.notices import Notices
@@ -147,6 +148,11 @@ class Asker:
                 "language", f"The language {window.language[:32]!r} is not known; it is detected instead."
             )
             self._stream.forget_language()
+            self._stream.refused(window, _now())
+            return
+        if rejected.kind == "translation":
+            self._notices.warn("translation", "Translation is not available here; the transcript is not translated.")
+            self._call = replace(self._call, task="transcribe")
             self._stream.refused(window, _now())
             return
         self._rejections += 1

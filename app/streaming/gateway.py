@@ -128,13 +128,13 @@ class Gateway:
         except TimeoutError:
             await self._refuse(socket, "handshake_timeout", "No handshake came.")
         except BadHandshake as bad:
-            await self._refuse(socket, "bad_handshake", str(bad))
+            await self._refuse(socket, "bad_handshake", str(bad), uid=bad.uid)
         return None
 
-    async def _refuse(self, socket: Socket, reason: str, text: str) -> None:
+    async def _refuse(self, socket: Socket, reason: str, text: str, *, uid: str = "") -> None:
         self._metrics.refused.labels(reason).inc()
         with contextlib.suppress(Gone):
-            await socket.send(Error(uid="", message=text).to_json())
+            await socket.send(Error(uid=uid, message=text).to_json())
         await socket.close(1008, reason)
 
     def _has_place(self, uid: str) -> bool:

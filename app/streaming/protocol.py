@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -23,12 +24,16 @@ FAINTEST_PLAUSIBLE = 1e-20  # nor is anything this small, unless it is zero
 MISREAD_SHARE = 0.1
 ROUGHER = 1.5  # aligned 16-bit sound of any kind is smoother than the same bytes shifted by at least this much
 LEAST_COMPARED = 64  # samples; fewer prove nothing
-MAX_HANDSHAKE_CHARS = 2**20
+MAX_HANDSHAKE_CHARS = 2**23  # enrolled voices travel in it, hundreds of thousands of characters each
 MAX_CONTROL_CHARS = 2**16  # a longer text is not worth the time of reading it
 
 
 class BadHandshake(Exception):
-    """The first message is not a handshake; the message says why, for the client."""
+    """The first message is not a handshake; the message says why, for the client, whose uid it is if that is known."""
+
+    def __init__(self, reason: str, uid: str = "") -> None:
+        super().__init__(reason)
+        self.uid = uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,15 @@ def parse_hello(frame: str | bytes) -> Hello:
         return Hello.model_validate(fields)
     except ValidationError as invalid:
         names = ", ".join(".".join(str(part) for part in error["loc"]) for error in invalid.errors())
-        raise BadHandshake(f"The handshake has an unusable value in: {names}.") from None
+        raise BadHandshake(f"The handshake has an unusable value in: {names}.", _uid(fields)) from None
+
+
+def _uid(fields: dict[str, Any]) -> str:
+    """The uid of a handshake that cannot be served otherwise; empty if it has none that could be echoed."""
+    try:
+        return Hello.model_validate({"uid": fields.get("uid")}).uid
+    except ValidationError:
+        return ""
 
 
 class FrameReader:

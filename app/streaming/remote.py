@@ -6,6 +6,7 @@
     Rejected(kind)          it will not work however often it is asked:
        audio                   this audio is not taken (400, 413, 415, 422)
        language                the client's language is not known there (400 that names the field)
+       translation             it was asked to translate, and that is what it does not do
        setup                   the address, key, model or an option is wrong (every other 4xx)
 
 No retries in here: a retry would send audio that is already old. The stream sends a newer, larger
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,13 +35,15 @@ log = logging.getLogger(__name__)
 
 LEAST_RETRY_AFTER_S = 0.5
 AUDIO_REJECTED = {400, 413, 415, 422}
+NOT_ABOUT_THE_TASK = {401, 403, 404, 413, 415}
 BUSY = {429, 503}
 
 
-RejectedKind = Literal["audio", "language", "setup"]
+RejectedKind = Literal["audio", "language", "translation", "setup"]
 REJECTED: dict[RejectedKind, str] = {
     "audio": "this audio",
     "language": "the language",
+    "translation": "to translate",
     "setup": "requests of this gateway (its address, key or model)",
 }
 
@@ -150,7 +154,7 @@ class RemoteTranscriber:
         except httpx.HTTPError as error:
             log.warning("call failed", extra={"error": type(error).__name__, "host": self._host})
             raise Unavailable("the transcription service cannot be reached") from error
-        self._raise_for_status(response)
+        self._raise_for_status(response, call)
         return self._read(response, window, call)
 
     def _fields(self, window: Window, call: Call) -> dict[str, str | list[str]]:
@@ -169,7 +173,7 @@ class RemoteTranscriber:
             fields["task"] = call.task
         return fields
 
-    def _raise_for_status(self, response: httpx.Response) -> None:
+    def _raise_for_status(self, response: httpx.Response, call: Call) -> None:
         status = response.status_code
         if status in BUSY:
             seconds = retry_after_s(response.headers.get("Retry-After"), now=datetime.now(UTC))
@@ -178,7 +182,7 @@ class RemoteTranscriber:
             raise Unavailable(f"the transcription service failed with status {status}")
         if status != 200:  # noqa: PLR2004  as above
             log.warning("call rejected", extra={"status": status, "host": self._host})
-            raise Rejected(status, _kind_of(response))
+            raise Rejected(status, _kind_of(response, call))
 
     def _read(self, response: httpx.Response, window: Window, call: Call) -> Hypothesis:
         try:
@@ -191,16 +195,19 @@ class RemoteTranscriber:
         return from_body(body, no_speech_thresh=call.no_speech_thresh, duration_s=duration_s)
 
 
-def _kind_of(response: httpx.Response) -> RejectedKind:
+def _kind_of(response: httpx.Response, call: Call) -> RejectedKind:
     """What a 4xx is about: the service names the field at fault, where there is one."""
-    if response.status_code not in AUDIO_REJECTED:
-        return "setup"
     try:
         field = response.json()["error"]["param"]
     except (ValueError, KeyError, TypeError):
         field = None
-    if field == "language":
+    status = response.status_code
+    if field == "language" and status in AUDIO_REJECTED:
         return "language"
+    if call.task == "translate" and field != "file" and status not in NOT_ABOUT_THE_TASK:
+        return "translation"  # services blame the model or the address; asked to transcribe, they may serve
+    if status not in AUDIO_REJECTED:
+        return "setup"
     return "audio" if field in {None, "file"} else "setup"
 
 
@@ -208,11 +215,13 @@ def retry_after_s(header: str | None, *, now: datetime) -> float:
     """Seconds a Retry-After header asks for: a number or an HTTP date; 1 if it is absent or unreadable."""
     try:
         return float(int(header or "1"))
+    except OverflowError:
+        return math.inf
     except ValueError:
         pass
     try:
         return max(0.0, (parsedate_to_datetime(header or "") - now).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 1.0
 
 

@@ -28,6 +28,7 @@ from app.streaming.stream import Stream
 
 log = logging.getLogger(__name__)
 
+PREFACE_CHARS = 1000  # of each wish; models hear no more of it, and a service may refuse a longer one for ever
 KEEP_ON_OVERFLOW = 0.8
 LEAST_SLEEP_S = 0.02
 FASTEST = 16.0  # times real time, lasting: catches up after an outage, and a flood of silence costs little
@@ -53,7 +54,8 @@ class Session:
         self._metrics = metrics
         self._id = session_id
         self._frames = FrameReader(hello.audio_format)
-        preface = " ".join(part for part in (hello.initial_prompt, hello.hotwords) if part)
+        wishes = (hello.initial_prompt, hello.hotwords)
+        preface = " ".join(part[-PREFACE_CHARS:] for part in wishes if part)
         self._stream = Stream(policy, language=hello.language, preface=preface)
         captions = Captions(hello.uid, last_n=hello.send_last_n_segments, with_words=hello.word_timestamps)
         self._outbox = Outbox(captions)

@@ -115,6 +115,30 @@ def test_bad_handshake_is_explained_and_closed(first):
     assert count == 0
 
 
+@pytest.mark.parametrize(
+    ("first", "uid"),
+    [
+        ('{"uid": "u", "audio_format": "mp3"}', "u"),
+        ('{"uid": 7, "audio_format": "mp3"}', "7"),
+        ('{"uid": "\\ud800"}', ""),
+        ("no json", ""),
+    ],
+)
+def test_a_refused_handshake_has_the_uid_back(first, uid):
+    """The stock client ignores every message without its own uid, so the reason must carry it."""
+
+    async def main():
+        async with live.gateway(Backend()) as gate:
+            socket = live.MemorySocket()
+            socket.say(first)
+            await gate.serve(socket)
+            return socket
+
+    socket = virtual.run(main())
+    assert socket.messages[0]["uid"] == uid
+    assert socket.messages[0]["status"] == "ERROR"
+
+
 def test_missing_handshake_times_out():
     """A client that says nothing is closed after the handshake time."""
 

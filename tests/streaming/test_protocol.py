@@ -35,7 +35,7 @@ def sent_and_read(reader, frames):
         ('{"uid": [1]}', "uid"),
         ('{"uid": "u", "audio_format": "opus"}', "audio_format"),
         ("[" * 100_000, "not valid JSON"),
-        ('{"uid": "' + "x" * 2_000_000 + '"}', "characters long"),
+        ('{"uid": "' + "x" * 9_000_000 + '"}', "characters long"),
         (b"{\xff\xfe", "not valid JSON"),
     ],
 )
@@ -209,3 +209,9 @@ def test_a_long_text_is_not_read(monkeypatch):
     """A control message of megabytes is ignored without the time it takes to parse it."""
     monkeypatch.setattr("app.streaming.protocol.json", None)
     assert FrameReader().read('{"type": "' + "x" * 2**17 + '"}') == Control("")
+
+
+def test_enrolled_voices_fit_in_a_handshake():
+    """Three voices of ten seconds, as the stock client sends them, are over a million characters."""
+    voices = [{"name": f"v{i}", "audio_base64": "A" * 427_000} for i in range(3)]
+    assert parse_hello(json.dumps({"uid": "u", "known_speakers": voices})).uid == "u"

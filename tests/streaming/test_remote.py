@@ -119,7 +119,9 @@ def test_busy_says_when(status):
     assert outcomes[0][0] == "busy"
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("0", 0.5), ("600", 10.0), (None, 1.0), ("soon", 1.0)])
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("0", 0.5), ("600", 10.0), (None, 1.0), ("soon", 1.0), ("9" * 400, 10.0), ("9" * 5000, 1.0)]
+)
 def test_retry_after_is_bounded(header, seconds):
     """Never at once, never longer than live speech can wait; absent or unreadable is a second."""
     error, _ = ask(answering(503, headers={"Retry-After": header} if header else {}))
@@ -157,6 +159,25 @@ def test_permanent_refusals_are_told_apart(status, kind):
 def test_field_at_fault_tells_what_a_400_is_about(param, kind):
     """A bad language is not bad audio: nothing may be skipped for it."""
     error, _ = ask(answering(400, json={"error": {"message": "no", "param": param}}))
+    assert isinstance(error, Rejected)
+    assert error.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("status", "param", "kind"),
+    [
+        (400, "model", "translation"),
+        (405, None, "translation"),
+        (400, "language", "language"),
+        (400, "file", "audio"),
+        (401, None, "setup"),
+        (404, "model", "setup"),
+    ],
+)
+def test_a_refused_translation_is_not_a_wrong_setup(status, param, kind):
+    """Whatever a service blames, a call that translates is refused for that, unless it is the key, the address or the audio."""
+    refusal = answering(status, json={"error": {"message": "no", "param": param}})
+    error, _ = ask(refusal, call=Call(task="translate"))
     assert isinstance(error, Rejected)
     assert error.kind == kind
 

@@ -147,6 +147,35 @@ def test_unknown_language_is_detected_instead():
     assert len([request for request in backend.log if request.status == 400]) == 1
 
 
+def test_translation_that_cannot_be_had_is_told_and_text_comes():
+    """A model that cannot translate transcribes instead: one refused call, one warning, every word."""
+    recording = tones.chatter(10, seed=26)
+    backend = Backend(refuse=lambda request: 400 if "task" in request.fields else None)
+    backend.refusal = {"error": {"message": "this model only transcribes", "param": "model"}}
+    socket = run(recording, backend, task="translate")
+    assert socket.words == recording.text
+    assert socket.warnings == ["Translation is not available here; the transcript is not translated."]
+    assert len([request for request in backend.log if request.status == 400]) == 1
+
+
+def test_long_wishes_are_cut():
+    """A service refuses an endless prompt for ever, so the last thousand characters of each wish are sent."""
+    backend = Backend()
+    run(tones.speak([["alpha"]]), backend, initial_prompt="x" * 5000 + "Vexa", hotwords="y" * 5000)
+    (prompt,) = backend.log[0].fields["prompt"]
+    assert len(prompt) == 2001
+    assert "Vexa" in prompt
+
+
+@pytest.mark.parametrize("field", ["initial_prompt", "hotwords", "language", "model", "target_language"])
+def test_half_a_character_in_a_wish_costs_the_wish_only(field):
+    """JSON can carry half of a surrogate pair, which no request can: the stream goes on without that wish."""
+    recording = tones.speak([["alpha"]])
+    socket = run(recording, Backend(), **{field: "a\ud800"})
+    assert socket.words == recording.text
+    assert socket.closed == (1000, "")
+
+
 def test_audio_the_service_never_takes_is_skipped_loudly():
     """A stretch that is refused as audio twice is given up, with its seconds in a warning; the rest arrives."""
     recording = tones.speak([["alpha", "bravo"], ["kilo", "lima"], ["papa", "tango"]], pause_s=2.0)
