@@ -23,6 +23,9 @@ class Socket(Protocol):
     async def close(self, code: int, reason: str) -> None:
         """Close in good order; bounded in time, never raises."""
 
+    async def wait_closed(self) -> None:
+        """Return when the connection is closed, by whomever; messages that came before may still be unread."""
+
     def abort(self) -> None:
         """Drop the connection without a word."""
 
@@ -55,7 +58,6 @@ CLOSE = {
     Ending.OVERTIME: (1000, "time is over"),
     Ending.IDLE: (1000, "no audio"),
     Ending.DRAIN: (1012, "service restart"),
-    Ending.REPLACED: (1008, "another connection uses this uid"),
     Ending.FAILED: (1011, "internal error"),
 }
 
@@ -67,7 +69,7 @@ class Limits:
     Attributes:
         flush_timeout_s: for the last words after END_OF_AUDIO; most clients leave before.
         disconnect_hold_s: the stock file client, told to disconnect, needs its socket for up to 15 s
-            more, or it writes no transcript.
+            more, or it writes no transcript; so does its RTSP client until its second END_OF_AUDIO.
         buffer_max_s: audio held above which the client is not read from.
         buffer_stall_s: after this long without any answer of the service, audio is dropped instead.
     """

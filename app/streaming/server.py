@@ -76,6 +76,10 @@ class WebSocket:
         with contextlib.suppress(ConnectionClosed):
             await self._connection.close(code, reason)
 
+    async def wait_closed(self) -> None:
+        """Return when the connection is closed."""
+        await self._connection.wait_closed()
+
     def abort(self) -> None:
         """Drop the connection."""
         self._connection.transport.abort()

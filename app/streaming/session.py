@@ -20,6 +20,7 @@ from app.streaming.connection import CLOSE, Ending, Gone, Limits, Socket
 from app.streaming.metrics import Metrics
 from app.streaming.notices import Notices
 from app.streaming.outbox import Outbox
+from app.streaming.patience import Patience
 from app.streaming.policy import SAMPLE_RATE, Policy
 from app.streaming.protocol import Audio, Control, EndOfAudio, FrameReader
 from app.streaming.remote import Call, RemoteTranscriber
@@ -29,6 +30,7 @@ from app.streaming.stream import Stream
 log = logging.getLogger(__name__)
 
 PREFACE_CHARS = 1000  # of each wish; models hear no more of it, and a service may refuse a longer one for ever
+LATE_MARKER_S = 4.0
 KEEP_ON_OVERFLOW = 0.8
 LEAST_SLEEP_S = 0.02
 FASTEST = 16.0  # times real time, lasting: catches up after an outage, and a flood of silence costs little
@@ -76,6 +78,8 @@ class Session:
             metrics=metrics,
         )
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._patience = Patience()
+        self._second_end = asyncio.Event()
         self._late_s = 0.0  # audio that came when the session was ending already
         self._started_s = self._audio_at_s = _now()
 
@@ -100,9 +104,13 @@ class Session:
         return self._asker.lag_s
 
     def stop(self, ending: Ending) -> None:
-        """End the session for this reason, unless it is ending already."""
+        """End the session for this reason; one that is ending already is hurried by a stop, dropped by a successor."""
+        if ending is Ending.DRAIN:
+            self._patience.hurry(self._limits.drain_grace_s)
         if not self._ending.done():
             self._ending.set_result(ending)
+        elif ending is Ending.REPLACED:
+            self._socket.abort()
 
     async def run(self) -> Ending:
         """Serve until the end; returns why it came. Cancelling drops the client."""
@@ -111,11 +119,12 @@ class Session:
         asker = asyncio.create_task(self._guarded(self._asker.run()))
         writer = asyncio.create_task(self._guarded(self._write()))
         watch = asyncio.create_task(self._guarded(self._watch()))
-        tasks = (reader, asker, writer, watch)
+        leaving = asyncio.create_task(self._notice_leaving())
+        tasks = (reader, asker, writer, watch, leaving)
         try:
             ending = await self._ending
             if ending.flushes:
-                await self._flush(reader, asker, ending)
+                ending = await self._flush(reader, asker, ending)
             await self._say_farewell(reader, writer, ending)
             return ending
         finally:
@@ -145,7 +154,7 @@ class Session:
                 self._take(event)
                 await self._make_room()
             elif isinstance(event, EndOfAudio):
-                self.stop(Ending.END_OF_AUDIO)
+                self._end()
             elif isinstance(event, Control):
                 log.debug("control message", extra={"session": self._id, "kind": event.kind[:32]})
             await asyncio.sleep(self._nap_s())
@@ -163,6 +172,11 @@ class Session:
                 self._socket.abort()
                 return
             self._outbox.sent()
+
+    async def _notice_leaving(self) -> None:
+        """While nobody reads, because memory is full, a client that closes is noticed all the same."""
+        await self._socket.wait_closed()
+        self.stop(Ending.LEFT)
 
     async def _watch(self) -> None:
         """End a session that is too old, or whose client sends no audio."""
@@ -225,19 +239,31 @@ class Session:
 
     # Ending.
 
-    async def _flush(self, reader: asyncio.Task[None], asker: asyncio.Task[None], ending: Ending) -> None:
-        """Wait for the last words, as long as this ending allows and the client stays; then give what there is."""
+    def _end(self) -> None:
+        """The marker came; the stock RTSP client sends it long after its audio, and fails if its second finds nobody."""
+        if self._ending.done() or _now() - self._audio_at_s < LATE_MARKER_S:
+            self._second_end.set()
+        self.stop(Ending.END_OF_AUDIO)
+
+    async def _flush(self, reader: asyncio.Task[None], asker: asyncio.Task[None], ending: Ending) -> Ending:
+        """Wait for the last words, as long as this ending allows and the client stays; then give what there is.
+
+        Returns:
+            The ending; that of a stop where it left words unheard, for then the client should connect again.
+        """
         self._stream.finish()
         self._asker.changed.set()
         self._asker.progress.set()
-        limit_s = self._limits.drain_grace_s if ending is Ending.DRAIN else self._limits.flush_timeout_s
-        await asyncio.wait([asker, reader], timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        await self._patience.wait([asker, reader], self._limits.flush_timeout_s)
         if not asker.done():
             asker.cancel()
             await asyncio.wait([asker])
         update, lost_s = self._stream.give_up()
         self._outbox.update(update)
+        if lost_s > 0 and self._patience.hurried:
+            ending = Ending.DRAIN
         self._tell_lost(lost_s, "unfinished", ending)
+        return ending
 
     async def _say_farewell(self, reader: asyncio.Task[None], writer: asyncio.Task[None], ending: Ending) -> None:
         """Last messages, then the close the contract asks for."""
@@ -249,8 +275,12 @@ class Session:
         self._tell_late(ending)
         self._notices.closing(disconnect=ending.disconnects)
         await self._drained(writer)
+        if ending is Ending.END_OF_AUDIO and not self._second_end.is_set():
+            second = asyncio.create_task(self._second_end.wait())
+            await self._patience.wait([reader, second], self._limits.disconnect_hold_s)
+            second.cancel()
         if ending.disconnects:
-            await asyncio.wait([reader], timeout=self._limits.disconnect_hold_s)
+            await self._patience.wait([reader], self._limits.disconnect_hold_s)
             self._tell_late(ending)
             await self._drained(writer)
         await self._socket.close(*CLOSE[ending])

@@ -61,6 +61,7 @@ class MemorySocket:
     to_gateway: asyncio.Queue[str | bytes | None] = field(default_factory=asyncio.Queue)
     received: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     closed: tuple[int, str] | None = None
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
     aborted: bool = False
     deaf: bool = False
     left: bool = False
@@ -83,11 +84,17 @@ class MemorySocket:
     async def close(self, code, reason):
         """For the gateway: an orderly close."""
         self.closed = self.closed or (code, reason)
+        self.gone.set()
         self.to_gateway.put_nowait(None)
+
+    async def wait_closed(self):
+        """For the gateway: return when nobody is there any more."""
+        await self.gone.wait()
 
     def abort(self):
         """For the gateway: a dropped connection."""
         self.aborted = True
+        self.gone.set()
         self.to_gateway.put_nowait(None)
 
     # The client's side.
@@ -99,6 +106,7 @@ class MemorySocket:
     def leave(self) -> None:
         """Close without a word."""
         self.left = True
+        self.gone.set()
         self.to_gateway.put_nowait(None)
 
     @property

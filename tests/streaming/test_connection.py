@@ -2,8 +2,8 @@ from app.streaming.connection import CLOSE, Ending
 
 
 def test_every_orderly_ending_has_a_close_code():
-    """Whoever is flushed is also told goodbye; only who left or is stuck is not."""
-    assert {ending for ending in Ending if ending not in CLOSE} == {Ending.LEFT, Ending.STUCK}
+    """Whoever is flushed is also told goodbye; only who left, is stuck or came back is not."""
+    assert {ending for ending in Ending if ending not in CLOSE} == {Ending.LEFT, Ending.STUCK, Ending.REPLACED}
     assert all(ending in CLOSE for ending in Ending if ending.flushes)
 
 

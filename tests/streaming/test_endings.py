@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from app.contracts.whisperlive import END_OF_AUDIO
 from app.streaming.connection import Limits
+from app.streaming.gateway import Admission
 from tests.streaming import live, tones, virtual
 from tests.streaming.backend import Backend
 
@@ -59,3 +61,106 @@ def test_audio_during_a_stop_is_counted():
     assert seconds >= 4.5
     assert socket.warnings == []
     assert socket.closed[0] == 1012
+
+
+@pytest.mark.parametrize("how", ["end of audio", "overtime", "held"])
+def test_a_stop_hurries_a_session_that_is_ending(how):
+    """Whatever a session is waiting for, the stop takes its grace time, and what was heard is final."""
+    recording = tones.chatter(30, seed=95, words_per_sentence=(40, 40))
+    backend = Backend(delay_s=0.2)
+    limits = Limits(drain_grace_s=5, max_connection_time_s=11 if how == "overtime" else 1e4)
+
+    async def main():
+        async with live.gateway(backend, limits=limits) as gate:
+            socket = live.MemorySocket()
+            served = asyncio.create_task(gate.serve(socket))
+            socket.say(live.hello())
+            await live.play(socket, recording.pcm[: 10 * tones.RATE])
+            if how == "held":
+                await asyncio.sleep(5)
+            else:
+                backend.delay_s = 1e6
+                await live.play(socket, recording.pcm[10 * tones.RATE : 12 * tones.RATE])
+            if how != "overtime":
+                socket.say(END_OF_AUDIO)
+            await asyncio.sleep(2)
+            began_s = asyncio.get_running_loop().time()
+            await gate.drain()
+            seconds = asyncio.get_running_loop().time() - began_s
+            await served
+            return socket, seconds
+
+    socket, seconds = virtual.run(main())
+    assert seconds == pytest.approx(5, abs=0.1)
+    heard = [word.text for word in recording.words if word.end < 9]
+    assert socket.words[: len(heard)] == heard
+    assert socket.closed[0] == (1000 if how == "held" else 1012)
+
+
+@pytest.mark.parametrize(("leaves_s", "seconds"), [(None, 25), (15, 15)])
+def test_a_late_end_marker_is_followed_by_another(leaves_s, seconds):
+    """The stock RTSP client sends END_OF_AUDIO 5 s after its audio and again 15 s later: its socket is held."""
+    recording = tones.speak([["alpha", "bravo"]])
+
+    async def main():
+        async with live.gateway(Backend(delay_s=0.2)) as gate:
+            socket = live.MemorySocket()
+            served = asyncio.create_task(gate.serve(socket))
+            socket.say(live.hello())
+            await live.play(socket, recording.pcm)
+            await asyncio.sleep(5)
+            socket.say(END_OF_AUDIO)
+            began_s = asyncio.get_running_loop().time()
+            if leaves_s is not None:
+                asyncio.get_running_loop().call_later(leaves_s, socket.say, END_OF_AUDIO)
+            await served
+            return socket, asyncio.get_running_loop().time() - began_s
+
+    socket, took_s = virtual.run(main())
+    assert took_s == pytest.approx(seconds, abs=0.1)
+    assert socket.words == recording.text
+    assert socket.closed == (1000, "")
+
+
+def test_a_client_that_leaves_while_memory_is_full_is_noticed():
+    """Nobody reads its frames then; its place is free at once all the same."""
+
+    async def main():
+        backend = Backend(refuse=lambda request: 503)
+        async with live.gateway(backend, limits=Limits(buffer_max_s=35, buffer_stall_s=1e3)) as gate:
+            socket = live.MemorySocket()
+            served = asyncio.create_task(gate.serve(socket))
+            socket.say(live.hello())
+            await live.play(socket, tones.chatter(60, seed=3).pcm, speed=100)
+            await asyncio.sleep(5)
+            socket.leave()
+            await asyncio.sleep(0.1)
+            count = gate.health()["active_connections"]
+            served.cancel()
+            await asyncio.gather(served, return_exceptions=True)
+            return count
+
+    assert virtual.run(main()) == 0
+
+
+def test_a_uid_that_comes_again_and_again_holds_one_place():
+    """Also while its older connections are flushing for a service that does not answer."""
+    recording = tones.speak([["alpha", "bravo"]])
+
+    async def main():
+        async with live.gateway(Backend(delay_s=1e6), admission=Admission(max_clients=2)) as gate:
+            tasks = []
+            for _ in range(10):
+                socket = live.MemorySocket()
+                tasks.append(asyncio.create_task(gate.serve(socket)))
+                socket.say(live.hello(uid="same"))
+                await live.play(socket, recording.pcm)
+                socket.say(END_OF_AUDIO)
+                await asyncio.sleep(0.5)
+            count = gate.health()["active_connections"]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            return count
+
+    assert virtual.run(main()) == 1

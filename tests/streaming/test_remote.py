@@ -175,7 +175,7 @@ def test_field_at_fault_tells_what_a_400_is_about(param, kind):
     ],
 )
 def test_a_refused_translation_is_not_a_wrong_setup(status, param, kind):
-    """Whatever a service blames, a call that translates is refused for that, unless it is the key, the address or the audio."""
+    """Whatever a service blames, translating is at fault, unless it is the key, the address or the audio."""
     refusal = answering(status, json={"error": {"message": "no", "param": param}})
     error, _ = ask(refusal, call=Call(task="translate"))
     assert isinstance(error, Rejected)
