@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import AliasChoices
 
 from app.loading import CPU_SLOTS, GPU_SLOTS
 from app.settings import Settings
+from app.streaming.settings import Settings as GatewaySettings
 from tests.cluster.front import NEWER_NGINX, RENDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +60,18 @@ def test_every_setting_reaches_every_worker(name):
         missing = {field.upper() for field in Settings.model_fields} - set(environment)
         # The replicas are named after their containers by their command.
         assert missing == ({"WORKER_ID"} if worker == "transcription-worker-more" else set())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_setting_reaches_every_gateway(name):
+    """Under each of its names: a key that is set and does not arrive would leave the gateway open."""
+    names = set()
+    for field, info in GatewaySettings.model_fields.items():
+        alias = info.validation_alias
+        names |= {str(choice) for choice in alias.choices} if isinstance(alias, AliasChoices) else {field.upper()}
+    environment = services(name)["whisperlive"]["environment"]
+    # The address is fixed by the command.
+    assert names - set(environment) == {"STREAMING_HOST", "STREAMING_PORT"}
 
 
 @pytest.mark.parametrize("name", FILES)
