@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.streaming.connection import Limits
-from bench.live import plot, score
+from bench.live import plot, report, score
 from bench.live.client import Heard
 from bench.live.material import Material, Sentence, load, repeated
 from tests import load_test_client
@@ -57,6 +57,17 @@ def test_errors_losses_and_refusals_are_counted():
     assert judged.wer == pytest.approx(2 / 5)
     assert (judged.dropped_s, judged.http_503, judged.calls) == (2.5, 7, 9)
     assert judged.warnings == ["2.5 s of audio were lost"]
+
+
+def test_losses_nobody_told_are_unknown():
+    """Without the server's accounts the seconds lost are not zero but unknown, for the whole level."""
+    told = score.score(heard([(109.0, {"stats": {"dropped_s": 2.5}})]), speed=1.0)
+    untold = score.score(heard([]), speed=1.0)
+    assert untold.dropped_s is None
+    assert report.summary([heard([])], [told], 1.0)["dropped_s"] == 2.5
+    level = report.summary([heard([]), heard([])], [told, untold], 1.0)
+    assert level["dropped_s"] is None
+    assert "lost - s" in report.line(level)
 
 
 def test_silent_server_has_no_latency_rather_than_a_good_one():

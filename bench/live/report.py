@@ -57,7 +57,7 @@ def summary(heards: list[Heard], scores: list[Score], total_s: float) -> dict[st
         "eos_lag": spread([score.eos_lag_s for score in scores if score.eos_lag_s is not None]),
         "wer": _mean(wers),
         "cer": _mean(cers),
-        "dropped_s": sum(score.dropped_s for score in scores),
+        "dropped_s": _sum_known([score.dropped_s for score in scores]),
         "calls": sum(score.calls for score in scores),
         "http_503": sum(score.http_503 for score in scores),
     }
@@ -83,11 +83,12 @@ def line(level: dict[str, Any]) -> str:
         return f"{values[key]:.2f}" if values else "-"
 
     rate = f"{level['wer']:.1%}" if level["wer"] is not None else "-"
+    lost = f"{level['dropped_s']:.1f}" if level["dropped_s"] is not None else "-"
     return (
         f"{level['target_clients']:>4} clients: {level['successful_clients']} ok; "
         f"first text p50 {seconds(first, 'median')} p95 {seconds(first, 'p95')} s; "
         f"final p50 {seconds(latency, 'median')} p95 {seconds(latency, 'p95')} s; "
-        f"end lag p95 {seconds(level['eos_lag'], 'p95')} s; WER {rate}; lost {level['dropped_s']:.1f} s; "
+        f"end lag p95 {seconds(level['eos_lag'], 'p95')} s; WER {rate}; lost {lost} s; "
         f"{level['calls']} calls, {level['http_503']} refused"
     )
 
@@ -110,6 +111,12 @@ def _messages(heard: Heard) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _sum_known(values: list[float | None]) -> float | None:
+    """The sum; None if any of them is not known, for it may have been any loss."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _mean(values: list[float]) -> float | None:

@@ -28,7 +28,7 @@ class Score:
     first_partial_s: list[float]
     commit_s: list[float]
     eos_lag_s: float | None
-    dropped_s: float
+    dropped_s: float | None
     http_503: int
     calls: int
     wer: float | None
@@ -69,7 +69,7 @@ def score(heard: Heard, speed: float) -> Score:
         first_partial_s=first,
         commit_s=commit,
         eos_lag_s=max(finals.values()) - heard.ended_s if finals and heard.ended_s else None,
-        dropped_s=stats.get("dropped_s", 0.0),
+        dropped_s=stats.get("dropped_s"),
         http_503=int(stats.get("busy", 0)),
         calls=int(stats.get("calls", 0)),
         wer=word_errors,
