@@ -2,12 +2,13 @@
 
 The only file that knows the websocket library. Messages are bounded before they are held, nothing is
 compressed (audio does not, and a small frame may inflate to a large one), and pings keep proxies
-awake. A pong is not waited for: a slow but living client may sit behind seconds of its own audio, so
-a dead one is found by TCP instead.
+awake. A particular pong is not waited for: a slow but living client may sit behind seconds of its own
+audio. Any byte is a sign of life; who gives none is dropped, also where a proxy in front is alive.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hmac
 import json
@@ -18,6 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -47,6 +49,17 @@ class Door:
     max_frame_bytes: int = 2 * 2**20
     ping_interval_s: float = 20.0
     dead_peer_s: float = 60.0
+
+
+class Peer(ServerConnection):
+    """The library's connection, knowing when its client was last heard."""
+
+    heard_s = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a frame, a pong, anything."""
+        self.heard_s = self.loop.time()
+        super().data_received(data)
 
 
 class WebSocket:
@@ -91,11 +104,14 @@ async def listening(gateway: Gateway, door: Door) -> AsyncIterator[Server]:
 
     async def handle(connection: ServerConnection) -> None:
         notice_dead_peers(connection, door.dead_peer_s)
+        watch = asyncio.create_task(drop_when_silent(cast("Peer", connection), door.ping_interval_s + door.dead_peer_s))
         try:
             await gateway.serve(WebSocket(connection))
         except Exception:
             log.exception("connection failed")
             await connection.close(1011, "internal error")
+        finally:
+            watch.cancel()
 
     def admit(connection: ServerConnection, request: Request) -> Response | None:
         return answer_http(gateway, door, connection, request)
@@ -104,6 +120,7 @@ async def listening(gateway: Gateway, door: Door) -> AsyncIterator[Server]:
         handle,
         door.host,
         door.port,
+        create_connection=Peer,
         process_request=admit,
         select_subprotocol=choose_subprotocol,
         compression=None,
@@ -187,3 +204,15 @@ def notice_dead_peers(connection: ServerConnection, seconds: float) -> None:
     raw = connection.transport.get_extra_info("socket")
     if option is not None and raw is not None and raw.family in {sockets.AF_INET, sockets.AF_INET6}:
         raw.setsockopt(sockets.IPPROTO_TCP, option, int(seconds * 1000))
+
+
+async def drop_when_silent(connection: Peer, seconds: float) -> None:
+    """Drop a client that sends nothing for this long, not even a pong; TCP sees only the proxy in front of it."""
+    loop = asyncio.get_running_loop()
+    listened_s = loop.time()
+    while (silent_s := loop.time() - max(connection.heard_s, listened_s)) < seconds:
+        await asyncio.sleep(min(seconds - silent_s, seconds / 4))
+        if not connection.transport.is_reading():  # it is we who do not listen
+            listened_s = loop.time()
+    log.info("client fell silent", extra={"seconds": round(silent_s, 1)})
+    connection.transport.abort()

@@ -87,7 +87,9 @@ class Settings(BaseSettings):
     )
     ping_interval_s: float = Field(default=20.0, gt=0, description="keeps proxies from closing quiet streams")
     ping_timeout_s: float = Field(
-        default=60.0, gt=0, description="a peer that acknowledges nothing for this long is given up (by TCP)"
+        default=60.0,
+        gt=0,
+        description="a peer from which nothing comes for this long after a ping, not even its answer, is given up",
     )
     drain_grace_s: float = Field(default=25.0, ge=0, description="time for last words after SIGTERM")
 

@@ -58,6 +58,8 @@ def running(
     slots: int = 8,
     keys: tuple[str, ...] = (),
     max_frame_bytes: int = 2 * 2**20,
+    ping_s: float = 20.0,
+    dead_peer_s: float = 60.0,
 ) -> Iterator[Running]:
     """Serve with the transcription service at `url` until the block ends."""
     started = threading.Event()
@@ -75,7 +77,14 @@ def running(
                 metrics=metrics,
             )
             stop = asyncio.Event()
-            async with listening(gateway, Door(port=0, keys=keys, max_frame_bytes=max_frame_bytes)) as server:
+            door = Door(
+                port=0,
+                keys=keys,
+                max_frame_bytes=max_frame_bytes,
+                ping_interval_s=ping_s,
+                dead_peer_s=dead_peer_s,
+            )
+            async with listening(gateway, door) as server:
                 port = server.sockets[0].getsockname()[1]
                 found.append(Running(port, gateway, asyncio.get_running_loop(), stop, thread))
                 started.set()

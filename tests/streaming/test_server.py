@@ -266,3 +266,17 @@ def test_port_in_use_is_one_line(service, capsys):
         port = taken.getsockname()[1]
         assert serve(host="127.0.0.1", port=port) == 1
     assert f"127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["answers pings", "vanished"])
+async def test_a_vanished_client_gives_its_place_back(service, answers):
+    """Behind a proxy TCP stays alive: who answers no ping is dropped, who only says nothing is kept."""
+    with real.running(service, limits=Limits(drain_grace_s=1), ping_s=0.3, dead_peer_s=0.9) as running:
+        async with connect(running.url) as ws:
+            await ws.send(live.hello())
+            await ws.recv()
+            if not answers:
+                ws.transport.pause_reading()
+            await asyncio.sleep(4)
+            assert running.gateway.health()["active_connections"] == (1 if answers else 0)
+            ws.transport.resume_reading()
