@@ -8,6 +8,8 @@ Anything else goes through a converter:
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 import sys
 import wave
 from collections.abc import AsyncIterator
@@ -73,7 +75,12 @@ async def paced(pcm: Pcm16, *, speed: float = 1.0) -> AsyncIterator[Pcm16]:
 
 
 async def standard_input() -> AsyncIterator[Pcm16]:
-    """Raw 16-bit little-endian mono 16 kHz samples as they are piped in."""
+    """Raw 16-bit little-endian mono 16 kHz samples as they are piped in; those of a file at the pace of speech."""
+    if stat.S_ISREG(os.fstat(sys.stdin.buffer.fileno()).st_mode):  # asyncio reads pipes only
+        data = await asyncio.to_thread(sys.stdin.buffer.read)
+        async for chunk in paced(np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2")):
+            yield chunk
+        return
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)

@@ -4,7 +4,7 @@ import wave
 import numpy as np
 import pytest
 
-from app.streaming.sources import UnreadableAudio, paced, read_wav, resample
+from app.streaming.sources import UnreadableAudio, paced, read_wav, resample, standard_input
 from tests.streaming import virtual
 
 
@@ -70,3 +70,15 @@ def test_pace_is_real_time_and_does_not_drift():
 
     times = virtual.run(main())
     assert times == pytest.approx([0.1 * (i + 1) for i in range(100)])
+
+
+async def test_a_file_may_stand_in_for_the_pipe(tmp_path, monkeypatch):
+    """`listen - < file` gets every sample of it, at the pace of speech; an odd last byte is no sample."""
+    pcm = np.arange(3200, dtype="<i2")
+    raw = tmp_path / "talk.raw"
+    raw.write_bytes(pcm.tobytes() + b"x")
+    with raw.open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        chunks = [chunk async for chunk in standard_input()]
+    assert len(chunks) == 2
+    assert np.array_equal(np.concatenate(chunks), pcm)
