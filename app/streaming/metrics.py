@@ -34,7 +34,9 @@ class Metrics:
             "wsgw_committed_words_total", "final words by the rule that committed them", ["rule"], registry=r
         )
         self.calls = Counter("wsgw_upstream_requests_total", "calls of the service by outcome", ["outcome"], registry=r)
-        self.call_s = Histogram("wsgw_upstream_seconds", "duration of answered calls", buckets=CALL_BUCKETS, registry=r)
+        self.call_s = Histogram(
+            "wsgw_upstream_seconds", "duration of calls that gave text", buckets=CALL_BUCKETS, registry=r
+        )
         self.calls_in_flight = Gauge("wsgw_upstream_in_flight", "calls being made", registry=r)
         self.calls_waiting = Gauge("wsgw_upstream_waiting", "streams that wait for their turn", registry=r)
         self.turn_wait_s = Histogram(
@@ -57,9 +59,10 @@ class Metrics:
         self.paused_reads = Counter("wsgw_paused_reads_total", "times a client was told to slow down", registry=r)
 
     def answered(self, outcome: str, seconds: float) -> None:
-        """A call of the service came back, or was given up."""
+        """A call of the service came back, or was given up; only one that gave text tells how fast the service is."""
         self.calls.labels(outcome).inc()
-        self.call_s.observe(seconds)
+        if outcome == "ok":
+            self.call_s.observe(seconds)
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -240,7 +240,7 @@ class Session:
     # Ending.
 
     def _end(self) -> None:
-        """The marker came; the stock RTSP client sends it long after its audio, and fails if its second finds nobody."""
+        """The marker came; the stock RTSP client sends it long after its audio, twice, and fails if nobody is there."""
         if self._ending.done() or _now() - self._audio_at_s < LATE_MARKER_S:
             self._second_end.set()
         self.stop(Ending.END_OF_AUDIO)
