@@ -31,6 +31,10 @@ class Refused(Exception):
     """The gateway does not want this client; the message says why."""
 
 
+class TurnedAway(OSError):
+    """A gateway cannot serve this recording now; it was served before, so it may be again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A segment as received; seconds of the whole recording."""
@@ -80,12 +84,15 @@ class LiveClient:
         self._final_s = 0.0  # end of the last final line
         self._base_s = 0.0  # what went before the current connection
         self._done = False
+        self._ready_at_s: float | None = None  # when the current connection was let in
+        self._served = False  # some connection was: a refusal is no longer final
+        self._failures = 0  # in a row
 
     async def run(self, source: AsyncIterator[Pcm16]) -> None:
         """Stream the source to its end and return when the last line is final.
 
         Raises:
-            Refused: a gateway answered, but with an error, or is full.
+            Refused: the first gateway answered, but with an error, or is full.
             OSError: no gateway could be reached for `patience_s`.
         """
         feeder = asyncio.create_task(self._feed(source))
@@ -110,27 +117,29 @@ class LiveClient:
 
     async def _stay_connected(self) -> None:
         loop = asyncio.get_running_loop()
-        failures, lost_at_s = 0, loop.time()
+        lost_at_s = loop.time()
         while not self._done:
+            self._ready_at_s = None
             try:
                 async with connect(
                     self._url, additional_headers=self._headers, compression=None, max_size=2**24
                 ) as socket:
-                    if failures:
-                        self._events.notice("connected again")
-                    failures = 0
                     await self._converse(socket)
-                lost_at_s = loop.time()
+                self._failures = 0
             except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
                 _raise_if_refused(error)
-                if not failures:
+                if self._ready_at_s is not None:
+                    lasted = loop.time() - self._ready_at_s > self._patience_s
+                    if lasted or not isinstance(error, TurnedAway):
+                        self._failures = 0
+                if not self._failures:
                     lost_at_s = loop.time()
                     self._events.notice("connection lost, trying again")
                 if loop.time() - lost_at_s > self._patience_s:
                     raise OSError(f"No gateway at {self._url} for {self._patience_s:.0f} s.") from error
             if not self._done:
-                await asyncio.sleep(RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)])
-                failures += 1
+                await asyncio.sleep(RETRY_DELAYS_S[min(self._failures, len(RETRY_DELAYS_S) - 1)])
+                self._failures += 1
 
     async def _converse(self, socket: ClientConnection) -> None:
         """One connection: hello, audio from the last final word on, lines until the gateway closes or says to leave."""
@@ -160,7 +169,8 @@ class LiveClient:
                 await socket.send(self._audio.read(position, end))
                 position = end
             if self._ended:
-                await socket.send(END_OF_AUDIO)
+                for _ in range(2):  # after a silence of its source a gateway waits for the second
+                    await socket.send(END_OF_AUDIO)
                 return
             await self._fed.wait()
 
@@ -168,7 +178,12 @@ class LiveClient:
         self._events.message(message)
         status = message.get("status")
         if status in {"ERROR", "WAIT"}:
-            raise Refused("The gateway is full." if status == "WAIT" else str(message.get("message")))
+            reason = "The gateway is full." if status == "WAIT" else str(message.get("message"))
+            raise TurnedAway(reason) if self._served else Refused(reason)
+        if message.get("message") == "SERVER_READY" and self._ready_at_s is None:
+            if self._failures:
+                self._events.notice("connected again")
+            self._ready_at_s, self._served = asyncio.get_running_loop().time(), True
         if status == "WARNING":
             self._events.notice(str(message.get("message")))
         if "language" in message:

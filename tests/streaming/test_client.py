@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 from itertools import pairwise
 
 import pytest
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 
 from app.streaming.buffer import to_pcm16
 from app.streaming.client import Events, Line, LiveClient, Refused
@@ -174,3 +177,50 @@ async def test_told_to_leave_it_comes_back(service):
             paced(to_pcm16(recording.pcm), speed=2)
         )
     assert words(lines) == recording.text
+
+
+async def scripted(answers, connections):
+    """A gateway that says READY if told so, then that status; its client closes. After its script it serves."""
+
+    async def serve_one(ws):
+        hello = json.loads(await ws.recv())
+        connections.append(ws)
+        ready, status = answers.pop(0) if answers else (True, None)
+        if ready:
+            await ws.send(json.dumps({"uid": hello["uid"], "message": "SERVER_READY", "backend": "faster_whisper"}))
+        if status is not None:
+            message = 1.0 if status == "WAIT" else "Internal error; please connect again."
+            await ws.send(json.dumps({"uid": hello["uid"], "status": status, "message": message}))
+        with contextlib.suppress(ConnectionClosed):
+            async for frame in ws:
+                if frame == b"END_OF_AUDIO" and status is None:
+                    return
+
+    return await serve(serve_one, "127.0.0.1", 0)
+
+
+def address(server):
+    """Where a scripted gateway listens."""
+    return f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_trouble_in_mid_recording_is_not_the_end():
+    """Once served, an ERROR or a full gateway is a reason to connect again, not to give up."""
+    connections: list[object] = []
+    events, _, notices = listener()
+    async with await scripted([(True, "ERROR"), (False, "WAIT")], connections) as server:
+        client = LiveClient(address(server), hello={}, events=events)
+        await client.run(paced(to_pcm16(tones.speak([["alpha"]]).pcm)))
+    assert len(connections) == 3
+    assert notices == ["connection lost, trying again", "connected again"]
+
+
+async def test_a_gateway_that_fails_every_time_is_given_up():
+    """Being let in and thrown out again and again uses up the patience; it does not go on for ever."""
+    connections: list[object] = []
+    events, _, _ = listener()
+    async with await scripted([(True, "ERROR")] * 100, connections) as server:
+        client = LiveClient(address(server), hello={}, events=events, patience_s=1.5)
+        with pytest.raises(OSError, match="No gateway"):
+            await client.run(paced(to_pcm16(tones.speak([["alpha"]]).pcm)))
+    assert len(connections) < 8
