@@ -36,9 +36,9 @@ def long_en(transcriber: Transcriber) -> Heard:
     return hear(transcriber, pcm_of("long-en.wav"))
 
 
-# The model's README states 20-30 % English, 57-61 % German, 49-61 % Spanish; a few points of slack
+# The model's README states 21 % English, 19 % German, 8 % Spanish; a few points of slack
 # for other CPUs, whose arithmetic rounds differently.
-@pytest.mark.parametrize(("language", "limit"), [("en", 0.33), ("de", 0.66), ("es", 0.57)])
+@pytest.mark.parametrize(("language", "limit"), [("en", 0.24), ("de", 0.22), ("es", 0.11)])
 def test_short_clips_are_understood_as_well_as_the_model_can(
     clips: dict[str, Heard], language: str, limit: float
 ) -> None:
@@ -59,9 +59,9 @@ def test_the_language_of_short_clips_is_detected(clips: dict[str, Heard]) -> Non
 
 def test_long_audio_is_understood_to_its_end(long_en: Heard) -> None:
     """Minutes of speech keep their error rate, and the last sentence is there."""
-    long, heard, limit = sample("long-en.wav"), long_en, 0.33
+    long, heard, limit = sample("long-en.wav"), long_en, 0.18
     assert word_error_rate([long.text], [heard.text]) <= limit
-    assert abs(heard.segments[-1].end - long.segments[-1].end) < 1.5
+    assert abs(heard.segments[-1].end - long.segments[-1].end) < 0.5
     last = heard.progress[-1]
     assert last.done_s == last.total_s
     assert abs(last.done_s - long.duration_s) < 0.1
@@ -78,12 +78,12 @@ def test_every_sentence_of_a_long_file_is_covered(long_en: Heard) -> None:
 
 
 def test_sentence_times_of_short_clips_are_true(clips: dict[str, Heard]) -> None:
-    """The first segment begins and the last ends within half a second of the speech in the clip."""
+    """The first segment begins and the last ends within three tenths of a second of the speech in the clip."""
     for clip in short("en"):
         loud = np.flatnonzero(np.abs(pcm_of(clip.file)) > 0.02) / SECOND
         segments = clips[clip.file].segments
-        assert abs(segments[0].start - loud[0]) <= 0.5, clip.file
-        assert abs(segments[-1].end - loud[-1]) <= 0.5, clip.file
+        assert abs(segments[0].start - loud[0]) <= 0.3, clip.file
+        assert abs(segments[-1].end - loud[-1]) <= 0.3, clip.file
 
 
 @pytest.mark.parametrize("file", ["silence.wav", "noise.wav"])
@@ -208,18 +208,25 @@ def test_windows_side_by_side_give_what_one_after_another_gives(demo: Model) -> 
     assert (first.info, first.segments, first.progress) == (second.info, second.segments, second.progress)
 
 
-@pytest.mark.parametrize("options", [Options(words=True, logprobs=True), Options(language="de"), Options()])
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(words=True, logprobs=True, max_speech_duration_s=3),
+        Options(language="de", max_speech_duration_s=3),
+        Options(max_speech_duration_s=3),
+    ],
+)
 def test_each_window_is_encoded_once(demo: Model, options: Options) -> None:
     """Detection, every try, words and log-probabilities share one encoder call; the language is found once.
 
-    The first window of this clip fails its checks and is tried again; the second one is decoded beside it.
+    At half speed the clip is several windows of mumbling that fail their checks and are tried again.
     """
     counting = CountingModel(demo.whisper.model)
     made = transcriber_over(demo, weights=counting)
-    heard = hear(made, pcm_of("de-00.wav"), options)
+    heard = hear(made, np.repeat(pcm_of("de-00.wav"), 2), options)
     made.close()
     n_windows = len(heard.progress) - 1  # the last one says that the whole upload is done
-    assert n_windows == 2
+    assert n_windows > 1
     assert counting.rows["encode"] == n_windows
     assert counting.calls["generate"] > n_windows
     assert counting.calls["detect_language"] == (options.language is None)
@@ -279,7 +286,7 @@ def test_a_closed_transcriber_says_that_the_server_goes_down(demo: Model) -> Non
 
 
 @pytest.mark.parametrize(("file", "tier", "lane"), [
-    ("en-00.wav", "standard", SHORT), ("de-00.wav", "standard", LONG), ("de-00.wav", "realtime", LIVE),
+    ("en-00.wav", "standard", SHORT), ("long-de.wav", "standard", LONG), ("long-de.wav", "realtime", LIVE),
     ("en-00.wav", "deferred", DEFERRED),
 ])  # fmt: skip
 def test_requests_wait_in_the_lane_that_fits(demo: Model, file: str, tier: Tier, lane: int) -> None:
