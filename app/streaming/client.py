@@ -24,7 +24,7 @@ from app.streaming.policy import SAMPLE_RATE, to_samples
 
 SEND_SAMPLES = 1600  # 0.1 s per frame when catching up
 RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-HISTORY_S = 900.0  # audio kept for sending again; longer outages lose their oldest part
+HISTORY_S = 900.0  # audio kept for sending again; a source that is further ahead waits
 
 
 class Refused(Exception):
@@ -80,6 +80,8 @@ class LiveClient:
         self._patience_s = patience_s
         self._audio = AudioBuffer()
         self._fed = asyncio.Event()
+        self._sent = 0  # one past the newest sample that the present gateway was sent
+        self._room = asyncio.Event()
         self._ended = False
         self._final_s = 0.0  # end of the last final line
         self._base_s = 0.0  # what went before the current connection
@@ -108,9 +110,12 @@ class LiveClient:
         try:
             async for pcm in source:
                 self._audio.append(pcm)
-                if (self._audio.end - self._audio.start) / SAMPLE_RATE > HISTORY_S:
-                    self._audio.drop_before(self._audio.end - to_samples(HISTORY_S))
                 self._fed.set()
+                while self._audio.end - self._sent > to_samples(HISTORY_S):  # a pipe is read no faster than it is sent
+                    self._room.clear()
+                    await self._room.wait()
+                # What was sent and has no final line for so long was silence.
+                self._audio.drop_before(self._audio.end - to_samples(HISTORY_S))
         finally:
             self._ended = True
             self._fed.set()
@@ -167,7 +172,8 @@ class LiveClient:
                 position = max(position, self._audio.start)
                 end = min(position + SEND_SAMPLES, self._audio.end)
                 await socket.send(self._audio.read(position, end))
-                position = end
+                self._sent = position = end
+                self._room.set()
             if self._ended:
                 for _ in range(2):  # after a silence of its source a gateway waits for the second
                     await socket.send(END_OF_AUDIO)

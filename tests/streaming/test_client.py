@@ -5,6 +5,7 @@ import contextlib
 import json
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
@@ -213,6 +214,31 @@ async def test_trouble_in_mid_recording_is_not_the_end():
         await client.run(paced(to_pcm16(tones.speak([["alpha"]]).pcm)))
     assert len(connections) == 3
     assert notices == ["connection lost, trying again", "connected again"]
+
+
+async def test_a_source_faster_than_its_gateway_waits(monkeypatch):
+    """However far a pipe is ahead of what a gateway takes, every sample is sent, in order."""
+    monkeypatch.setattr("app.streaming.client.HISTORY_S", 1.0)
+    heard: list[bytes] = []
+
+    async def slow(ws):
+        hello = json.loads(await ws.recv())
+        await ws.send(json.dumps({"uid": hello["uid"], "message": "SERVER_READY", "backend": "faster_whisper"}))
+        async for frame in ws:
+            if frame == b"END_OF_AUDIO":
+                return
+            heard.append(frame)
+            await asyncio.sleep(0.002)
+
+    pcm = np.arange(10 * 16_000, dtype=np.int16)
+
+    async def pipe():
+        for at in range(0, len(pcm), 4000):
+            yield pcm[at : at + 4000]
+
+    async with await serve(slow, "127.0.0.1", 0) as server:
+        await LiveClient(address(server), hello={}, events=listener()[0]).run(pipe())
+    assert b"".join(heard) == pcm.tobytes()
 
 
 async def test_a_gateway_that_fails_every_time_is_given_up():
