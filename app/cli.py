@@ -75,7 +75,7 @@ def transcribe_files(
                 path = free_name(target, Path(file), file_format, written)
                 path.write_bytes(body)
                 written.add(path)
-        except (OSError, TranscriptionError) as exc:
+        except (OSError, TranscriptionError, RuntimeError) as exc:
             _complain(f"{file}: {_reason(exc, file)}")
             failed = True
             continue
@@ -138,10 +138,12 @@ def _print(body: bytes) -> bool:
     return True
 
 
-def _reason(exc: OSError | TranscriptionError, file: str) -> str:
+def _reason(exc: OSError | TranscriptionError | RuntimeError, file: str) -> str:
     """What went wrong, and with which file if it is not the one that was read."""
     if isinstance(exc, TranscriptionError):
         return str(exc)
+    if isinstance(exc, RuntimeError):  # CTranslate2's, of a device that is out of memory or lost
+        return f"the engine failed ({exc}); `python -m app doctor` looks at the device"
     reason = exc.strerror or str(exc)
     return reason if exc.filename is None or str(exc.filename) == str(Path(file)) else f"{exc.filename}: {reason}"
 

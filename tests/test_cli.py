@@ -102,6 +102,25 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(
     assert (tmp_path / "out" / "talk.txt").exists()
 
 
+def test_a_lost_device_is_one_line(
+    speech: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the engine raises in mid-file is told with the file and the remedy, without a traceback."""
+
+    class Lost(HalfAndHalf):
+        def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
+            yield next(super().events(pcm, options, cancelled))
+            raise RuntimeError("CUDA failed with error unspecified launch failure")
+
+    monkeypatch.setattr(cli, "load_model", lambda _: None)
+    monkeypatch.setattr(cli, "transcriber_of", lambda *_: Lost())
+    assert transcribe_files([str(speech)], file_format="txt") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(speech) in line
+    assert "unspecified launch failure" in line
+    assert "doctor" in line
+
+
 def test_a_text_that_cannot_be_written_is_one_line_and_the_others_are_done(
     engine: None, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

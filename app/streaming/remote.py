@@ -37,6 +37,7 @@ LEAST_RETRY_AFTER_S = 0.5
 AUDIO_REJECTED = {400, 413, 415, 422}
 NOT_ABOUT_THE_TASK = {401, 403, 404, 413, 415}
 BUSY = {429, 503}
+TOO_SLOW = {408, 504}
 
 
 RejectedKind = Literal["audio", "language", "translation", "setup"]
@@ -178,7 +179,9 @@ class RemoteTranscriber:
         if status in BUSY:
             seconds = retry_after_s(response.headers.get("Retry-After"), now=datetime.now(UTC))
             raise Busy(min(max(seconds, LEAST_RETRY_AFTER_S), self._max_retry_after_s))
-        if status >= 500 or status == 408:  # noqa: PLR2004  HTTP's own numbers
+        if status in TOO_SLOW:
+            raise TimedOut(f"the transcription service gave up on the call with status {status}")
+        if status >= 500:  # noqa: PLR2004  HTTP's own numbers
             raise Unavailable(f"the transcription service failed with status {status}")
         if status != 200:  # noqa: PLR2004  as above
             log.warning("call rejected", extra={"status": status, "host": self._host})

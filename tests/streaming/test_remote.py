@@ -136,9 +136,10 @@ def test_retry_after_may_be_a_date():
 
 @pytest.mark.parametrize("status", [500, 502, 504, 408])
 def test_server_trouble_may_pass(status):
-    """Failures of the service are temporary."""
+    """Failures of the service are temporary; where somebody on the way gave up waiting, a shorter window may do."""
     error, _ = ask(answering(status))
     assert isinstance(error, Unavailable)
+    assert isinstance(error, TimedOut) == (status in {408, 504})
 
 
 @pytest.mark.parametrize(
