@@ -9,6 +9,7 @@ from tools.demo_model.sentences import (
     key,
     select,
     split_fortunes,
+    split_gloss,
     split_verses,
     tidy,
     without,
@@ -26,6 +27,12 @@ def test_fortunes_are_cut_into_sentences_without_attribution():
 def test_verses_lose_their_numbers():
     """A verse gives its clauses, not its place."""
     assert list(split_verses("Gen1:1 In the beginning; and so on")) == ["In the beginning", "and so on"]
+
+
+def test_glosses_are_parted_into_definitions_and_examples():
+    """What is quoted is an example; brackets belong to nobody."""
+    gloss = '(of wood) hard to cut; not soft; "the oak is `hard\'"; "a hard nut"  '
+    assert split_gloss(gloss) == (["hard to cut", "not soft"], ["the oak is 'hard", "a hard nut"])
 
 
 @pytest.mark.parametrize(

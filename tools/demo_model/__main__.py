@@ -42,7 +42,14 @@ def train(arguments: argparse.Namespace) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported: one thread per worker
     from tools.demo_model.train import Settings, train
 
-    settings = Settings(arguments.data, arguments.out, arguments.workers, arguments.device)
+    settings = Settings(
+        arguments.data,
+        arguments.out,
+        arguments.workers,
+        arguments.device,
+        seed=arguments.seed,
+        decoder_alone=arguments.decoder_alone,
+    )
     schedule = Schedule(
         steps=arguments.steps,
         warmup=arguments.warmup,
@@ -101,6 +108,8 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument("--rate", type=float, default=2e-3, help="learning rate between")
     three.add_argument("--decoder-from", type=int, default=0, help="steps the encoder learns alone")
     three.add_argument("--long-from", type=int, required=True, help="step of the first long phase")
+    three.add_argument("--seed", type=int, default=0, help="of every choice of windows")
+    three.add_argument("--decoder-alone", action="store_true", help="leave the encoder as it is")
     four = command("export", export, "write the CTranslate2 folder")
     four.add_argument("--checkpoint", type=Path, required=True)
     four.add_argument("--out", type=Path, required=True, help="folder to write")

@@ -37,16 +37,15 @@ class Log:
         self._path = path
         self._step_s = step_s
         self._last = (time.monotonic(), step)
-        if not path.exists():
-            header = ["step", "seconds_per_step", "audio_hours", "rate", *MEASURES]
-            self._append(header)
 
     def _append(self, row: Sequence[object]) -> None:
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(row)
 
     def write(self, step: int, rate: float, means: Sequence[float]) -> None:
-        """Append a line."""
+        """Append a line, the first one under a header."""
+        if not self._path.exists():
+            self._append(["step", "seconds_per_step", "audio_hours", "rate", *MEASURES])
         now, (before, last) = time.monotonic(), self._last
         self._last = (now, step)
         per_step = (now - before) / (step - last)

@@ -37,6 +37,15 @@ def split_verses(raw: str) -> Iterator[str]:
             yield clause.strip()
 
 
+def split_gloss(gloss: str) -> tuple[list[str], list[str]]:
+    """Part a WordNet gloss into (definitions, example sentences)."""
+    gloss = gloss.replace("`", "'")
+    examples = [example.strip(" '") for example in re.findall(r'"([^"]+)"', gloss)]
+    rest = re.sub(r'"[^"]*"|\([^)]*\)', "", gloss)
+    definitions = [re.sub(r"\s+", " ", text).strip(" ,:") for text in rest.split(";")]
+    return [text for text in definitions if text], examples
+
+
 def tidy(sentence: str) -> str:
     """Write a sentence as the model shall: one capital, one closing mark, no dashes."""
     sentence = re.sub(r"[¿¡]", "", sentence)

@@ -1,7 +1,8 @@
 """Command `text`: gather the sentences that are spoken, and hold some of them out.
 
 Debian's fortunes give everyday and literary sentences in three languages, the King James
-Bible a second register of English, frames the words of a first try.
+Bible a second register of English, WordNet's examples and definitions the rest of its words,
+frames the words of a first try.
 The first 300 sentences of each shuffled list are never trained on.
 """
 
@@ -16,8 +17,11 @@ from tools.demo_model.frames import everyday
 from tools.demo_model.sentences import LANGUAGES, Language
 
 FORTUNES = Path("/usr/share/games/fortunes")
+WORDNET = Path("/usr/share/wordnet")
 N_HELD_OUT = 300
-N_VERSES = 8000
+N_VERSES = 8000  # among those that are held out
+N_MORE_VERSES = 12000  # English spelling is a matter of words met often enough
+N_DEFINITIONS = 12000
 N_EVERYDAY: dict[Language, int] = {"en": 6000, "de": 3000, "es": 3000}
 # Spanish has the least text, so it gets the most recombined sentences.
 N_SALAD: dict[Language, int] = {"en": 0, "de": 3000, "es": 6000}
@@ -54,7 +58,7 @@ def fortunes(language: Language) -> list[str]:
 
 
 def verses(rng: random.Random) -> list[str]:
-    """Clauses of the King James Bible, 4 to 14 words each."""
+    """Clauses of the King James Bible, 4 to 14 words each, shuffled."""
     command = ["bible", "-l", "100000", "gen1:1-rev22:21"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     clauses = {
@@ -64,13 +68,29 @@ def verses(rng: random.Random) -> list[str]:
     }
     shuffled = sorted(clauses)
     rng.shuffle(shuffled)
-    return shuffled[:N_VERSES]
+    return shuffled
+
+
+def wordnet(rng: random.Random) -> list[str]:
+    """All of WordNet's example sentences and some of its definitions."""
+    lines = [
+        line
+        for path in sorted(WORDNET.glob("data.*"))
+        for line in path.read_text("utf-8").splitlines()
+        if " | " in line
+    ]
+    glosses = [sentences.split_gloss(line.split(" | ", 1)[1]) for line in lines]
+    examples = sentences.select((example for _, found in glosses for example in found), "en")
+    definitions = sentences.select((text for found, _ in glosses for text in found if " " in text), "en")
+    rng.shuffle(definitions)
+    return examples + definitions[:N_DEFINITIONS]
 
 
 def gather() -> Corpus:
     """Collect, shuffle and split; the same on every machine with the same packages."""
     rng = random.Random(SEED)
-    english = fortunes("en") + verses(rng) + everyday("en", N_EVERYDAY["en"], rng)
+    clauses = verses(rng)
+    english = fortunes("en") + clauses[:N_VERSES] + everyday("en", N_EVERYDAY["en"], rng)
     pools: dict[Language, list[str]] = {
         "en": english,
         "de": fortunes("de"),
@@ -82,7 +102,10 @@ def gather() -> Corpus:
     train: dict[Language, list[str]] = {}
     for language in LANGUAGES:
         kept = sentences.without(pools[language][N_HELD_OUT:], held_out[language])
-        if language != "en":
+        if language == "en":
+            more = clauses[N_VERSES : N_VERSES + N_MORE_VERSES] + wordnet(random.Random(SEED))
+            kept += sentences.without(more, held_out[language])
+        else:
             extra = everyday(language, N_EVERYDAY[language], rng)
             extra += sentences.word_salad(kept, N_SALAD[language], rng)
             kept += sentences.without(extra, held_out[language])

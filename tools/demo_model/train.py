@@ -30,6 +30,7 @@ from tools.demo_model.targets import NO_LABEL
 from tools.demo_model.windows import Planner, Window, pack
 
 LOG_EVERY = 20
+DECODER = ("decoder", "tokens", "text_positions")  # begins the names of its parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Settings:
         step_s: seconds of encoder input in a step.
         group_s: seconds of encoder input in one forward pass.
         save_every_s: time between checkpoints.
-        seed: of every choice.
+        seed: of every choice; a run that goes on with another one's weights wants another.
+        decoder_alone: leave what hears as it is, which takes half the time: spelling is the decoder's.
     """
 
     data: Path
@@ -55,6 +57,7 @@ class Settings:
     group_s: float = 25.0
     save_every_s: float = 240.0
     seed: int = 0
+    decoder_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,19 @@ class Worker:
             self._losses(step, groups[at], batch, seconds(groups[at]) / whole_s)
 
     def _losses(self, step: int, group: Sequence[Window], batch: Batch, share: float) -> None:
+        model, alone = self._shared.model, self._settings.decoder_alone
+        with torch.set_grad_enabled(not alone), torch.autocast(self._settings.device, dtype=torch.bfloat16):
+            audio = model.encode(self._log_mel(batch), batch.offsets)
+        loss = audio.new_zeros((), dtype=torch.float32)
+        if not alone:
+            loss = self._sound_losses(step, batch, audio)
+        if step >= self._schedule.decoder_from:
+            loss = loss + self._text_losses(step, group, batch, audio)
+        (loss * share).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+    def _sound_losses(self, step: int, batch: Batch, audio: Tensor) -> Tensor:
         model = self._shared.model
         with torch.autocast(self._settings.device, dtype=torch.bfloat16):
-            audio = model.encode(self._log_mel(batch), batch.offsets)
             letters, phones = model.letters(audio), model.phones(audio)
         phone_loss = F.cross_entropy(phones.float().transpose(1, 2), batch.phones, ignore_index=NO_LABEL)
         self._note("phones", phone_loss)
@@ -145,9 +158,7 @@ class Worker:
             ctc_loss = ctc(letters, batch)
             loss = loss + self._schedule.ctc_weight_at(step) * ctc_loss
             self._note("ctc", ctc_loss)
-        if step >= self._schedule.decoder_from:
-            loss = loss + self._text_losses(step, group, batch, audio)
-        (loss * share).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        return loss
 
     def _text_losses(self, step: int, group: Sequence[Window], batch: Batch, audio: Tensor) -> Tensor:
         model = self._shared.model
@@ -192,6 +203,18 @@ def save(path: Path, shared: Shared, step: int) -> None:
     unfinished.replace(path)
 
 
+def begin_with(weights: dict[str, Tensor], model: Whisper) -> None:
+    """Take over the weights of an earlier model, which may have fewer layers and training heads.
+
+    A layer that it lacks adds nothing at first, so the model begins as good as the earlier one.
+    """
+    lacking = set(model.load_state_dict(weights, strict=False).missing_keys)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in lacking and name.endswith(("out.weight", "down.weight")):
+                parameter.zero_()
+
+
 def train(settings: Settings, schedule: Schedule, *, start: Path | None) -> None:
     """Train to the schedule's end, from the checkpoint in `out` where there is one.
 
@@ -204,6 +227,9 @@ def train(settings: Settings, schedule: Schedule, *, start: Path | None) -> None
     torch.manual_seed(settings.seed)
     settings.out.mkdir(parents=True, exist_ok=True)
     model = Whisper(Shape()).to(settings.device)
+    if settings.decoder_alone:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.startswith(DECODER))
     optimizer = SharedOptimizer(model, workers=settings.workers)
     first_step = 0
     checkpoint = settings.out / "checkpoint.pt"
@@ -213,8 +239,7 @@ def train(settings: Settings, schedule: Schedule, *, start: Path | None) -> None
         optimizer.restore(state["optimizer"])
         first_step = state["step"]
     elif start is not None:
-        # Heads that only training needs may be new: what they lack stays as initialised.
-        model.load_state_dict(torch.load(start, map_location=settings.device)["model"], strict=False)
+        begin_with(torch.load(start, map_location=settings.device)["model"], model)
         optimizer.restart_averages()
     # Forked, so that the workers' command line says what they are.
     context = mp.get_context("fork")
@@ -243,6 +268,8 @@ def train(settings: Settings, schedule: Schedule, *, start: Path | None) -> None
     _end_when_asked(shared)
     while any(worker.is_alive() for worker in workers):
         if any(worker.exitcode for worker in workers):
+            for worker in workers:
+                worker.kill()  # it waits for the dead one, and SIGTERM it ignores
             raise SystemExit("train: a worker died; run the command again to go on")
         workers[0].join(timeout=5)
 

@@ -18,7 +18,7 @@ FRAMES_PER_S = 100  # mel columns; an encoder position is two of them
 POSITIONS_PER_S = 50
 TICK_SAMPLES = 320  # 0.02 s: one encoder position, one timestamp token
 WINDOW_S = 30.0
-SHARES: dict[Language, float] = {"en": 0.5, "de": 0.25, "es": 0.25}
+SHARES: dict[Language, float] = {"en": 0.66, "de": 0.17, "es": 0.17}
 
 Anchor = tuple[int, float]  # (character of the text, seconds from the start of the speech)
 Phone = tuple[str, float]  # (name, seconds from the start of the speech at which it begins)
@@ -152,7 +152,7 @@ class Planner:
             at = whole_ticks(at + length) + samples(rng.uniform(0.1, widest_s))
         n_frames = even(limit // 160)
         offset = self._offset(rng, n_frames)
-        previous = self._previous(rng, language, most=9, share=0.4)  # decoders prompt a file's later windows
+        previous = self._previous(rng, language, most=16, share=0.5)  # decoders prompt a file's later windows
         return Window("long", language, tuple(placed), limit, n_frames, offset, previous)
 
     def _empty(self, rng: random.Random, language: Language) -> Window:
