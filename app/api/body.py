@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
@@ -10,9 +12,13 @@ from app.api.uploads import Upload, read_upload
 from app.errors import UnsupportedContentType
 
 
-async def read_body(request: Request, *, max_file_bytes: int) -> Upload:
+async def read_body(request: Request, *, max_file_bytes: int, turn: asyncio.Semaphore) -> Upload:
     """Read the whole body, whichever of the two it is.
 
+    Args:
+        request: with a body of either kind.
+        max_file_bytes: the file's limit.
+        turn: held while a large JSON body is taken apart.
     Raises:
         UnsupportedContentType: neither multipart/form-data nor application/json, or compressed.
         InvalidRequest: broken.
@@ -23,5 +29,5 @@ async def read_body(request: Request, *, max_file_bytes: int) -> Upload:
         raise UnsupportedContentType("Content-Encoding is not supported for uploads; send the body as it is.")
     kind, _ = parse_options_header(request.headers.get("content-type", ""))
     if kind == b"application/json":
-        return await read_json(request, max_file_bytes=max_file_bytes)
+        return await read_json(request, max_file_bytes=max_file_bytes, turn=turn)
     return await read_upload(request, max_file_bytes=max_file_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -30,6 +31,8 @@ class Service:
     strict_models: bool
     metrics: Metrics = field(default_factory=Metrics)
     loaded: Engine | None = None
+    # Large JSON bodies are taken apart one by one, so that a crowd of them takes the memory of one.
+    json_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     started: float = field(default_factory=time.monotonic)
 
     @property

@@ -53,7 +53,7 @@ async def create_translation(request: Request) -> Response:
 
 async def _answer(request: Request, *, default_format: ResponseFormat, task: Task | None = None) -> Response:
     service = service_of(request)
-    upload = await read_body(request, max_file_bytes=service.max_upload_bytes)
+    upload = await read_body(request, max_file_bytes=service.max_upload_bytes, turn=service.json_turn)
     streaming = False
     try:
         form = forms.parse(

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
-from app.api.json_body import MAX_AUDIO_BYTES, parse
+from app.api import json_body
+from app.api.json_body import LARGE_BYTES, MAX_AUDIO_BYTES, MAX_STRUCTURE, parse, read_json
+from app.api.uploads import Upload
 from app.errors import InvalidRequest, TooLarge
+from tests.api.test_uploads import request
 from tests.clients import PATH, Worker, tone_wav, worker
 
 WAV = tone_wav()
@@ -24,6 +29,11 @@ def refusal(raw: bytes) -> InvalidRequest:
     with pytest.raises(InvalidRequest) as refused:
         parse(raw, limit_bytes=MAX_AUDIO_BYTES)
     return refused.value
+
+
+def json_of(data: str) -> bytes:
+    """A body with this as its audio, however odd."""
+    return json.dumps({"model": "m", "input_audio": {"data": data}}).encode()
 
 
 async def test_open_webuis_request(open_worker: Worker):
@@ -173,3 +183,53 @@ def test_long_audio_is_whole():
     read = parse(raw, limit_bytes=MAX_AUDIO_BYTES)
     assert read.file is not None
     assert read.file.read() == audio
+
+
+@pytest.mark.parametrize("item", ["[],", "{},", "1,", '"",'])
+def test_too_many_items_are_refused_unread(item: str, monkeypatch: pytest.MonkeyPatch):
+    """Millions of little objects would hold every thread up: they are counted, not built."""
+    raw = ('{"model":"m","x":[' + item * MAX_STRUCTURE + "1]}").encode()
+    monkeypatch.setattr("app.api.json_body.json.loads", lambda _: pytest.fail("was read"))
+    message = refusal(raw).message
+    assert f"{MAX_STRUCTURE}" in message
+    assert "JSON" in message
+
+
+def test_a_thousand_items_are_read():
+    """What a client may mean is far below the limit."""
+    keywords = [f"word{number}" for number in range(1000)]
+    assert ("keywords", json.dumps(keywords)) in parse(body(keywords=keywords), limit_bytes=MAX_AUDIO_BYTES).fields
+
+
+def test_white_space_costs_no_memory():
+    """Base64 with a space behind every letter: a few copies of it, not a Python object for every letter."""
+    raw = json_of("A " * 1_000_000)
+    tracemalloc.start()
+    try:
+        read = parse(raw, limit_bytes=MAX_AUDIO_BYTES)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert read.file is not None
+    assert read.file.read() == bytes(750_000)
+    assert peak < 5 * len(raw)
+
+
+async def test_large_bodies_take_turns(monkeypatch: pytest.MonkeyPatch):
+    """However many arrive at once, one is taken apart at a time; a small one does not wait for them."""
+    turn, now, most = asyncio.Semaphore(1), 0, 0
+
+    async def slowly(_: object) -> Upload:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return Upload()
+
+    monkeypatch.setattr(json_body, "aside", slowly)
+    raw = json_of("A" * LARGE_BYTES)
+    await asyncio.gather(*(read_json(request(raw), max_file_bytes=MAX_AUDIO_BYTES, turn=turn) for _ in range(4)))
+    assert most == 1
+    async with turn:
+        await asyncio.wait_for(read_json(request(body()), max_file_bytes=MAX_AUDIO_BYTES, turn=turn), 5)
