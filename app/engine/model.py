@@ -15,6 +15,7 @@ from pathlib import Path
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
+from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.utils import available_models, download_model
 
 from app.engine import cublas
@@ -134,6 +135,7 @@ def load(*, model_size: str, device: str, compute_type: str, parallelism: Callab
             num_workers=spread.replicas,
             local_files_only=True,
         )
+        _fit_features(whisper)
     except Exception as exc:
         raise StartupError(
             f"MODEL_SIZE={name}: the model in {directory} cannot be loaded ({_first_line(exc)}); "
@@ -165,10 +167,8 @@ def locate(name: str) -> Path:
             f"MODEL_SIZE={name}: unknown; use demo, a directory, a hub id (owner/name) or one of "
             f"{', '.join(available_models())}"
         )
-    try:
-        return Path(download_model(name, local_files_only=True))
-    except Exception:  # noqa: BLE001 - not on disk, for whatever reason: ask the hub
-        return _download(name)
+    cached = _cached(name)
+    return _checked(_download(name) if cached is None else cached, name)
 
 
 def warm_up(model: Model) -> None:
@@ -201,7 +201,30 @@ def _checked(directory: Path, name: str) -> Path:
             f"MODEL_SIZE={name}: {directory} has no model.bin; name a directory that holds a CTranslate2 "
             "Whisper model, a Whisper size, or demo"
         )
+    # faster-whisper would fetch the one of whisper-tiny, whose tokens are not those of every model
+    if not (directory / "tokenizer.json").is_file():
+        raise StartupError(
+            f"MODEL_SIZE={name}: {directory} has no tokenizer.json; copy the tokenizer.json of the original model "
+            "into it (ct2-transformers-converter does so with --copy_files tokenizer.json)"
+        )
     return directory
+
+
+def _cached(name: str) -> Path | None:
+    """Where the hub's cache holds the model; None if it is not there, or not to its end."""
+    try:
+        directory = Path(download_model(name, local_files_only=True))
+    except Exception:  # noqa: BLE001 - not on disk, for whatever reason
+        return None
+    return directory if (directory / "model.bin").is_file() else None
+
+
+def _fit_features(whisper: WhisperModel) -> None:
+    """As many mel bands as the weights take: without preprocessor_config.json they would be 80, large-v3 has 128."""
+    n_mels = int(whisper.model.n_mels)
+    if whisper.feature_extractor.mel_filters.shape[0] != n_mels:
+        whisper.feat_kwargs = {**whisper.feat_kwargs, "feature_size": n_mels}
+        whisper.feature_extractor = FeatureExtractor(**whisper.feat_kwargs)
 
 
 def _download(name: str) -> Path:

@@ -149,9 +149,57 @@ def test_a_model_on_disk_is_found_without_the_network(monkeypatch: pytest.Monkey
         calls.append(local_files_only)
         return str(tmp_path)
 
+    for file in ("model.bin", "tokenizer.json"):
+        (tmp_path / file).touch()
     monkeypatch.setattr(models, "download_model", cached)
     assert tmp_path == locate("tiny")
     assert calls == [True]
+
+
+def test_a_download_that_broke_off_is_taken_up_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A cache without the weights is not a model on disk: the hub is asked for the rest."""
+    monkeypatch.setattr(models, "download_model", lambda *_, **__: str(tmp_path))
+    (tmp_path / "tokenizer.json").touch()
+
+    def rest(_: str) -> Path:
+        (tmp_path / "model.bin").touch()
+        return tmp_path
+
+    monkeypatch.setattr(models, "_download", rest)
+    assert tmp_path == locate("tiny")
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_model_without_its_tokenizer_never_asks_the_hub_for_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, cached: bool
+) -> None:
+    """A converter leaves tokenizer.json out: its name and the remedy are said at once, before anything is loaded."""
+    shutil.copytree(models.DEMO_DIRECTORY, tmp_path / "converted")
+    (tmp_path / "converted" / "tokenizer.json").unlink()
+    monkeypatch.setattr(models, "WhisperModel", lambda *_, **__: pytest.fail("was loaded"))
+    monkeypatch.setattr(models, "download_model", lambda *_, **__: str(tmp_path / "converted"))
+    message = attempt("tiny" if cached else str(tmp_path / "converted"))
+    assert "has no tokenizer.json; copy the tokenizer.json of the original model" in message
+
+
+def test_mel_bands_are_those_of_the_weights(demo: Model) -> None:
+    """A directory without preprocessor_config.json still gives large-v3 its 128 bands, and keeps the rest."""
+    whisper: Any = SimpleNamespace(
+        model=SimpleNamespace(n_mels=128), feat_kwargs={"n_fft": 400}, feature_extractor=demo.whisper.feature_extractor
+    )
+    models._fit_features(whisper)
+    assert whisper.feature_extractor.mel_filters.shape[0] == 128
+    assert whisper.feat_kwargs == {"n_fft": 400, "feature_size": 128}
+
+
+def test_a_directory_with_weights_and_tokenizer_is_enough(tmp_path: Path) -> None:
+    """The demo model without preprocessor_config.json and serving.json loads as itself."""
+    shutil.copytree(models.DEMO_DIRECTORY, tmp_path / "plain")
+    for file in ("preprocessor_config.json", "serving.json"):
+        (tmp_path / "plain" / file).unlink()
+    plain = load(model_size=str(tmp_path / "plain"), device="cpu", compute_type="int8", parallelism=spread)
+    assert plain.whisper.feature_extractor.mel_filters.shape[0] == plain.whisper.model.n_mels
+    assert plain.max_window_s == 30.0
 
 
 def test_a_model_that_cannot_be_fetched_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
