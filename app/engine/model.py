@@ -28,8 +28,8 @@ DEMO_DIRECTORY = Path(__file__).resolve().parents[2] / "models" / "demo"
 # A model directory may say how it wants to be served; only the demo model does so far.
 SERVING_FILE = "serving.json"
 MAX_WINDOW_S = 30.0
-# turbo and distil were trained without the translate task; `.en` knows one language.
-CANNOT_TRANSLATE = ("turbo", "distil", ".en")
+# Trained without the translate task, which the files do not tell, only the name.
+CANNOT_TRANSLATE = ("turbo", "distil")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ class Model:
     @property
     def translates(self) -> bool:
         """Whether task=translate gives English."""
-        return self.multilingual and not any(part in self.name for part in CANNOT_TRANSLATE)
+        # of a path or a hub id only what names the model: /home/distiller/large-v3 translates
+        own_name = Path(self.name).expanduser().absolute().name.lower()
+        return self.multilingual and not any(part in own_name for part in CANNOT_TRANSLATE)
 
 
 @dataclass(frozen=True, slots=True)

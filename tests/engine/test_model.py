@@ -42,6 +42,28 @@ def test_replicas_and_threads_are_what_the_table_says(demo: Model) -> None:
     assert demo.whisper.hf_tokenizer.id_to_token(demo.start_token) == "<|startoftranscript|>"
 
 
+@pytest.mark.parametrize(
+    ("name", "multilingual", "translates"),
+    [
+        ("large-v3", True, True),
+        ("large-v3-turbo", True, False),
+        ("turbo", True, False),
+        ("distil-large-v3", True, False),
+        ("Systran/faster-distil-whisper-large-v3", True, False),
+        ("distil-whisper/whisper-large-v3", True, True),
+        ("/models/Large-V3-Turbo/", True, False),
+        ("/home/user.env/demo", True, True),
+        ("/turbo/distillery/large-v3", True, True),
+        ("small.en", False, False),
+        ("/models/mine", False, False),
+    ],
+)
+def test_what_can_translate(demo: Model, name: str, *, multilingual: bool, translates: bool) -> None:
+    """One language never does; of the others all but turbo and distil, by their own name, not their folder's."""
+    whisper: Any = SimpleNamespace(model=SimpleNamespace(is_multilingual=multilingual))
+    assert replace(demo, name=name, whisper=whisper).translates is translates
+
+
 def test_warm_up_runs_a_real_window(demo: Model) -> None:
     """Warming up works on the smallest model."""
     models.warm_up(demo)
