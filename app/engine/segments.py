@@ -20,20 +20,14 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import Segment as RawSegment
 from faster_whisper.transcribe import TranscriptionOptions
-from faster_whisper.transcribe import Word as RawWord
 
 from app.audio import SAMPLE_RATE_HZ
+from app.engine.pieces import SpokenWord, is_long, pieces_of
 from app.engine.windows import Window
 from app.transcript import Segment, TokenLogprob, Word
 
 Features = npt.NDArray[np.float32]
 
-# Live clients commit whole segments: one that is longer than this is cut.
-LONG_SEGMENT_S = 8.0
-# No piece of a cut segment is shorter than this, unless a sentence ends there.
-SHORT_PIECE_S = 2.0
-PAUSE_S = 0.3
-SENTENCE_END = (".", "!", "?", "。", "！", "？", "…")
 PROBABILITY_FLOOR = 1e-10
 FRAMES_PER_SECOND = 100
 MAX_FRAMES = 3000
@@ -127,7 +121,7 @@ class _Aligner:
     def cut(self, segment: RawSegment) -> list[RawSegment]:
         """A segment that is too long for live text, in pieces."""
         tokens = self._text_tokens(segment)
-        if segment.end - segment.start <= LONG_SEGMENT_S or not tokens:
+        if not is_long(segment) or not tokens:
             return [segment]
         found = self._whisper.find_alignment(self._tokenizer, [tokens], self._encoded, self._n_frames)[0]
         offset_s = self._seek / FRAMES_PER_SECOND
@@ -149,73 +143,6 @@ class _Aligner:
     def _scored(self, token: int, probability: float) -> TokenLogprob:
         text = self._tokenizer.decode([token])
         return TokenLogprob(text, math.log(max(probability, PROBABILITY_FLOOR)), tuple(text.encode()))
-
-
-@dataclass(frozen=True, slots=True)
-class SpokenWord:
-    """A word with its tokens, on the window's clock."""
-
-    text: str
-    tokens: tuple[int, ...]
-    start_s: float
-    end_s: float
-
-
-def pieces_of(segment: RawSegment, words: Sequence[SpokenWord]) -> list[RawSegment]:
-    """Cut a segment between words: at a sentence's end if there is one, else at the longest pause."""
-    groups = _groups(list(words))
-    if len(groups) < 2:  # noqa: PLR2004 - nothing to cut
-        return [segment]
-    pieces: list[RawSegment] = []
-    left = list(segment.words or ())
-    for number, group in enumerate(groups):
-        text = "".join(word.text for word in group)
-        own, left = _first_words(left, len(text)) if number < len(groups) - 1 else (left, [])
-        start = segment.start if number == 0 else max(group[0].start_s, pieces[-1].end)
-        end = segment.end if number == len(groups) - 1 else group[-1].end_s
-        pieces.append(
-            replace(
-                segment,
-                start=float(start),
-                end=float(max(end, start + 0.02)),
-                text=text,
-                tokens=list(chain.from_iterable(word.tokens for word in group)),
-                words=own if segment.words is not None else None,
-            )
-        )
-    return pieces
-
-
-def _groups(words: list[SpokenWord]) -> list[list[SpokenWord]]:
-    """Words in runs of at most LONG_SEGMENT_S, as far as there is a place to cut."""
-    places = [
-        index
-        for index in range(1, len(words))
-        if words[index - 1].end_s - words[0].start_s >= SHORT_PIECE_S
-        and words[-1].end_s - words[index].start_s >= SHORT_PIECE_S
-        and words[index].text.startswith(" ")
-    ]
-    if not places or words[-1].end_s - words[0].start_s <= LONG_SEGMENT_S:
-        return [words] if words else []
-    middle_s = (words[0].start_s + words[-1].end_s) / 2
-
-    def merit(index: int) -> tuple[bool, float, float]:
-        before, after = words[index - 1], words[index]
-        ends_sentence = before.text.rstrip().endswith(SENTENCE_END)
-        pause_s = max(after.start_s - before.end_s, 0.0)
-        return ends_sentence, pause_s if pause_s >= PAUSE_S else 0.0, -abs(after.start_s - middle_s)
-
-    best = max(places, key=merit)
-    return _groups(words[:best]) + _groups(words[best:])
-
-
-def _first_words(words: list[RawWord], n_characters: int) -> tuple[list[RawWord], list[RawWord]]:
-    """Split timed words where their texts have filled `n_characters`."""
-    filled = count = 0
-    while count < len(words) and filled < n_characters:
-        filled += len(words[count].word)
-        count += 1
-    return words[:count], words[count:]
 
 
 def to_segment(raw: Raw, window: Window, *, number: int, words: bool) -> Segment | None:

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import math
 import weakref
-from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,18 +13,10 @@ from faster_whisper.transcribe import Segment as RawSegment
 from faster_whisper.transcribe import Word as RawWord
 
 from app.audio import SAMPLE_RATE_HZ
-from app.engine import segments as segments_module
+from app.engine import pieces as pieces_module
 from app.engine.decoding import Decoding, decoding_of
 from app.engine.model import Model
-from app.engine.segments import (
-    LONG_SEGMENT_S,
-    SHORT_PIECE_S,
-    Raw,
-    SpokenWord,
-    decode_window,
-    pieces_of,
-    to_segment,
-)
+from app.engine.segments import Raw, decode_window, to_segment
 from app.engine.transcriber import Transcriber
 from app.engine.windows import Span, Window
 from app.options import Options
@@ -35,101 +24,6 @@ from tests.engine.hearing import hear
 from tests.samples import pcm_of
 
 SECOND = SAMPLE_RATE_HZ
-
-
-def spoken(text: str, *, start_s: float = 0.0, word_s: float = 0.5, pauses: dict[int, float] | None = None) -> tuple[
-    RawSegment, list[SpokenWord]
-]:  # fmt: skip
-    """A segment and its words, half a second each, with pauses before some; one or two tokens a word."""
-    words, now_s, token = list[SpokenWord](), start_s, itertools.count(1)
-    for index, word in enumerate(text.split()):
-        now_s += (pauses or {}).get(index, 0.0)
-        tokens = tuple(next(token) for _ in range(1 + index % 2))
-        words.append(SpokenWord(f" {word}", tokens, now_s, now_s + word_s))
-        now_s += word_s
-    segment = RawSegment(
-        id=1, seek=0, start=start_s, end=now_s, text="".join(word.text for word in words),
-        tokens=[each for word in words for each in word.tokens], avg_logprob=-0.2, compression_ratio=1.0,
-        no_speech_prob=0.1, words=[RawWord(word.start_s, word.end_s, word.text, 0.9) for word in words],
-        temperature=0.0,
-    )  # fmt: skip
-    return segment, words
-
-
-def assert_whole(segment: RawSegment, pieces: list[RawSegment]) -> None:
-    """Nothing is lost, doubled or out of order."""
-    assert segment.text == "".join(piece.text for piece in pieces)
-    assert segment.tokens == [token for piece in pieces for token in piece.tokens]
-    assert segment.words == [word for piece in pieces for word in piece.words or ()]
-    assert (segment.start, segment.end) == (pieces[0].start, pieces[-1].end)
-    assert all(piece.start < piece.end for piece in pieces)
-    assert all(first.end <= second.start for first, second in pairwise(pieces))
-
-
-def test_a_short_segment_is_left_alone() -> None:
-    """Up to eight seconds nothing is cut."""
-    segment, words = spoken("one two three. four five")
-    assert [segment] == pieces_of(segment, words)
-
-
-def test_a_long_segment_is_cut_at_a_sentences_end() -> None:
-    """The end of a sentence is preferred to a longer pause and to the middle."""
-    segment, words = spoken("a b c d e f. g h i j k l m n o p q r", pauses={12: 1.0})
-    pieces = pieces_of(segment, words)
-    assert pieces[0].text == " a b c d e f."
-    assert_whole(segment, pieces)
-
-
-def test_without_sentences_the_longest_pause_is_the_place() -> None:
-    """A pause marks a phrase; without one the middle must do."""
-    paused, words = spoken("a b c d e f g h i j k l m n o p q r", pauses={6: 0.8, 10: 0.4})
-    assert pieces_of(paused, words)[0].text == " a b c d e f"
-    even, words = spoken("a b c d e f g h i j k l m n o p q r")
-    assert pieces_of(even, words)[0].text == " a b c d e f g h i"
-
-
-def test_pieces_are_neither_too_long_nor_too_short() -> None:
-    """Half a minute of words: every piece is at most eight seconds and at least two."""
-    segment, words = spoken(" ".join(f"w{n}" for n in range(60)))
-    pieces = pieces_of(segment, words)
-    assert all(SHORT_PIECE_S <= piece.end - piece.start <= LONG_SEGMENT_S for piece in pieces)
-    assert_whole(segment, pieces)
-
-
-def test_random_segments_lose_nothing() -> None:
-    """Any words, pauses and punctuation: texts, tokens and timed words join to the whole, times ascend."""
-    rng = np.random.default_rng(5)
-    for _ in range(200):
-        n = int(rng.integers(1, 80))
-        text = " ".join("word"[: int(rng.integers(1, 5))] + str(rng.choice(["", ".", ",", "?"])) for _ in range(n))
-        pauses = {int(index): float(rng.random() * 3) for index in rng.integers(0, n, 5)}
-        segment, words = spoken(text, start_s=3.0, word_s=float(rng.uniform(0.05, 0.8)), pauses=pauses)
-        assert_whole(segment, pieces_of(segment, words))
-
-
-def test_words_without_a_place_to_cut_stay_together() -> None:
-    """A text without spaces is one piece, however long."""
-    segment, words = spoken("a b c d e f g h i j k l m n o p q r s t u v")
-    joined = [replace(word, text=word.text.strip()) for word in words]
-    assert [segment] == pieces_of(segment, joined)
-
-
-def test_times_that_stand_still_stay_in_order() -> None:
-    """An alignment that puts every word on one spot still gives pieces that end after they begin."""
-    segment, words = spoken("a b c d e f g h i j k l m n o p q r")
-    squeezed = [replace(word, start_s=min(word.start_s, 5.0), end_s=min(word.end_s, 5.0)) for word in words]
-    squeezed[-1] = replace(squeezed[-1], end_s=segment.end)
-    pieces = pieces_of(segment, squeezed)
-    assert all(piece.start < piece.end for piece in pieces)
-    assert all(first.start <= second.start for first, second in pairwise(pieces))
-
-
-def test_without_timed_words_pieces_have_none() -> None:
-    """Pieces of a segment whose words were not asked for stay without words."""
-    segment, words = spoken(" ".join(f"w{n}" for n in range(40)))
-    pieces = pieces_of(replace(segment, words=None), words)
-    assert len(pieces) > 1
-    assert all(piece.words is None for piece in pieces)
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +43,8 @@ def test_a_window_cut_for_live_text_says_the_same(
     demo: Model, decoding: Decoding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the real model: pieces of a segment join to its text, text tokens, words and log-probabilities."""
-    monkeypatch.setattr(segments_module, "LONG_SEGMENT_S", 1.5)
-    monkeypatch.setattr(segments_module, "SHORT_PIECE_S", 0.3)
+    monkeypatch.setattr(pieces_module, "LONG_SEGMENT_S", 1.5)
+    monkeypatch.setattr(pieces_module, "SHORT_PIECE_S", 0.3)
     eot = decoding.tokenizer.eot
     for file in ("en-08.wav", "en-10.wav"):
         whole = decoded(demo.whisper, decoding, file, logprobs=True)
@@ -251,8 +145,8 @@ def test_times_become_the_uploads_own() -> None:
 
 def test_live_text_comes_in_short_segments(transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
     """The realtime tier and a caller who limits the length get cut segments; a file gets them whole."""
-    monkeypatch.setattr(segments_module, "LONG_SEGMENT_S", 1.5)
-    monkeypatch.setattr(segments_module, "SHORT_PIECE_S", 0.3)
+    monkeypatch.setattr(pieces_module, "LONG_SEGMENT_S", 1.5)
+    monkeypatch.setattr(pieces_module, "SHORT_PIECE_S", 0.3)
     whole = hear(transcriber, pcm_of("en-10.wav"))
     live = hear(transcriber, pcm_of("en-10.wav"), Options(tier="realtime"))
     limited = hear(transcriber, pcm_of("en-10.wav"), Options(max_speech_duration_s=30.0))
