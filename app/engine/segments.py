@@ -29,6 +29,10 @@ from app.transcript import Segment, TokenLogprob, Word
 Features = npt.NDArray[np.float32]
 
 PROBABILITY_FLOOR = 1e-10
+# Byte-level BPE writes each byte as one printable character. Source: openai/gpt-2 `encoder.py`, bytes_to_unicode.
+_SHOWN_AS_THEMSELVES = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))
+_OTHERS = (byte for byte in range(0x100) if byte not in _SHOWN_AS_THEMSELVES)
+BYTE_OF = {chr(byte): byte for byte in _SHOWN_AS_THEMSELVES} | {chr(0x100 + n): byte for n, byte in enumerate(_OTHERS)}
 FRAMES_PER_SECOND = 100
 MAX_FRAMES = 3000
 
@@ -116,7 +120,7 @@ class _Aligner:
             return [() for _ in segments]
         result = self._whisper.model.align(self._encoded, self._tokenizer.sot_sequence, [everything], self._n_frames)[0]
         probabilities = iter(result.text_token_probs)
-        return [tuple(self._scored(token, next(probabilities)) for token in text) for text in texts]
+        return [tuple(scored(self._tokenizer, token, next(probabilities)) for token in text) for text in texts]
 
     def cut(self, segment: RawSegment) -> list[RawSegment]:
         """A segment that is too long for live text, in pieces."""
@@ -140,9 +144,12 @@ class _Aligner:
     def _text_tokens(self, segment: RawSegment) -> list[int]:
         return [token for token in segment.tokens if token < self._tokenizer.eot]
 
-    def _scored(self, token: int, probability: float) -> TokenLogprob:
-        text = self._tokenizer.decode([token])
-        return TokenLogprob(text, math.log(max(probability, PROBABILITY_FLOOR)), tuple(text.encode()))
+
+def scored(tokenizer: Tokenizer, token: int, probability: float) -> TokenLogprob:
+    """A token with its own bytes, which may be only a part of a character: its text then says so with U+FFFD."""
+    written = tokenizer.tokenizer.id_to_token(token) or ""
+    utf8 = bytes(BYTE_OF[each] for each in written if each in BYTE_OF)
+    return TokenLogprob(utf8.decode(errors="replace"), math.log(max(probability, PROBABILITY_FLOOR)), tuple(utf8))
 
 
 def to_segment(raw: Raw, window: Window, *, number: int, words: bool) -> Segment | None:

@@ -16,7 +16,7 @@ from app.audio import SAMPLE_RATE_HZ
 from app.engine import pieces as pieces_module
 from app.engine.decoding import Decoding, decoding_of
 from app.engine.model import Model
-from app.engine.segments import Raw, decode_window, to_segment
+from app.engine.segments import BYTE_OF, Raw, decode_window, scored, to_segment
 from app.engine.transcriber import Transcriber
 from app.engine.windows import Span, Window
 from app.options import Options
@@ -71,6 +71,18 @@ def test_every_text_token_has_its_probability(demo: Model, decoding: Decoding) -
         assert len(tokens) == len(raw.logprobs)
         assert all(each.logprob <= 1e-6 and math.isfinite(each.logprob) for each in raw.logprobs)
         assert b"".join(bytes(each.utf8) for each in raw.logprobs).decode() == raw.segment.text
+
+
+def test_tokens_that_are_parts_of_a_character_keep_their_bytes(decoding: Decoding) -> None:
+    """Joined bytes are the text's, in any script; a token's own text is what can be shown of it."""
+    for text in (" ein Löffel", " 今天天气很好。", " 😀 é", " Привет"):
+        scores = [scored(decoding.tokenizer, token, 0.5) for token in decoding.tokenizer.encode(text)]
+        assert b"".join(bytes(each.utf8) for each in scores).decode() == text
+        assert all(each.token == bytes(each.utf8).decode(errors="replace") for each in scores)
+        assert [each.token for each in scores] == [
+            decoding.tokenizer.decode([token]) for token in decoding.tokenizer.encode(text)
+        ]
+    assert sorted(BYTE_OF.values()) == list(range(256))
 
 
 def test_what_was_not_asked_for_is_not_computed(demo: Model, decoding: Decoding) -> None:
