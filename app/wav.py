@@ -64,7 +64,6 @@ def find_samples(file: Readable, *, size_bytes: int) -> Span | None:
     header = file.read(_RIFF_BYTES)
     if len(header) < _RIFF_BYTES or header[:4] != b"RIFF" or header[8:] != b"WAVE":
         return None
-    riff_end_bytes = _CHUNK_BYTES + int(struct.unpack_from("<I", header, 4)[0])
 
     position, understood = _RIFF_BYTES, False
     for _ in range(_MAX_CHUNKS):
@@ -80,7 +79,7 @@ def find_samples(file: Readable, *, size_bytes: int) -> Span | None:
             if not understood:
                 return None
             left_bytes = size_bytes - position
-            if chunk_bytes == 0 and riff_end_bytes < size_bytes:
+            if chunk_bytes == 0 and not _are_chunks(file, position, size_bytes):
                 chunk_bytes = left_bytes  # a streaming writer: the samples follow, uncounted
             return Span(position, min(chunk_bytes, left_bytes) // 2)
         position += chunk_bytes + chunk_bytes % 2  # chunks start on even bytes
@@ -104,6 +103,22 @@ def read_samples(file: Readable, span: Span) -> Pcm:
         np.multiply(samples, np.float32(1 / 32768), out=pcm[done : done + samples.size])
         done += samples.size
     return pcm[:done]
+
+
+def _are_chunks(file: Readable, position: int, size_bytes: int) -> bool:
+    """Whether more chunks follow from `position` to the end of the file: then an empty one before them is empty."""
+    for _ in range(_MAX_CHUNKS):
+        if position >= size_bytes:
+            return True
+        file.seek(position)
+        head = file.read(_CHUNK_BYTES)
+        if len(head) < _CHUNK_BYTES or not (head[:4].isascii() and head[:4].decode().isprintable()):
+            return False
+        chunk_bytes = int(struct.unpack_from("<I", head, 4)[0])
+        if position + _CHUNK_BYTES + chunk_bytes > size_bytes:
+            return False
+        position += _CHUNK_BYTES + chunk_bytes + chunk_bytes % 2
+    return False
 
 
 def _is_16k_mono_s16(fmt: bytes) -> bool:

@@ -39,6 +39,8 @@ def extensible(guid: bytes, valid_bits: int = 16) -> bytes:
         riff(DATA, fmt_extra=b"\0\0"),
         riff(DATA, data_bytes=0, riff_bytes=0),
         riff(DATA, data_bytes=0, riff_bytes=36),
+        riff(DATA, data_bytes=0, riff_bytes=0xFFFFFFFF),
+        riff(DATA, data_bytes=0),
         riff(DATA, data_bytes=0xFFFFFFFF, riff_bytes=0xFFFFFFFF),
         riff(DATA, data_bytes=0x7FFFF000, riff_bytes=0x7FFFF024),
         riff(DATA, data_bytes=0xFFFFFFFF, riff_bytes=0),
@@ -53,6 +55,8 @@ def extensible(guid: bytes, valid_bits: int = 16) -> bytes:
         "fmt-of-18-bytes",
         "streamed-zero",
         "streamed-zero-data",
+        "streamed-zero-data-in-ffffffff",
+        "zero-data-in-the-right-size",
         "streamed-ffffffff",
         "streamed-sox",
         "streamed-mixed",
@@ -107,11 +111,21 @@ def test_truncated_data_gives_what_is_there(cut_bytes):
     assert pcm.size == (len(DATA) - cut_bytes) // 2
 
 
-def test_empty_data_is_empty():
-    """A truly empty data chunk is no streaming header: what follows it is not audio."""
-    pcm = read(riff(b"", after=chunk(b"LIST", b"x" * 1000)))
+@pytest.mark.parametrize("riff_bytes", [None, 0, 36, 0xFFFFFFFF])
+@pytest.mark.parametrize("after", [b"", chunk(b"LIST", b"x" * 1000), chunk(b"odd ", b"x"), chunk(b"LIST", b"") * 3])
+def test_empty_data_is_empty(after, riff_bytes):
+    """A truly empty data chunk is no streaming header: the chunks that follow it are not audio."""
+    pcm = read(riff(b"", after=after, riff_bytes=riff_bytes))
     assert pcm is not None
     assert pcm.size == 0
+
+
+def test_samples_that_begin_like_a_chunk_are_samples():
+    """Loud samples may spell a chunk's name, but its size then leads out of the file or into no chunk."""
+    samples = b"LIST" + b"\x04\0\0\0" + DATA
+    pcm = read(riff(samples, data_bytes=0))
+    assert pcm is not None
+    assert pcm.size == len(samples) // 2
 
 
 def test_extremes_stay_within_one():
