@@ -83,12 +83,13 @@ def say_first_steps(settings: Settings) -> None:
 def first_steps(settings: Settings) -> str:
     """A curl line that fits this configuration."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
+    url = f"http://{_in_url(host)}:{settings.port}/v1/audio/transcriptions"
     key = " -H 'Authorization: Bearer '\"${API_KEY:?set it to one of API_KEYS}\"" if settings.keys else ""
     sample = Path(__file__).resolve().parents[1] / "tests" / "audio" / "en-00.wav"
     return (
         "ready; try:\n"
         f"  curl{key} -F file=@{shlex.quote(str(sample))} -F model=whisper-1 -F response_format=text "
-        f"http://{host}:{settings.port}/v1/audio/transcriptions"
+        f"{shlex.quote(url)}"
     )
 
 
@@ -103,4 +104,9 @@ def leave(code: int) -> None:
 def _say_what_matters(settings: Settings) -> None:
     if not settings.keys:
         log.warning("no API_KEYS are set: everybody who reaches this address may use it")
-    log.info("starting", extra={"fields": {"address": f"http://{settings.host}:{settings.port}"}})
+    log.info("starting", extra={"fields": {"address": f"http://{_in_url(settings.host)}:{settings.port}"}})
+
+
+def _in_url(host: str) -> str:
+    """An address as it stands in a URL: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import shlex
 import signal
 import socket
 import subprocess
@@ -13,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app import start as app_start
+from tests.clients import settings_for_test
 from tests.e2e.worker import ROOT, Worker, free_port, start
 from tests.samples import AUDIO, beginning
 
@@ -131,6 +135,26 @@ def test_the_first_steps_it_prints_work_as_they_are(tmp_path: Path) -> None:
         line = next(line for line in worker.log.splitlines() if line.strip().startswith("curl"))
         said = subprocess.run(["bash", "-c", line + " -s"], capture_output=True, check=True, cwd=tmp_path).stdout
     assert said.decode() == "It's easy to get burned.\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "listening", "reached"),
+    [
+        ("::1", "http://[::1]:8000", "http://[::1]:8000/"),
+        ("::", "http://[::]:8000", "http://127.0.0.1:8000/"),
+        ("0.0.0.0", "http://0.0.0.0:8000", "http://127.0.0.1:8000/"),  # noqa: S104 - said, not bound
+        ("localhost", "http://localhost:8000", "http://localhost:8000/"),
+    ],
+)
+def test_addresses_are_said_as_urls(host: str, listening: str, reached: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An IPv6 address stands in brackets, in the log and in the curl line, which a shell leaves alone."""
+    settings = settings_for_test(host=host)
+    with caplog.at_level(logging.INFO):
+        app_start._say_what_matters(settings)
+    assert [record.__dict__["fields"] for record in caplog.records if record.message == "starting"] == [
+        {"address": listening}
+    ]
+    assert shlex.split(app_start.first_steps(settings))[-1] == f"{reached}v1/audio/transcriptions"
 
 
 def test_files_are_transcribed_without_a_server(tmp_path: Path) -> None:
