@@ -16,7 +16,7 @@ class Options:
     Attributes:
         task: `translate` always gives English.
         language: ISO 639-1 code of the speech; None = detect.
-        languages: codes that detection may choose from; empty = all.
+        languages: codes that detection may choose from; empty = all; one alone is `language` too.
         prompt: text that came before the audio; its last 223 tokens reach the model.
         hotwords: words to expect, shown to the model before every window.
         temperature: 0 = beam search, and repeatable retries of windows that fail their checks; above 0 = sampling.

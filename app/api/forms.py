@@ -130,7 +130,7 @@ def _languages(fields: Fields) -> tuple[str | None, tuple[str, ...]]:
     # `auto` among them means that any language is possible
     if not candidates or None in named:
         return None, ()
-    return (candidates[0], ()) if len(candidates) == 1 else (None, candidates)
+    return (candidates[0] if len(candidates) == 1 else None), candidates
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ class Transcriber:
         if (self._model.multilingual and not known) or (not self._model.multilingual and options.language != "en"):
             raise InvalidRequest(
                 f"The model {self._model.name} does not know the language '{options.language}'.",
-                param="language",
+                param="languages" if options.languages else "language",  # whichever of the two named it
             )
 
     def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:

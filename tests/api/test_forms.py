@@ -206,8 +206,8 @@ def test_unknown_languages(value: str):
 @pytest.mark.parametrize(
     ("sent", "language", "candidates"),
     [
-        ([("languages[]", "de")], "de", ()),
-        ([("languages[]", "de"), ("languages[]", "German")], "de", ()),
+        ([("languages[]", "de")], "de", ("de",)),
+        ([("languages[]", "de"), ("languages[]", "German")], "de", ("de",)),
         ([("languages[]", "de"), ("languages[]", "en-US")], None, ("de", "en")),
         ([("languages", '["de","fil"]')], None, ("de", "tl")),
         ([("languages", "de, en")], None, ("de", "en")),

@@ -184,6 +184,9 @@ def test_a_language_the_model_does_not_have_is_named(transcriber: Transcriber) -
     with pytest.raises(InvalidRequest, match="'xx'") as caught:
         transcriber.check(Options(language="xx"))
     assert caught.value.param == "language"
+    with pytest.raises(InvalidRequest, match="'xx'") as caught:
+        transcriber.check(Options(language="xx", languages=("xx",)))  # the one candidate that the caller sent
+    assert caught.value.param == "languages"
 
 
 def test_a_model_that_cannot_translate_says_so(demo: Model) -> None:
