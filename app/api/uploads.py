@@ -35,6 +35,8 @@ MAX_FIELD_BYTES = 512 * 1024
 MAX_FIELDS_BYTES = 4 * 1024 * 1024
 # Filenames of 10 kB exist; the parser's own limit is 4 kB.
 MAX_PART_HEADER_BYTES = 32 * 1024
+# Lines that mail software writes before the first boundary.
+MAX_PREAMBLE_BYTES = 8 * 1024
 FILE_FIELD = "file"
 # Samples of voices: this server does not tell speakers apart, so they are read past, however long.
 UNREAD = "known_speaker_"
@@ -68,8 +70,9 @@ async def read_upload(request: Request, *, max_file_bytes: int) -> Upload:
     """
     parts = _Parts(max_file_bytes)
     try:
-        parser = MultipartParser(_boundary(request), parts.callbacks(), max_header_size=MAX_PART_HEADER_BYTES)
-        async for chunk in counted(request, max_file_bytes + ENVELOPE_BYTES):
+        boundary = _boundary(request)
+        parser = MultipartParser(boundary, parts.callbacks(), max_header_size=MAX_PART_HEADER_BYTES)
+        async for chunk in _without_preamble(counted(request, max_file_bytes + ENVELOPE_BYTES), boundary):
             parser.write(chunk)
             await parts.spool()
         return await parts.take()
@@ -224,6 +227,25 @@ async def counted(request: Request, max_body_bytes: int) -> AsyncGenerator[bytes
         if received > max_body_bytes:
             raise TooLarge(f"The request body is larger than {max_body_bytes / 1024 / 1024:g} MiB.")
         yield chunk
+
+
+async def _without_preamble(chunks: AsyncGenerator[bytes, None], boundary: bytes) -> AsyncGenerator[bytes, None]:
+    """The body from its first boundary on: RFC 2046, 5.1.1 lets text stand before it, the parser does not."""
+    delimiter = b"\r\n--" + boundary
+    limit = MAX_PREAMBLE_BYTES + len(delimiter)
+    head: bytearray | None = bytearray(b"\r\n")  # so that a boundary at the very start is found like any other
+    async for chunk in chunks:
+        if head is None:
+            yield chunk
+            continue
+        searched = max(len(head) - len(delimiter), 0)
+        head += chunk
+        at = head.find(delimiter, searched, limit)
+        if at >= 0 or len(head) > limit:  # too long: the parser says what is wrong
+            yield bytes(head[max(at, 0) + 2 :])
+            head = None
+    if head is not None:
+        yield bytes(head[2:])
 
 
 def _decode(raw: bytes) -> str:

@@ -71,6 +71,27 @@ async def test_body_in_tiny_chunks(size: int):
         assert upload.fields == [("model", "whisper-1")]
 
 
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    "preamble",
+    [b"\r\n", b"This is a multi-part message in MIME format.\r\n", b"-\r\n--not-it\r\n\r\n", b"x" * 8000 + b"\r\n"],
+)
+async def test_text_before_the_first_boundary_is_read_past(preamble: bytes, size: int):
+    """A preamble, as RFC 2046 allows, in chunks of any size."""
+    body = preamble + body_of(MODEL_PART, part('name="file"', FILE))
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    with closing(await read_upload(request(*chunks), max_file_bytes=1 << 20)) as upload:
+        assert upload.fields == [("model", "whisper-1")]
+        assert upload.file is not None
+        assert upload.file.read() == FILE
+
+
+@pytest.mark.parametrize("body", [b"x" * 8_200 + b"\r\n" + body_of(MODEL_PART), b"x" * 100, b"\r\n\r\n"])
+async def test_a_body_without_its_boundary_near_the_start_is_broken(body: bytes):
+    """Too much before it, or none at all."""
+    assert isinstance(await refused(request(body)), InvalidRequest)
+
+
 @pytest.mark.parametrize(
     "disposition",
     [
