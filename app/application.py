@@ -20,6 +20,8 @@ from app.api.auth import KeyRing
 from app.api.cors import Cors
 from app.api.middleware import Gate, HeadAsGet, LastResort, RequestDetails, RequestLog
 from app.api.service import Service
+from app.api.unread import Unread
+from app.api.uploads import ENVELOPE_BYTES
 from app.engine.engine import Engine, detached
 from app.errors import StartupError
 from app.heartbeat import watch_loop
@@ -113,6 +115,7 @@ def _middleware(settings: Settings, service: Service) -> list[Middleware]:
     """From the outside in: what happens to a request before its body is read."""
     cors = [Middleware(Cors, origins=settings.origins)] if settings.origins else []
     return [
+        Middleware(Unread, max_body_bytes=settings.max_upload_bytes + ENVELOPE_BYTES),
         Middleware(RequestLog, on_done=lambda details: _count(service.metrics, details)),
         *cors,
         Middleware(LastResort),

@@ -1,7 +1,7 @@
 """What happens to every request before its body is read: a name, a key, a size, a free place.
 
 Plain ASGI, because FastAPI reads a whole multipart body before anything of its own runs. A refusal
-never says `Connection: close`: the server then drains the body, and a proxy that is still sending
+does not close the connection: the body is read past (see `unread`), and a proxy that is still sending
 it sees the answer instead of a broken pipe.
 """
 
@@ -22,6 +22,7 @@ from app.api import errors as api_errors
 from app.api.auth import KeyRing
 from app.api.facts import Facts, facts_of
 from app.api.forms import tier_of
+from app.api.unread import SIZE
 from app.api.uploads import ENVELOPE_BYTES, too_large
 from app.errors import RetryLater, ShuttingDown, TooLarge, TranscriptionError
 from app.options import Tier
@@ -29,8 +30,6 @@ from app.options import Tier
 log = logging.getLogger("app.access")
 
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Longer numbers are no sizes; int() refuses them, and digits beyond ASCII.
-SIZE = re.compile(r"[0-9]{1,18}")
 QUIET = ("/health", "/metrics")
 
 
