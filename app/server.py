@@ -18,8 +18,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.application import create_app
+from app.contracts.openai import error_envelope
+from app.formats import encode_json
 from app.settings import Settings
 
 log = logging.getLogger("app")
@@ -31,6 +34,22 @@ BACKLOG = 512
 BROKEN = 70
 # What other requests get to finish in when the model hangs or its device is lost.
 CRITICAL_GRACE_S = 5.0
+
+
+class Http(HttpToolsProtocol):
+    """uvicorn's HTTP, whose refusal of what is no HTTP has the shape of every other error."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer bytes that cannot be read as a request, and close."""
+        body = encode_json(error_envelope(f"{msg} Let an HTTP library build it.", kind="invalid_request_error"))
+        head = (
+            "HTTP/1.1 400 Bad Request\r\n"
+            "content-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + body)
+        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -86,6 +105,7 @@ def serve(settings: Settings, listener: socket.socket, *, on_ready: Callable[[],
     app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready, on_critical=on_critical)
     config = uvicorn.Config(
         app,
+        http=Http,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import shlex
 import signal
@@ -155,6 +156,25 @@ def test_addresses_are_said_as_urls(host: str, listening: str, reached: str, cap
         {"address": listening}
     ]
     assert shlex.split(app_start.first_steps(settings))[-1] == f"{reached}v1/audio/transcriptions"
+
+
+def test_what_is_no_http_is_refused_like_everything_else() -> None:
+    """Bytes that no framework sees get OpenAI's envelope too, and the connection is closed."""
+    with start(MODEL_SIZE="fake") as worker:
+        worker.wait_ready()
+        for raw in (
+            b"\x00\xff\r\n\r\n",
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: w\r\nContent-Length: x\r\n\r\n",
+        ):
+            with socket.create_connection(("127.0.0.1", int(worker.url.rsplit(":", 1)[1])), timeout=10) as wire:
+                wire.sendall(raw)
+                with wire.makefile("rb") as answer:
+                    head, _, body = answer.read().partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 ")
+            assert b"content-type: application/json" in head
+            error = json.loads(body)["error"]
+            assert set(error) == {"message", "type", "param", "code"}
+            assert error["type"] == "invalid_request_error"
 
 
 def test_files_are_transcribed_without_a_server(tmp_path: Path) -> None:
