@@ -55,6 +55,10 @@ class Hypothesis:
     language_probability: float = 0.0
 
 
+class NoTranscript(ValueError):
+    """The answer does not say what was heard, not even that nothing was."""
+
+
 BAD_LOGPROB = -1.0  # Whisper's own threshold: below it and likely no speech, a segment is not text
 
 
@@ -66,29 +70,43 @@ def from_body(body: Mapping[str, Any], *, no_speech_thresh: float, duration_s: f
         no_speech_thresh: a segment above it is left out, if it was badly decoded as well: a high
             value alone also marks real words after a long silence.
         duration_s: length of the window; no time leaves it.
+    Raises:
+        NoTranscript: it has an error, or neither a text nor segments that can be read.
     """
-    segments = body.get("segments")
+    text, items = body.get("text"), body.get("segments")
+    segments = [item for item in items if _is_segment(item)] if isinstance(items, list) else []
+    if body.get("error") or not (segments or items == [] or isinstance(text, str)):
+        raise NoTranscript
     words: list[Word] = []
-    for segment in segments if isinstance(segments, list) else []:
-        if isinstance(segment, Mapping) and not _is_noise(segment, no_speech_thresh):
+    for segment in segments:
+        if not _is_noise(segment, no_speech_thresh):
             words += _segment_words(segment, duration_s)
-    text = body.get("text")
-    if not isinstance(segments, list) and isinstance(text, str) and text.strip():
-        words = [Word(0.0, duration_s, " " + text.strip(), ends_segment=True)]
+    if isinstance(text, str) and text.strip() and not any(segment["text"].strip() for segment in segments):
+        words = [Word(0.0, duration_s, " " + _whole(text).strip(), ends_segment=True)]
     language = body.get("language")
     return Hypothesis(
         words=tuple(_in_order(words)),
-        language=language if isinstance(language, str) and language else None,
+        language=_whole(language) if isinstance(language, str) and language else None,
         language_probability=_number(body.get("language_probability"), 0.0, 1.0, default=0.0),
     )
 
 
+def _is_segment(item: object) -> bool:
+    """Does it have a text, be it blank?"""
+    return isinstance(item, Mapping) and isinstance(item.get("text"), str)
+
+
+def _whole(text: str) -> str:
+    """The text with a sign for each half of a surrogate pair: JSON can write one alone, UTF-8 cannot."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _segment_words(segment: Mapping[str, Any], duration_s: float) -> list[Word]:
     """The segment's words; itself as one word if it carries none."""
-    text = segment.get("text")
+    text = _whole(segment["text"])
     start = _number(segment.get("start"), 0.0, duration_s, default=0.0)
     end = _number(segment.get("end"), start, duration_s, default=duration_s)
-    if not isinstance(text, str) or not text.strip():
+    if not text.strip():
         return []
     words = list(_words(segment.get("words"), start, end, duration_s))
     if not words:
@@ -105,7 +123,7 @@ def _words(items: object, start: float, end: float, duration_s: float) -> Iterat
             continue
         word_start = _number(item.get("start"), 0.0, duration_s, default=start)
         word_end = _number(item.get("end"), word_start, duration_s, default=end)
-        yield Word(word_start, word_end, text, _number(item.get("probability"), 0.0, 1.0, default=1.0))
+        yield Word(word_start, word_end, _whole(text), _number(item.get("probability"), 0.0, 1.0, default=1.0))
 
 
 def _in_order(words: list[Word]) -> Iterator[Word]:
@@ -125,6 +143,8 @@ def _is_noise(segment: Mapping[str, Any], no_speech_thresh: float) -> bool:
 
 def _number(value: object, low: float, high: float, *, default: float) -> float:
     """`value` within [low, high]; anything that is not a finite number is the default."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:  # an integer of hundreds of digits
         return default
-    return min(max(float(value), low), max(high, low))
+    return min(max(number, low), max(high, low)) if math.isfinite(number) else default

@@ -22,11 +22,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 
-from app.streaming.hypothesis import Hypothesis, from_body
+from app.streaming.hypothesis import Hypothesis, NoTranscript, from_body
 from app.streaming.policy import SAMPLE_RATE
 from app.streaming.wav import SHORTEST_SAMPLES, encode_wav
 from app.streaming.window import Window
@@ -188,22 +188,30 @@ class RemoteTranscriber:
             raise Rejected(status, _kind_of(response, call))
 
     def _read(self, response: httpx.Response, window: Window, call: Call) -> Hypothesis:
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
+        body = _json(response)
         if not isinstance(body, dict):
             raise Unavailable("the transcription service answered with something that is no JSON object")
         duration_s = max(window.duration_s, SHORTEST_SAMPLES / SAMPLE_RATE)
-        return from_body(body, no_speech_thresh=call.no_speech_thresh, duration_s=duration_s)
+        try:
+            return from_body(body, no_speech_thresh=call.no_speech_thresh, duration_s=duration_s)
+        except NoTranscript:
+            raise Unavailable("the transcription service answered without a transcript") from None
+
+
+def _json(response: httpx.Response) -> Any:
+    """The body; None if it is no JSON, or nested deeper than anything reads it."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
 
 
 def _kind_of(response: httpx.Response, call: Call) -> RejectedKind:
     """What a 4xx is about: the service names the field at fault, where there is one."""
     try:
-        field = response.json()["error"]["param"]
-    except (ValueError, KeyError, TypeError):
-        field = None
+        field = str(_json(response)["error"]["param"] or "")
+    except (KeyError, TypeError):
+        field = ""
     status = response.status_code
     if field == "language" and status in AUDIO_REJECTED:
         return "language"
@@ -211,7 +219,7 @@ def _kind_of(response: httpx.Response, call: Call) -> RejectedKind:
         return "translation"  # services blame the model or the address; asked to transcribe, they may serve
     if status not in AUDIO_REJECTED:
         return "setup"
-    return "audio" if field in {None, "file"} else "setup"
+    return "audio" if field in {"", "file"} else "setup"
 
 
 def retry_after_s(header: str | None, *, now: datetime) -> float:

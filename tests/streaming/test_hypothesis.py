@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from app.streaming.hypothesis import Word, from_body
+from app.streaming.hypothesis import NoTranscript, Word, from_body
 
 
 def read(body, **options):
@@ -39,7 +39,47 @@ def test_segment_without_words_stands_for_one():
 def test_text_only_answer():
     """A bare text covers the window."""
     assert read({"text": "Hi"}).words == (Word(0.0, 10.0, " Hi", 1.0, ends_segment=True),)
-    assert read({"text": "Hi", "segments": []}).words == ()
+
+
+@pytest.mark.parametrize("segments", [[], None, "no", [None, 7], [{"start": 0, "end": 1}], [{"text": " "}]])
+def test_text_without_segments_is_not_lost(segments):
+    """Where no segment carries the text, it is taken from the body; segments left out as noise stay out."""
+    assert [word.text for word in read({"text": "Hi there", "segments": segments}).words] == [" Hi there"]
+    noisy = segment(" Thank you.", no_speech_prob=0.9, avg_logprob=-1.4)
+    assert read({"text": "Thank you.", "segments": [noisy]}).words == ()
+
+
+@pytest.mark.parametrize("body", [{"text": "", "segments": []}, {"text": ""}, {"segments": []}, {"text": " "}])
+def test_silence_is_an_answer(body):
+    """Nothing heard is no failure."""
+    assert read(body).words == ()
+    assert read(body | {"error": None}).words == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"error": {"message": "out of memory"}},
+        {"error": "out of memory", "text": ""},
+        {"segments": None, "text": None},
+        {"segments": "no"},
+        {"segments": [None, 7, {"text": None}]},
+    ],
+)
+def test_an_answer_without_a_transcript_is_none(body):
+    """It must not pass for silence: the audio would be gone."""
+    with pytest.raises(NoTranscript):
+        read(body)
+
+
+def test_half_a_character_is_replaced():
+    """JSON can write half of a surrogate pair, a socket cannot send it; a pair in two halves is whole again."""
+    words = [{"word": " a\ud800", "start": 1.0, "end": 2.0}]
+    heard = read({"segments": [segment(" \ud83d\ude00"), segment(" a\ud800", words=words)], "language": "e\udfff"})
+    assert [word.text for word in heard.words] == [" \U0001f600", " a\ufffd"]
+    assert heard.language == "e\ufffd"
+    assert read({"text": "\ud800"}).words[0].text == " \ufffd"
 
 
 def test_noise_needs_two_witnesses():
@@ -52,10 +92,8 @@ def test_noise_needs_two_witnesses():
 @pytest.mark.parametrize(
     "body",
     [
-        {},
-        {"segments": None, "text": None},
-        {"segments": "no"},
         {"segments": [None, 7, {"text": None}, {"text": "  "}]},
+        {"segments": [segment(start=10**400, end=-(10**400))], "language_probability": 10**400},
         {"segments": [{"text": " x", "words": "y"}]},
         {"language": 7, "language_probability": "high", "segments": [segment(start=None, end=math.nan)]},
         {
@@ -94,3 +132,23 @@ def test_word_is_moved_within_bounds():
     assert Word(1.0, 3.0, " a").within(1.5, 4.0) == Word(1.5, 3.0, " a")
     assert Word(2.5, 3.0, " a").within(0.0, 2.0) == Word(2.0, 2.0, " a")
     assert Word(1.0, 3.0, " a").within(2.5, 2.0) == Word(2.5, 2.5, " a")
+
+
+def test_no_type_of_any_field_breaks_the_reading():
+    """Each field with each kind of value: words to be sent as JSON, or no transcript, and nothing else."""
+    odd = [None, True, 7, -1, 10**400, math.nan, math.inf, "", "x", "\ud800", [], [None], [[]], {}, {"text": 1}]
+    fields = ("text", "start", "end", "words", "no_speech_prob", "avg_logprob")
+    bodies = [{name: value} for name in ("text", "segments", "language", "error") for value in odd]
+    bodies += [{"segments": [segment() | {name: value}]} for name in fields for value in odd]
+    bodies += [
+        {"segments": [segment(words=[WORDS[0] | {name: value}])]}
+        for name in ("word", "start", "end", "probability")
+        for value in odd
+    ]
+    for body in [*bodies, *({"text": "Hi", "segments": [segment()]} | body for body in bodies)]:
+        try:
+            heard = read(body)
+        except NoTranscript:
+            continue
+        assert all(0 <= word.start <= word.end <= 10 for word in heard.words)
+        "".join([*(word.text for word in heard.words), heard.language or ""]).encode()

@@ -153,6 +153,13 @@ def test_permanent_refusals_are_told_apart(status, kind):
     assert outcomes[0][0] == f"rejected_{kind}"
 
 
+@pytest.mark.parametrize("content", [b"[" * 200_000, b"null", b'{"error": {"param": ["file"]}}'])
+def test_a_refusal_nobody_can_read_is_a_refusal(content):
+    """What is wrong with the body of a 400 changes nothing about the status."""
+    error, _ = ask(answering(400, content=content))
+    assert isinstance(error, Rejected)
+
+
 @pytest.mark.parametrize(
     ("param", "kind"),
     [("language", "language"), ("file", "audio"), (None, "audio"), ("prompt", "setup"), ("model", "setup")],
@@ -183,9 +190,20 @@ def test_a_refused_translation_is_not_a_wrong_setup(status, param, kind):
     assert error.kind == kind
 
 
-@pytest.mark.parametrize("response", [{"content": b"<html>"}, {"json": [1]}, {"json": "text"}])
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"content": b"<html>"},
+        {"content": b"[" * 200_000},
+        {"content": b"\xff\xfe"},
+        {"json": [1]},
+        {"json": "text"},
+        {"json": {}},
+        {"json": {"error": {"message": "out of memory"}}},
+    ],
+)
 def test_nonsense_is_no_answer(response):
-    """A page of a proxy in between is no transcript, and never an empty one."""
+    """A page of a proxy in between, or an error sent as a success, is no transcript, and never an empty one."""
     error, _ = ask(answering(200, **response))
     assert isinstance(error, Unavailable)
 

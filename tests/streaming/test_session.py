@@ -77,6 +77,16 @@ def test_other_refusals_lose_nothing_either(status):
     assert run(recording, backend).words == recording.text
 
 
+@pytest.mark.parametrize("body", [{}, {"error": {"message": "out of memory"}}])
+def test_answers_without_a_transcript_lose_nothing(body):
+    """A success that says nothing is a failure: the client is told, and the audio comes again."""
+    recording = tones.chatter(40, seed=24)
+    backend = Backend(delay_s=0.3, change=lambda answer, request: body if 10 < request.at_s < 30 else answer)
+    socket = run(recording, backend)
+    assert socket.words == recording.text
+    assert any("without a transcript" in warning for warning in socket.warnings)
+
+
 def test_slow_service_loses_nothing():
     """Calls longer than the speech they carry make text late, not wrong."""
     recording = tones.chatter(60, seed=23)
