@@ -185,7 +185,12 @@ class Gateway:
             if self._by_uid.get(hello.uid) == session_id:
                 del self._by_uid[hello.uid]
             self._metrics.sessions.labels(ending.value).inc()
-            fields = {"session": session_id, "ending": ending.value, "audio_s": round(session.received_s, 1)}
+            fields = {
+                "session": session_id,
+                "ending": ending.value,
+                "audio_s": round(session.received_s, 1),
+                "unheard_s": round(session.unheard_s, 1),
+            }
             log.info("session ended", extra=fields)
 
     def _take_over(self, uid: str, session_id: str) -> None:

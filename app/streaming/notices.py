@@ -9,6 +9,7 @@ import asyncio
 import logging
 
 from app.contracts import whisperlive as wire
+from app.streaming.connection import Ending
 from app.streaming.dead import DeadRun
 from app.streaming.metrics import Metrics
 from app.streaming.outbox import Outbox
@@ -29,6 +30,12 @@ class Notices:
         self._id = session_id
         self._warned: dict[str, float] = {}
         self.stats = dict.fromkeys(("audio_s", "dropped_s", "calls", "busy", "failed"), 0.0)
+        self._left_s = 0.0  # not heard because the gateway stopped
+
+    @property
+    def unheard_s(self) -> float:
+        """Seconds of audio that nobody heard, whether they count as lost or not."""
+        return self.stats["dropped_s"] + self._left_s
 
     def ready(self) -> None:
         """The client may send; and it hears what of its wishes cannot be had."""
@@ -66,6 +73,17 @@ class Notices:
         log.warning("audio lost", extra={"session": self._id, "seconds": round(seconds, 2), "reason": reason})
         text = f"{seconds:.1f} s of audio were lost ({reason}). Times of what follows stay true."
         self._outbox.notice(wire.Warn(uid=self._hello.uid, message=text))
+
+    def unheard(self, seconds: float, reason: str, ending: Ending) -> None:
+        """Audio nobody heard when the session ended.
+
+        At a restart it is not lost: a client that connects again sends it once more.
+        """
+        if ending is Ending.DRAIN:
+            self._left_s += seconds
+            self._metrics.left_at_drain_s.inc(seconds)
+        else:
+            self.lost(seconds, reason)
 
     def failed(self) -> None:
         """A bug on our side ends the session."""

@@ -21,8 +21,8 @@ from app.streaming.metrics import Metrics
 from app.streaming.notices import Notices
 from app.streaming.outbox import Outbox
 from app.streaming.patience import Patience
-from app.streaming.policy import SAMPLE_RATE, Policy
-from app.streaming.protocol import Audio, Control, EndOfAudio, FrameReader
+from app.streaming.policy import Policy
+from app.streaming.reader import Reader
 from app.streaming.remote import Call, RemoteTranscriber
 from app.streaming.scheduler import Scheduler
 from app.streaming.stream import Stream
@@ -31,9 +31,7 @@ log = logging.getLogger(__name__)
 
 PREFACE_CHARS = 1000  # of each wish; models hear no more of it, and a service may refuse a longer one for ever
 LATE_MARKER_S = 4.0
-KEEP_ON_OVERFLOW = 0.8
 LEAST_SLEEP_S = 0.02
-FASTEST = 16.0  # times real time, lasting: catches up after an outage, and a flood of silence costs little
 
 
 class Session:
@@ -53,9 +51,7 @@ class Session:
     ) -> None:
         self._socket = socket
         self._limits = limits
-        self._metrics = metrics
         self._id = session_id
-        self._frames = FrameReader(hello.audio_format)
         wishes = (hello.initial_prompt, hello.hotwords)
         preface = " ".join(part[-PREFACE_CHARS:] for part in wishes if part)
         self._stream = Stream(policy, language=hello.language, preface=preface)
@@ -80,8 +76,20 @@ class Session:
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._patience = Patience()
         self._second_end = asyncio.Event()
-        self._late_s = 0.0  # audio that came when the session was ending already
-        self._started_s = self._audio_at_s = _now()
+        self._started_s = _now()
+        self._reader = Reader(
+            socket,
+            self._stream,
+            self._asker,
+            audio_format=hello.audio_format,
+            limits=limits,
+            outbox=self._outbox,
+            notices=self._notices,
+            metrics=metrics,
+            session_id=session_id,
+            ending=self._ending,
+            on_end=self._end,
+        )
 
     @property
     def age_s(self) -> float:
@@ -97,6 +105,11 @@ class Session:
     def buffered_s(self) -> float:
         """Seconds of audio held."""
         return self._stream.buffered_s
+
+    @property
+    def unheard_s(self) -> float:
+        """Seconds of audio that nobody heard, for whatever reason, and however the session ended."""
+        return self._notices.unheard_s
 
     @property
     def lag_s(self) -> float:
@@ -115,22 +128,26 @@ class Session:
     async def run(self) -> Ending:
         """Serve until the end; returns why it came. Cancelling drops the client."""
         self._notices.ready()
-        reader = asyncio.create_task(self._guarded(self._read()))
+        reader = asyncio.create_task(self._guarded(self._reader.run()))
         asker = asyncio.create_task(self._guarded(self._asker.run()))
         writer = asyncio.create_task(self._guarded(self._write()))
         watch = asyncio.create_task(self._guarded(self._watch()))
         leaving = asyncio.create_task(self._notice_leaving())
         tasks = (reader, asker, writer, watch, leaving)
+        ending = Ending.LEFT
         try:
             ending = await self._ending
             if ending.flushes:
                 ending = await self._flush(reader, asker, ending)
+            else:
+                await self._break_off(reader, asker, ending)
             await self._say_farewell(reader, writer, ending)
             return ending
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._account(ending)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """The top of a task: a client that is gone ends the session, a bug ends this session only."""
@@ -143,21 +160,6 @@ class Session:
             self.stop(Ending.FAILED)
 
     # The tasks.
-
-    async def _read(self) -> None:
-        """Frames to the stream; after the end only to count what comes too late, and notice that the client leaves."""
-        while True:
-            event = self._frames.read(await self._socket.receive())
-            if isinstance(event, Audio) and self._ending.done():
-                self._late_s += self._count(event)
-            elif isinstance(event, Audio):
-                self._take(event)
-                await self._make_room()
-            elif isinstance(event, EndOfAudio):
-                self._end()
-            elif isinstance(event, Control):
-                log.debug("control message", extra={"session": self._id, "kind": event.kind[:32]})
-            await asyncio.sleep(self._nap_s())
 
     async def _write(self) -> None:
         """Messages to the socket, each within its time."""
@@ -182,7 +184,7 @@ class Session:
         """End a session that is too old, or whose client sends no audio."""
         over_s = self._started_s + self._limits.max_connection_time_s
         while not self._ending.done():
-            idle_s = self._audio_at_s + self._limits.idle_timeout_s
+            idle_s = self._reader.audio_at_s + self._limits.idle_timeout_s
             now_s = _now()
             if now_s >= over_s:
                 self.stop(Ending.OVERTIME)
@@ -191,57 +193,11 @@ class Session:
             else:
                 await asyncio.sleep(max(LEAST_SLEEP_S, min(over_s, idle_s) - now_s))
 
-    # Reading.
-
-    def _count(self, audio: Audio) -> float:
-        seconds = len(audio.pcm) / SAMPLE_RATE
-        self._notices.stats["audio_s"] += seconds
-        self._metrics.received_s.inc(seconds)
-        return seconds
-
-    def _take(self, audio: Audio) -> None:
-        seconds = self._count(audio)
-        self._audio_at_s = _now()
-        if audio.bad_samples:
-            self._metrics.bad_samples.inc(audio.bad_samples)
-            self._notices.warn(
-                "samples", "Audio holds samples that are no numbers or far too loud; they count as silence."
-            )
-        if audio.misaligned:
-            self._notices.warn("frames", "An audio frame ended within a sample; its last bytes were left out.")
-        run = self._stream.feed(audio.pcm, self._audio_at_s)
-        if run is not None:
-            self._notices.dead(run, seconds)
-        self._asker.changed.set()
-
-    async def _make_room(self) -> None:
-        """Stop reading while memory is full: TCP slows the client down. Drop only when that does not help."""
-        if self._stream.buffered_s <= self._limits.buffer_max_s:
-            return
-        self._metrics.paused_reads.inc()
-        progress = self._asker.progress
-        while self._stream.buffered_s > self._limits.buffer_max_s and not self._ending.done():
-            progress.clear()
-            try:
-                async with asyncio.timeout(self._limits.buffer_stall_s):
-                    await progress.wait()
-            except TimeoutError:
-                update, lost_s = self._stream.drop_oldest(KEEP_ON_OVERFLOW * self._limits.buffer_max_s)
-                self._outbox.update(update)
-                self._notices.lost(lost_s, "overflow")
-
-    def _nap_s(self) -> float:
-        """How long not to read: 0, which lets others run, until the client is far ahead of its time.
-
-        Silence is forgotten at once, so memory never fills with it and would not slow a flood of it down.
-        """
-        return max(0.0, (self.received_s - self._limits.buffer_max_s) / FASTEST - self.age_s)
-
     # Ending.
 
     def _end(self) -> None:
         """The marker came; the stock RTSP client sends it long after its audio, twice, and fails if nobody is there."""
-        if self._ending.done() or _now() - self._audio_at_s < LATE_MARKER_S:
+        if self._ending.done() or _now() - self._reader.audio_at_s < LATE_MARKER_S:
             self._second_end.set()
         self.stop(Ending.END_OF_AUDIO)
 
@@ -255,20 +211,32 @@ class Session:
         self._asker.changed.set()
         self._asker.progress.set()
         await self._patience.wait([asker, reader], self._limits.flush_timeout_s)
-        if not asker.done():
-            asker.cancel()
-            await asyncio.wait([asker])
+        await _stopped(asker)
         update, lost_s = self._stream.give_up()
         self._outbox.update(update)
         if lost_s > 0 and self._patience.hurried:
             ending = Ending.DRAIN
-        self._tell_lost(lost_s, "unfinished", ending)
+        self._notices.unheard(lost_s, "unfinished", ending)
         return ending
+
+    async def _break_off(self, reader: asyncio.Task[None], asker: asyncio.Task[None], ending: Ending) -> None:
+        """Nobody waits for the last words: account for them."""
+        await _stopped(asker)
+        if ending not in CLOSE:
+            self._socket.abort()
+            if not reader.done():
+                await _stopped(reader)
+                await self._reader.count_rest()
+        self._account(ending)
+
+    def _account(self, ending: Ending) -> None:
+        """Whatever was received and not heard is told, once."""
+        _, lost_s = self._stream.give_up()
+        self._notices.unheard(lost_s + self._reader.take_late_s(), ending.value, ending)
 
     async def _say_farewell(self, reader: asyncio.Task[None], writer: asyncio.Task[None], ending: Ending) -> None:
         """Last messages, then the close the contract asks for."""
         if ending not in CLOSE:
-            self._socket.abort()
             return
         if ending is Ending.FAILED:
             self._notices.failed()
@@ -293,15 +261,13 @@ class Session:
 
     def _tell_late(self, ending: Ending) -> None:
         """Account for the audio that came too late, once."""
-        late_s, self._late_s = self._late_s, 0.0
-        self._tell_lost(late_s, "ended", ending)
+        self._notices.unheard(self._reader.take_late_s(), "ended", ending)
 
-    def _tell_lost(self, seconds: float, reason: str, ending: Ending) -> None:
-        """Audio nobody heard; at a restart it is not lost: a client that connects again sends it once more."""
-        if ending is Ending.DRAIN:
-            self._metrics.left_at_drain_s.inc(seconds)
-        else:
-            self._notices.lost(seconds, reason)
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    """Cancel the task and return when it has ended."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _now() -> float:

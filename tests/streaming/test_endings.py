@@ -16,6 +16,13 @@ def told(socket, reason):
     return sum(float(warning.split()[0]) for warning in socket.warnings if f"lost ({reason})" in warning)
 
 
+def dropped(gate):
+    """Seconds counted as lost, by reason."""
+    lines = gate.metrics_text().decode().splitlines()
+    counts = (line.split() for line in lines if line.startswith("wsgw_dropped_audio_seconds_total{"))
+    return {name.split('"')[1]: float(seconds) for name, seconds in counts}
+
+
 def left_at_drain(gate):
     """Seconds counted as not heard because of a stop."""
     lines = gate.metrics_text().decode().splitlines()
@@ -61,6 +68,67 @@ def test_audio_during_a_stop_is_counted():
     assert seconds >= 4.5
     assert socket.warnings == []
     assert socket.closed[0] == 1012
+
+
+@pytest.mark.parametrize("how", ["left", "replaced", "stuck", "failed", "cancelled"])
+def test_whoever_goes_with_a_backlog_is_accounted_for(how, caplog, monkeypatch):
+    """However a session breaks off, the seconds nobody heard are counted under its ending and stand in the log."""
+    recording = tones.chatter(25, seed=31)
+    caplog.set_level("INFO")
+
+    async def main():
+        backend = Backend(refuse=lambda request: 503)
+        async with live.gateway(backend, limits=Limits(send_timeout_s=3)) as gate:
+            socket = live.MemorySocket()
+            served = asyncio.create_task(gate.serve(socket))
+            socket.say(live.hello())
+            await live.play(socket, recording.pcm)
+            if how == "left":
+                socket.leave()
+            elif how == "replaced":
+                newer = live.MemorySocket()
+                newer.say(live.hello())
+                newer.leave()
+                await gate.serve(newer)
+            elif how == "stuck":
+                socket.deaf = True
+                await asyncio.sleep(40)  # until there is something to say: text is late
+            elif how == "failed":
+                monkeypatch.setattr("app.streaming.stream.Stream.feed", None)
+                socket.say(b"\0" * 4096)
+            else:
+                served.cancel()
+            await asyncio.gather(served, return_exceptions=True)
+            return socket, dropped(gate), left_at_drain(gate)
+
+    socket, lost, left = virtual.run(main())
+    reason = "left" if how == "cancelled" else how
+    active_s = sum(word.end - word.start for word in recording.words)
+    assert lost.keys() == {reason}
+    assert active_s * 0.9 < lost[reason] < 26
+    assert left == 0
+    ended = next(r for r in caplog.records if r.message == "session ended" and r.__dict__["audio_s"] > 1)
+    assert ended.__dict__["unheard_s"] == pytest.approx(lost[reason], abs=0.1)
+    assert bool(told(socket, reason)) == (how == "failed")
+
+
+def test_frames_nobody_had_read_are_counted_too():
+    """A client that leaves while memory is full: what it had sent by then is as lost as what was held."""
+
+    async def main():
+        backend = Backend(refuse=lambda request: 503)
+        async with live.gateway(backend, limits=Limits(buffer_max_s=35, buffer_stall_s=1e3)) as gate:
+            socket = live.MemorySocket()
+            served = asyncio.create_task(gate.serve(socket))
+            socket.say(live.hello())
+            pcm = tones.chatter(60, seed=3, pause_s=0.2).pcm
+            await live.play(socket, pcm, speed=100)
+            socket.leave()
+            await served
+            return dropped(gate)["left"], len(pcm) / tones.RATE
+
+    lost, whole = virtual.run(main())
+    assert lost > whole - 0.4 * 35
 
 
 @pytest.mark.parametrize("how", ["end of audio", "overtime", "held"])

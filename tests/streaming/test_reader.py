@@ -6,7 +6,7 @@ import numpy as np
 
 from app.contracts.whisperlive import END_OF_AUDIO
 from app.streaming.connection import Limits
-from app.streaming.session import FASTEST
+from app.streaming.reader import FASTEST
 from tests.streaming import live, tones, virtual
 from tests.streaming.backend import Backend
 
