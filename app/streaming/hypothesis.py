@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.streaming.spacing import spaced, spaced_words
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -79,10 +81,11 @@ def from_body(body: Mapping[str, Any], *, no_speech_thresh: float, duration_s: f
         raise NoTranscript
     words: list[Word] = []
     for segment in segments:
-        if not _is_noise(segment, no_speech_thresh):
-            words += _segment_words(segment, duration_s)
+        if segment["text"].strip() and not _is_noise(segment, no_speech_thresh):
+            said = _segment_words(segment, duration_s)
+            words += [replace(said[0], text=spaced(words[-1].text if words else "", said[0].text)), *said[1:]]
     if isinstance(text, str) and text.strip() and not any(segment["text"].strip() for segment in segments):
-        words = [Word(0.0, duration_s, " " + _whole(text).strip(), ends_segment=True)]
+        words = [Word(0.0, duration_s, spaced("", _whole(text).strip()), ends_segment=True)]
     language = body.get("language")
     return Hypothesis(
         words=tuple(_in_order(words)),
@@ -102,15 +105,15 @@ def _whole(text: str) -> str:
 
 
 def _segment_words(segment: Mapping[str, Any], duration_s: float) -> list[Word]:
-    """The segment's words; itself as one word if it carries none."""
+    """The words of a segment that is not blank; itself as one word if it carries none."""
     text = _whole(segment["text"])
     start = _number(segment.get("start"), 0.0, duration_s, default=0.0)
     end = _number(segment.get("end"), start, duration_s, default=duration_s)
-    if not text.strip():
-        return []
     words = list(_words(segment.get("words"), start, end, duration_s))
     if not words:
         return [Word(start, end, text, ends_segment=True)]
+    texts = spaced_words([word.text for word in words], text)
+    words = [replace(word, text=piece) for word, piece in zip(words, texts, strict=True)]
     return [*words[:-1], replace(words[-1], ends_segment=True)]
 
 

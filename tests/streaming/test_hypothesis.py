@@ -79,7 +79,28 @@ def test_half_a_character_is_replaced():
     heard = read({"segments": [segment(" \ud83d\ude00"), segment(" a\ud800", words=words)], "language": "e\udfff"})
     assert [word.text for word in heard.words] == [" \U0001f600", " a\ufffd"]
     assert heard.language == "e\ufffd"
-    assert read({"text": "\ud800"}).words[0].text == " \ufffd"
+    assert read({"text": "a\ud800"}).words[0].text == " a\ufffd"
+
+
+def text_of(heard):
+    """What a client would show."""
+    return "".join(word.text for word in heard.words)
+
+
+def test_trimmed_texts_are_not_glued_together():
+    """Segments and words of a service that writes no spaces get them, so do passes of one stream."""
+    segments = [segment("one two", 0, 1), segment("three four", 1, 2), segment("five", 2, 3)]
+    assert text_of(read({"segments": segments})) == " one two three four five"
+    words = [{"word": word, "start": 1, "end": 2} for word in ("one", "two", ".")]
+    assert text_of(read({"segments": [segment("one two.", words=words)] * 2})) == " one two. one two."
+
+
+def test_signs_of_chinese_stay_together():
+    """Whatever the answer consists of: words, segments or a text."""
+    words = [{"word": sign, "start": 1, "end": 2} for sign in ("你", "好", "。")]
+    assert text_of(read({"segments": [segment("你好。", words=words)] * 2})) == "你好。你好。"
+    assert text_of(read({"segments": [segment("你好"), segment("世界")]})) == "你好世界"
+    assert text_of(read({"text": "你好"})) == "你好"
 
 
 def test_noise_needs_two_witnesses():

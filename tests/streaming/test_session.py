@@ -484,7 +484,7 @@ def test_bug_ends_one_session_only(monkeypatch):
         return body
 
     def explode(words, tail):
-        if any(word.text == "boom" for word in words):
+        if any(word.text == " boom" for word in words):
             raise RuntimeError("planted")
         return overlap.count_committed(words, tail)
 
