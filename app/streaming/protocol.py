@@ -10,6 +10,7 @@ binary one, is a control message of Vexa's bots: understood where it matters, el
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ MISREAD_SHARE = 0.1
 ROUGHER = 1.5  # aligned 16-bit sound of any kind is smoother than the same bytes shifted by at least this much
 LEAST_COMPARED = 64  # samples; fewer prove nothing
 MAX_HANDSHAKE_CHARS = 2**23  # enrolled voices travel in it, hundreds of thousands of characters each
+LEADING_UID = re.compile(r'\s*\{\s*"uid"\s*:\s*"([!#-\[\]-~]{1,256})"')  # where the stock client has it
 MAX_CONTROL_CHARS = 2**16  # a longer text is not worth the time of reading it
 
 
@@ -74,7 +76,11 @@ def parse_hello(frame: str | bytes) -> Hello:
     if isinstance(frame, bytes) and not frame.startswith(b"{"):
         raise BadHandshake("The first message must be the JSON handshake, but audio came first.")
     if len(frame) > MAX_HANDSHAKE_CHARS:
-        raise BadHandshake(f"The handshake is {len(frame)} characters long; at most {MAX_HANDSHAKE_CHARS} are read.")
+        found = LEADING_UID.match(frame if isinstance(frame, str) else frame[:1024].decode(errors="replace"))
+        raise BadHandshake(
+            f"The handshake is {len(frame)} characters long; at most {MAX_HANDSHAKE_CHARS} are read.",
+            found[1] if found else "",
+        )
     try:
         fields = json.loads(frame)
     except (ValueError, RecursionError):

@@ -30,10 +30,12 @@ from websockets.typing import Subprotocol
 
 from app.streaming.connection import Gone
 from app.streaming.gateway import Gateway
+from app.streaming.protocol import MAX_HANDSHAKE_CHARS
 
 log = logging.getLogger(__name__)
 
 QUEUED_FRAMES = 8  # with max_frame_bytes this bounds what one client can make us hold unread
+FIRST_MESSAGE_BYTES = 2 * MAX_HANDSHAKE_CHARS  # the library says nothing to who sends more; we say what is too much
 WRITE_BUFFER_BYTES = 65_536
 CLOSE_TIMEOUT_S = 5.0
 OPEN_TIMEOUT_S = 5.0
@@ -63,19 +65,27 @@ class Peer(ServerConnection):
 
 
 class WebSocket:
-    """The library's connection as a session wants it."""
+    """The library's connection as a session wants it: after the first message, no larger one than a frame may be."""
 
-    def __init__(self, connection: ServerConnection) -> None:
+    def __init__(self, connection: ServerConnection, max_frame_bytes: int) -> None:
         self._connection = connection
+        self._max_frame_bytes = max_frame_bytes
+        self._greeted = False
 
     async def receive(self) -> str | bytes:
         """The next message. Raises Gone."""
         try:
-            return await self._connection.recv()
+            message = await self._connection.recv()
         except ConnectionClosed as closed:
             raise Gone from closed
         except UnicodeDecodeError as invalid:  # the library closes with 1007 itself
             raise Gone from invalid
+        if self._greeted and len(message) > self._max_frame_bytes:  # it was on its way with the first one
+            await self.close(1009, "frame too large")
+            raise Gone
+        self._greeted = True
+        self._connection.protocol.max_message_size = self._max_frame_bytes  # before the next one is held in memory
+        return message
 
     async def send(self, text: str) -> None:
         """Send one text message; waits while the client does not read. Raises Gone."""
@@ -106,7 +116,7 @@ async def listening(gateway: Gateway, door: Door) -> AsyncIterator[Server]:
         notice_dead_peers(connection, door.dead_peer_s)
         watch = asyncio.create_task(drop_when_silent(cast("Peer", connection), door.ping_interval_s + door.dead_peer_s))
         try:
-            await gateway.serve(WebSocket(connection))
+            await gateway.serve(WebSocket(connection, door.max_frame_bytes))
         except Exception:
             log.exception("connection failed")
             await connection.close(1011, "internal error")
@@ -124,7 +134,7 @@ async def listening(gateway: Gateway, door: Door) -> AsyncIterator[Server]:
         process_request=admit,
         select_subprotocol=choose_subprotocol,
         compression=None,
-        max_size=door.max_frame_bytes,
+        max_size=max(door.max_frame_bytes, FIRST_MESSAGE_BYTES),
         max_queue=QUEUED_FRAMES,
         write_limit=WRITE_BUFFER_BYTES,
         ping_interval=door.ping_interval_s,

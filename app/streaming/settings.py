@@ -76,7 +76,9 @@ class Settings(BaseSettings):
         default=14_400.0, gt=0, description="a stream older than this is flushed and told to DISCONNECT"
     )
     max_frame_bytes: int = Field(
-        default=2 * 2**20, ge=65_536, description="a larger WebSocket message closes with 1009"
+        default=2 * 2**20,
+        ge=65_536,
+        description="a larger WebSocket message closes with 1009; the handshake may have 8 MiB",
     )
     handshake_timeout_s: float = Field(default=10.0, gt=0, description="time to send the first message")
     idle_timeout_s: float = Field(

@@ -1,6 +1,7 @@
 """The door on a real port: what hostile and unlucky clients do to it, and to their neighbours."""
 
 import asyncio
+import base64
 import contextlib
 import json
 import socket as sockets
@@ -124,6 +125,37 @@ async def test_frame_of_20_mb(gateway):
             await ws.recv()
     assert ws.close_code == 1009
     await alive(gateway)
+
+
+async def test_frame_above_the_limit(gateway):
+    """What a handshake may be long no frame of audio may: it closes with 1009, as does one sent right behind it."""
+    for pause_s in (0.2, 0.0):
+        async with connect(gateway.url) as ws:
+            await ws.send(live.hello(uid=f"f{pause_s}"))
+            await asyncio.sleep(pause_s)
+            with contextlib.suppress(ConnectionClosed):
+                await ws.send(bytes(3 * 2**20))
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    await ws.recv()
+            assert ws.close_code == 1009
+    await alive(gateway)
+
+
+async def test_handshake_with_enrolled_voices(gateway):
+    """Ten speakers of a few seconds are megabytes: the client is served, and hears why where it is too much."""
+    voice = base64.b64encode(bytes(44 + 5 * 32_000)).decode()
+    async with connect(gateway.url) as ws:
+        await ws.send(live.hello(known_speakers=[{"name": f"s{i}", "audio_base64": voice} for i in range(10)]))
+        assert json.loads(await ws.recv())["message"] == "SERVER_READY"
+    async with connect(gateway.url) as ws:
+        await ws.send(live.hello(uid="big", known_speakers=[{"name": "s", "audio_base64": "A" * 9_000_000}]))
+        refusal = json.loads(await ws.recv())
+        assert (refusal["uid"], refusal["status"]) == ("big", "ERROR")
+        assert "8388608" in refusal["message"]
+        with pytest.raises(ConnectionClosed):
+            await ws.recv()
+        assert ws.close_code == 1008
 
 
 async def test_odd_frames_nan_and_text(gateway):
