@@ -5,12 +5,17 @@ Units are in the names. A value out of bounds stops the start with one line that
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from typing import Self
+
+import httpx
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.streaming.policy import Policy
 
 OPEN = "open"
+A_URL = "must be http:// or https:// with a host, and a port from 1 to 65535 if any, such as http://worker:8000/path"
+A_KEY = "must consist of ASCII letters, digits and signs: a header carries nothing else"
 
 
 class Settings(BaseSettings):
@@ -39,7 +44,6 @@ class Settings(BaseSettings):
     remote_transcriber_url: str = Field(
         default="http://127.0.0.1:8083/v1/audio/transcriptions",
         validation_alias=AliasChoices("TRANSCRIBER_URL", "REMOTE_TRANSCRIBER_URL"),
-        pattern=r"^https?://",
         description="used verbatim, whole path included",
     )
     remote_transcriber_api_key: SecretStr = Field(
@@ -152,6 +156,36 @@ class Settings(BaseSettings):
 
     log_level: str = Field(default="INFO", pattern="^(?i:debug|info|warning|error)$", description="least level logged")
 
+    @field_validator("remote_transcriber_url", mode="after")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        """What the calls could not be sent to is no address."""
+        value = value.strip()
+        try:
+            url = httpx.URL(value)
+        except httpx.InvalidURL as invalid:
+            raise ValueError(A_URL) from invalid
+        escaped = "%" in url.host and ":" not in url.host  # a sign that no name has; an IPv6 address names its zone so
+        reachable = url.host and not escaped and (url.port is None or 0 < url.port < 2**16)
+        if url.scheme not in {"http", "https"} or not reachable:
+            raise ValueError(A_URL)
+        return value
+
+    @field_validator("remote_transcriber_api_key", mode="after")
+    @classmethod
+    def _stripped(cls, value: SecretStr) -> SecretStr:
+        """A file with the key ends in a new line, which is no part of it."""
+        return SecretStr(value.get_secret_value().strip())
+
+    @model_validator(mode="after")
+    def _key_can_be_sent(self) -> Self:
+        """Whichever key it is that the service is shown."""
+        if not (self.remote_key.isascii() and self.remote_key.isprintable()):
+            own = self.remote_transcriber_api_key.get_secret_value()
+            name = "TRANSCRIBER_API_KEY or REMOTE_TRANSCRIBER_API_KEY" if own else "API_KEYS or API_TOKEN"
+            raise ValueError(f"{name}: {A_KEY}")
+        return self
+
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys clients may show; empty when the gateway is open."""
@@ -206,5 +240,6 @@ def explain(invalid: ValidationError) -> list[str]:
     for error in invalid.errors():
         name = ".".join(str(part) for part in error["loc"])
         shown = "" if "key" in name.lower() else f"={error['input']!r}"
-        lines.append(f"{names.get(name, name.upper())}{shown}: {error['msg']}")
+        message = error["msg"].removeprefix("Value error, ")
+        lines.append(f"{names.get(name, name.upper())}{shown}: {message}" if name else message)
     return lines

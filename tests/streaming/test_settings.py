@@ -61,6 +61,13 @@ def test_empty_variables_are_absent(monkeypatch):
         ("MAX_CLIENTS", "0"),
         ("STEP_S", "0"),
         ("REMOTE_TRANSCRIBER_URL", "ftp://x"),
+        ("REMOTE_TRANSCRIBER_URL", "http://"),
+        ("REMOTE_TRANSCRIBER_URL", "http:///v1/audio/transcriptions"),
+        ("REMOTE_TRANSCRIBER_URL", "http://[bad"),
+        ("REMOTE_TRANSCRIBER_URL", "http://ho st/v1"),
+        ("REMOTE_TRANSCRIBER_URL", "http://host:99999/x"),
+        ("REMOTE_TRANSCRIBER_URL", "http://host:0/x"),
+        ("REMOTE_TRANSCRIBER_URL", "http://host:port/x"),
         ("BUFFER_MAX_S", "5"),
         ("MAX_WINDOW_S", "60"),
     ],
@@ -71,8 +78,28 @@ def test_bad_value_stops_the_start(monkeypatch, capsys, name, value):
     with pytest.raises(ValidationError):
         Settings()
     assert serve() == 2
-    assert name in capsys.readouterr().err
-    assert len(capsys.readouterr().err.splitlines()) <= 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{name}={value!r}: " in line
+
+
+@pytest.mark.parametrize("name", ["REMOTE_TRANSCRIBER_API_KEY", "TRANSCRIBER_API_KEY", "API_KEYS", "API_TOKEN"])
+@pytest.mark.parametrize("key", ["schlüssel", "a\x07b", "a\nb"])
+def test_key_that_no_header_carries_stops_the_start(monkeypatch, capsys, name, key):
+    """One line that names the variable and what is allowed, not the key."""
+    monkeypatch.setenv(name, key)
+    assert serve() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert name in line
+    assert "ASCII" in line
+    assert key not in line
+
+
+def test_white_space_around_keys_and_address_is_no_part_of_them(monkeypatch):
+    """A value read from a file ends in a new line."""
+    monkeypatch.setenv("REMOTE_TRANSCRIBER_API_KEY", " k\r\n")
+    monkeypatch.setenv("REMOTE_TRANSCRIBER_URL", "http://[::1]:8000/v1\n")
+    assert Settings().remote_key == "k"
+    assert Settings().remote_transcriber_url == "http://[::1]:8000/v1"
 
 
 def test_every_setting_is_documented():
