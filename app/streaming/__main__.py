@@ -1,10 +1,15 @@
-"""`python -m app.streaming`: read the settings, wire the gateway, serve until told to stop."""
+"""`python -m app.streaming`: read the settings, wire the gateway, serve until told to stop.
+
+Exit status, as the worker's: 0: asked to stop, and drained. 1: could not listen. 2: a setting cannot
+be used. 128 + n: the second signal n, gone at once.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -53,11 +58,18 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
 
 
 async def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain."""
+    """Serve until SIGTERM or SIGINT, then drain; a second one ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            log.warning("gone at the second signal", extra={"signal": number})
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
     async with new_client(max_in_flight=settings.remote_transcriber_max_in_flight) as client:
         metrics = Metrics()
         remote = RemoteTranscriber(

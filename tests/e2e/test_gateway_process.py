@@ -97,6 +97,22 @@ def test_idle_process_stops_at_once(service):
         assert gateway.returncode == 0
 
 
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+async def test_second_signal_ends_at_once(second):
+    """Who asks twice does not wait for last words that do not come; the status names the signal, as the worker's."""
+    with HttpServer(Backend(delay_s=60)) as hanging, process(hanging.url) as (gateway, port):
+        async with connect(f"ws://127.0.0.1:{port}") as ws:
+            await ws.send(live.hello())
+            await ws.send(tones.speak([["alpha", "bravo"]]).pcm.astype("<f4").tobytes())
+            await asyncio.sleep(1)
+            gateway.send_signal(signal.SIGTERM)
+            await asyncio.sleep(1)
+            assert gateway.poll() is None
+            gateway.send_signal(second)
+            await asyncio.to_thread(gateway.communicate, timeout=10)
+    assert gateway.returncode == 128 + second
+
+
 def test_bad_setting_is_one_line(service):
     """A value that cannot be used ends the start with status 2 and the variable's name."""
     done = subprocess.run(
