@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.uri import parse_uri
 
 from app.contracts.whisperlive import END_OF_AUDIO
 from app.streaming.buffer import AudioBuffer, Pcm16
@@ -29,6 +30,10 @@ HISTORY_S = 900.0  # audio kept for sending again; a source that is further ahea
 
 class Refused(Exception):
     """The gateway does not want this client; the message says why."""
+
+
+class Unusable(ValueError):
+    """What the caller gave cannot work; the message says what would."""
 
 
 class TurnedAway(OSError):
@@ -72,7 +77,12 @@ class LiveClient:
     def __init__(
         self, url: str, *, hello: dict[str, Any], events: Events, key: str = "", patience_s: float = 60.0
     ) -> None:
-        """`patience_s`: give up after so long without a gateway."""
+        """`patience_s`: give up after so long without a gateway.
+
+        Raises:
+            Unusable: no connection can be made with this address or key.
+        """
+        check(url, key)
         self._url = url
         self._hello = hello
         self._events = events
@@ -205,6 +215,20 @@ class LiveClient:
             self._final_s = end
             self._audio.drop_before(to_samples(end))
             self._events.line(Line(start, end, segment["text"], completed=True))
+
+
+def check(url: str, key: str) -> None:
+    """Before anything else is done: can a connection be made so?
+
+    Raises:
+        Unusable: it cannot.
+    """
+    try:
+        parse_uri(url)
+    except (InvalidURI, ValueError) as error:
+        raise Unusable(f"{url!r} is no address of a gateway ({error}); one is ws://127.0.0.1:9090") from error
+    if not (key.isascii() and key.isprintable()):
+        raise Unusable("the key holds signs that no header carries: ASCII letters, digits and signs are allowed")
 
 
 def _raise_if_refused(error: Exception) -> None:

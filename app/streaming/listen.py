@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import math
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from app.streaming.client import Events, Line, LiveClient, Refused
+from app.streaming.client import Events, Line, LiveClient, Refused, Unusable
 from app.streaming.settings import ClientSettings
 from app.streaming.sources import UnreadableAudio, paced, read_wav, standard_input
 
@@ -71,27 +74,60 @@ def _clock(seconds: float) -> str:
 
 
 async def listen(options: argparse.Namespace, screen: Screen) -> None:
-    """Stream the chosen source through one client."""
-    source = standard_input() if options.file == "-" else paced(read_wav(Path(options.file)), speed=options.speed)
+    """Stream the chosen source through one client; SIGTERM cancels it."""
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     hello = {"language": options.language, "task": options.task, "initial_prompt": options.prompt}
     events = Events(line=screen.line, notice=screen.notice, language=screen.language)
     key = options.key or ClientSettings().streaming_api_key.get_secret_value()
-    await LiveClient(options.url, hello=hello, events=events, key=key).run(source)
+    client = LiveClient(options.url, hello=hello, events=events, key=key.strip())
+    source = standard_input() if options.file == "-" else paced(read_wav(Path(options.file)), speed=options.speed)
+    await client.run(source)
+
+
+def check(options: argparse.Namespace) -> None:
+    """What would fail after the whole recording must fail before it.
+
+    Raises:
+        Unusable: an option has a value that cannot work.
+    """
+    if not (math.isfinite(options.speed) and options.speed > 0):
+        raise Unusable(f"--speed {options.speed:g}: must be a number above 0; 1 is real time")
+    if options.srt is not None:
+        try:
+            with options.srt.open("a"):
+                pass
+        except OSError as error:
+            raise Unusable(f"--srt {options.srt}: {error.strerror}; name a file that can be written") from error
 
 
 def run(options: argparse.Namespace) -> int:
-    """Listen as asked; returns the exit status."""
+    """Listen as asked; returns the exit status. However it ends, the subtitles hold what was final by then."""
     screen = Screen(sys.stdout, sys.stderr)
-    status = 0
     try:
-        asyncio.run(listen(options, screen))
-    except (UnreadableAudio, Refused, OSError) as error:
-        screen.notice(str(error))
-        status = 1
-    except KeyboardInterrupt:
-        status = 130
-    finally:
-        screen.close()
+        check(options)
+        status = _listened(options, screen)
         if options.srt is not None:
             options.srt.write_text(srt(screen.lines), encoding="utf-8")
+    except Unusable as error:
+        screen.notice(str(error))
+        return 2
+    except OSError as error:
+        screen.notice(f"--srt {options.srt}: {error.strerror}")
+        return 1
     return status
+
+
+def _listened(options: argparse.Namespace, screen: Screen) -> int:
+    with contextlib.closing(screen):
+        try:
+            asyncio.run(listen(options, screen))
+        except (UnreadableAudio, Refused, OSError) as error:
+            screen.notice(str(error))
+            return 1
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
+        except asyncio.CancelledError:
+            return 128 + signal.SIGTERM
+        return 0

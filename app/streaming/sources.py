@@ -21,6 +21,7 @@ from app.streaming.buffer import Pcm, Pcm16, to_pcm16
 from app.streaming.policy import SAMPLE_RATE
 
 CHUNK_SAMPLES = 1600  # 0.1 s
+PIPE_IN = f"Pipe samples in: ffmpeg -i FILE -f s16le -ac 1 -ar {SAMPLE_RATE} - | python -m app listen -"
 
 
 class UnreadableAudio(Exception):
@@ -74,13 +75,24 @@ async def paced(pcm: Pcm16, *, speed: float = 1.0) -> AsyncIterator[Pcm16]:
         yield chunk
 
 
-async def standard_input() -> AsyncIterator[Pcm16]:
-    """Raw 16-bit little-endian mono 16 kHz samples as they are piped in; those of a file at the pace of speech."""
-    if stat.S_ISREG(os.fstat(sys.stdin.buffer.fileno()).st_mode):  # asyncio reads pipes only
-        data = await asyncio.to_thread(sys.stdin.buffer.read)
-        async for chunk in paced(np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2")):
-            yield chunk
-        return
+def standard_input() -> AsyncIterator[Pcm16]:
+    """Raw 16-bit little-endian mono 16 kHz samples as they are piped in; those of a file at the pace of speech.
+
+    Raises:
+        UnreadableAudio: nothing is connected to it, or a terminal.
+    """
+    if sys.stdin is None:
+        raise UnreadableAudio(f"Standard input is closed. {PIPE_IN}")
+    mode = os.fstat(sys.stdin.buffer.fileno()).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        return _piped()
+    if not stat.S_ISREG(mode):  # /dev/null and its like cannot be waited for
+        raise UnreadableAudio(f"Standard input is neither a pipe nor a file. {PIPE_IN}")
+    data = sys.stdin.buffer.read()
+    return paced(np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2"))
+
+
+async def _piped() -> AsyncIterator[Pcm16]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)

@@ -1,5 +1,6 @@
 import io
 import os
+import signal
 import subprocess
 import sys
 
@@ -89,3 +90,55 @@ def test_unreadable_file_is_one_line(url, tmp_path, capsys):
     path.write_bytes(b"ID3")
     assert main(["listen", str(path), "--url", url]) == 1
     assert "ffmpeg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--url", "http://127.0.0.1:9"], "ws://"),
+        (["--url", "127.0.0.1:9"], "ws://"),
+        (["--url", "ws://127.0.0.1:99999"], "ws://"),
+        (["--url", "ws://[bad"], "ws://"),
+        (["--speed", "0"], "--speed 0"),
+        (["--speed", "-1"], "--speed -1"),
+        (["--speed", "nan"], "--speed nan"),
+        (["--srt", "/no/such/folder/o.srt"], "--srt /no/such/folder/o.srt"),
+        (["--key", "schlüssel"], "ASCII"),
+    ],
+)
+def test_an_option_that_cannot_work_is_one_line(options, named, tmp_path, capsys):
+    """At once, and not after the recording."""
+    wav = stock.write_wav(tmp_path / "talk.wav", tones.speak([["alpha"]]).pcm)
+    assert main(["listen", str(wav), *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert named in line
+
+
+@pytest.mark.parametrize("shell", ["< /dev/null", "<&-"])
+def test_no_input_is_one_line(shell, url):
+    """Nothing that could be waited for: it says so and ends."""
+    command = ["/bin/sh", "-c", f'exec "$0" -m app listen - --url "$1" {shell}', sys.executable, url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "ffmpeg" in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_leaves_subtitles(number, url, tmp_path):
+    """Whoever stops it in mid-recording keeps what was final by then."""
+    recording = tones.chatter(60, seed=7)
+    wav = stock.write_wav(tmp_path / "talk.wav", recording.pcm)
+    command = [sys.executable, "-m", "app", "listen", str(wav), "--url", url, "--language", "en"]
+    with subprocess.Popen(
+        [*command, "--srt", str(tmp_path / "o.srt")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as listening:
+        assert listening.stdout is not None
+        assert listening.stdout.readline()
+        listening.send_signal(number)
+        _, complaints = listening.communicate(timeout=20)
+    assert listening.returncode == 128 + number
+    assert "Traceback" not in complaints
+    heard = tones.plain(" ".join(text for _, text in stock.read_srt(tmp_path / "o.srt")))
+    assert heard
+    assert heard == recording.text[: len(heard)]
