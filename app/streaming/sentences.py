@@ -8,12 +8,17 @@ changes: clients recognise it by its exact times and text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from unicodedata import category
 
 from app.streaming.hypothesis import Word
+from app.streaming.spacing import without_spaces
 
 SENTENCE_ENDS = tuple(".!?…。！？؟।")
 CLAUSE_ENDS = (*SENTENCE_ENDS, ",", ";", ":", "、", "，", "；")
+CLOSING = "\"'»”’)」』）】》〉"  # what may stand behind the end of a sentence
+NEVER_FIRST = "ะาำๅๆฯーっゃゅょッャュョ々"  # signs that belong to the one before, in scripts without spaces
+NEVER_LAST = "เแโใไ「『（【《〈“‘"  # or to the one behind
 SHORTEST_SENTENCE_S = 0.3  # "Mr." alone is no segment
 
 
@@ -35,6 +40,39 @@ def segment_of(words: Sequence[Word], *, completed: bool, language: str | None =
     return Segment(words[0].start, words[-1].end, text, tuple(words), completed, language)
 
 
+def divided(word: Word, longest_s: float) -> list[Word]:
+    """A word that stands for a whole segment, because nothing finer is known, in parts no longer than this.
+
+    Their times are guessed from the lengths of their texts. Cut is where a sentence or a clause ends in the second
+    half of what fits, else behind the last word that fits, or the last sign in a script without spaces.
+    """
+    seconds, text = word.end - word.start, word.text
+    if seconds <= longest_s:
+        return [word]
+    most = int(len(text) * longest_s / seconds)
+    first = len(text) - len(text.lstrip()) + 1
+    places = [n for n in range(first, len(text)) if _may_cut(text[n - 1], text[n])]
+    cuts = [0]
+    while len(text) - cuts[-1] > most and (later := [n for n in places if n > cuts[-1]]):
+        fitting = [n for n in later if n <= cuts[-1] + most] or later[:1]
+        second_half = [n for n in fitting if n > cuts[-1] + most / 2]
+        sentences = [n for n in second_half if text[max(0, n - 4) : n].rstrip(CLOSING).endswith(SENTENCE_ENDS)]
+        clauses = [n for n in second_half if text[n - 1] in CLAUSE_ENDS]
+        cuts.append((sentences or clauses or fitting)[-1])
+    times = [word.start + seconds * n / len(text) for n in cuts] + [word.end]
+    texts = [text[n:end] for n, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+    parts = zip(times, times[1:], texts, strict=False)
+    return [replace(word, start=start, end=end, text=part) for start, end, part in parts]
+
+
+def _may_cut(before: str, sign: str) -> bool:
+    """Can a line end between these two signs? Before a space, or between words of a script that shows none."""
+    if sign.isspace() or before.isspace():
+        return sign.isspace()
+    stays = sign in CLOSING or sign in CLAUSE_ENDS or sign in NEVER_FIRST or category(sign).startswith("M")
+    return without_spaces(before) and not stays and before not in NEVER_LAST
+
+
 class Sentences:
     """The committed words that are not yet part of a completed segment."""
 
@@ -51,7 +89,7 @@ class Sentences:
     def add(self, words: Sequence[Word], *, close: bool, language: str | None = None) -> list[Segment]:
         """Take newly committed words; `close` ends the sentence behind the last of them."""
         completed: list[Segment] = []
-        for word in words:
+        for word in (part for whole in words for part in divided(whole, self._max_segment_s)):
             if self._open and word.start - self._open[-1].end >= self._gap_s:
                 completed.append(self._complete(len(self._open), language))
             self._open.append(word)
@@ -66,8 +104,7 @@ class Sentences:
     def _ends_sentence(self) -> bool:
         last = self._open[-1]
         return (
-            last.text.rstrip("\"'»”’)").endswith(SENTENCE_ENDS)
-            and last.end - self._open[0].start >= SHORTEST_SENTENCE_S
+            last.text.rstrip(CLOSING).endswith(SENTENCE_ENDS) and last.end - self._open[0].start >= SHORTEST_SENTENCE_S
         )
 
     def _best_break(self) -> int:

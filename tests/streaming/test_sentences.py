@@ -1,3 +1,5 @@
+import pytest
+
 from app.streaming.hypothesis import Word
 from app.streaming.sentences import Sentences, segment_of
 
@@ -53,10 +55,42 @@ def test_endless_sentence_is_broken_at_its_widest_gap():
 
 
 def test_one_long_word_is_one_segment():
-    """A whole segment without words can be longer than the limit and stays whole."""
+    """What cannot be divided stays whole."""
     gathered = sentences(max_segment_s=2.0)
-    assert gathered.add([Word(0, 9, " something long")], close=False) == []
-    assert texts(gathered.add((), close=True)) == [" something long"]
+    assert gathered.add([Word(0, 9, " something")], close=False) == []
+    assert texts(gathered.add((), close=True)) == [" something"]
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("你好世界" * 20, "你好世界" * 8 + "你"),
+        ("你好世界，" * 16, "你好世界，" * 6),
+        ("今日は良い天気です。明日は雨？" * 6, "今日は良い天気です。明日は雨？" * 2),
+        ("สวัสดีครับ" * 8, "สวัสดีครับ" * 3 + "สวั"),
+        (" we all gaze at" * 6, " we all gaze at" * 2 + " we all"),
+        (" We all gaze, and thou." * 4, " We all gaze, and thou."),
+        (" “We all.” (So it is.)" * 4, " “We all.” (So it is.) “We all.”"),
+    ],
+)
+def test_a_long_segment_without_words_is_divided(text, first):
+    """A service that knows no words gives whole segments: the limit holds, nothing is lost, times go on."""
+    gathered = sentences()
+    done = gathered.add([Word(0, 24, text, ends_segment=True)], close=True)
+    assert all(0 < segment.end - segment.start <= 10.0 for segment in done)
+    assert [segment.start for segment in done[1:]] == pytest.approx([segment.end for segment in done[:-1]])
+    assert (done[0].start, done[-1].end) == (0, 24)
+    assert "".join(word.text for segment in done for word in segment.words) == text
+    assert done[0].text.strip() == first.strip()
+
+
+def test_chinese_sentence_ends_behind_its_quotation_mark():
+    """Its signs are words without spaces; the limit holds for them as for any other."""
+    gathered = sentences()
+    signs = [Word(i * 0.5, i * 0.5 + 0.5, sign) for i, sign in enumerate(["「", "你", "好", "。」", "他", "说"])]
+    assert texts(gathered.add(signs, close=True)) == [" 「你好。」", " 他说"]
+    endless = [Word(i * 0.25, i * 0.25 + 0.25, "你") for i in range(120)]
+    assert all(segment.end - segment.start <= 10.0 for segment in gathered.add(endless, close=True))
 
 
 def test_abbreviation_is_no_sentence():
