@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 
@@ -157,7 +158,23 @@ def test_word_is_moved_within_bounds():
 
 def test_no_type_of_any_field_breaks_the_reading():
     """Each field with each kind of value: words to be sent as JSON, or no transcript, and nothing else."""
-    odd = [None, True, 7, -1, 10**400, math.nan, math.inf, "", "x", "\ud800", [], [None], [[]], {}, {"text": 1}]
+    odd: list[Any] = [
+        None,
+        True,
+        7,
+        -1,
+        10**400,
+        math.nan,
+        math.inf,
+        "",
+        "x",
+        "\ud800",
+        [],
+        [None],
+        [[]],
+        {},
+        {"text": 1},
+    ]
     fields = ("text", "start", "end", "words", "no_speech_prob", "avg_logprob")
     bodies = [{name: value} for name in ("text", "segments", "language", "error") for value in odd]
     bodies += [{"segments": [segment() | {name: value}]} for name in fields for value in odd]
