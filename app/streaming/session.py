@@ -232,7 +232,8 @@ class Session:
     def _account(self, ending: Ending) -> None:
         """Whatever was received and not heard is told, once."""
         _, lost_s = self._stream.give_up()
-        self._notices.unheard(lost_s + self._reader.take_late_s(), ending.value, ending)
+        reason = "ended" if ending.flushes else ending.value
+        self._notices.unheard(lost_s + self._reader.take_late_s(), reason, ending)
 
     async def _say_farewell(self, reader: asyncio.Task[None], writer: asyncio.Task[None], ending: Ending) -> None:
         """Last messages, then the close the contract asks for."""

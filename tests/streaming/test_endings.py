@@ -190,6 +190,25 @@ def test_a_late_end_marker_is_followed_by_another(leaves_s, seconds):
     assert socket.closed == (1000, "")
 
 
+def test_audio_after_the_end_marker_is_counted():
+    """Also what comes while the socket is held for a second marker: nobody hears it, nobody may overlook it."""
+
+    async def main():
+        async with live.gateway(Backend()) as gate:
+            socket = live.MemorySocket()
+            served = asyncio.create_task(gate.serve(socket))
+            socket.say(live.hello())
+            await live.play(socket, tones.speak([["alpha"]]).pcm)
+            await asyncio.sleep(5)
+            socket.say(END_OF_AUDIO)
+            await asyncio.sleep(1)
+            await live.play(socket, tones.speak([["bravo"]]).pcm[:32_000])
+            await served
+            return dropped(gate)
+
+    assert virtual.run(main()) == {"ended": pytest.approx(2.0)}
+
+
 def test_a_client_that_leaves_while_memory_is_full_is_noticed():
     """Nobody reads its frames then; its place is free at once all the same."""
 
