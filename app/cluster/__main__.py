@@ -13,13 +13,13 @@ import json
 import os
 import shutil
 import signal
-import stat
 import sys
 import tempfile
 from pathlib import Path
 
 from app.cluster import control
 from app.cluster.balancer import Balancer
+from app.cluster.folder import make_folder
 from app.cluster.layout import Layout, run_dir_of, share_of
 from app.cluster.plan import Plan, Policy
 from app.cluster.supervisor import NAME, Supervisor
@@ -129,10 +129,7 @@ def _claim(layout: Layout) -> None:
     if path.is_symlink() or (path.exists() and path.stat().st_uid != os.getuid()):
         raise StartupError(f"{path} belongs to somebody else: remove it, or set TMPDIR to another folder")
     shutil.rmtree(path, ignore_errors=True)
-    # nginx started by root works as another user and must reach its own folders below.
-    others = stat.S_IXGRP | stat.S_IXOTH if os.getuid() == 0 else 0
-    path.mkdir(mode=stat.S_IRWXU, parents=True)
-    path.chmod(stat.S_IRWXU | others)
+    make_folder(path)
 
 
 def _find_nginx(wanted: str | None) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from app.cluster.folder import make_folder
 from app.cluster.layout import Layout
 from app.cluster.plan import Member
 from app.cluster.probe import header_of
@@ -48,6 +49,7 @@ class Balancer:
         Raises:
             StartupError: the configuration was refused; a running nginx goes on with the old one.
         """
+        make_folder(self._layout.run_dir)
         draft = self._config.with_suffix(".new")
         self._number += 1
         draft.write_text(await self._render(members, slots))

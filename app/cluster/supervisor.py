@@ -9,10 +9,12 @@ import asyncio
 import http.client
 import shutil
 import signal
+import stat
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
 from app.cluster.balancer import Balancer
+from app.cluster.folder import make_folder
 from app.cluster.layout import Layout
 from app.cluster.plan import Action, Kill, Kind, Member, Phase, Plan, Route, Start, Stop
 from app.cluster.probe import json_of, port_is_free, status_of
@@ -187,9 +189,10 @@ class Supervisor:
 
     async def _start(self, member: Member) -> None:
         temp_dir = self._layout.temp_dir(member)
-        await asyncio.to_thread(shutil.rmtree, temp_dir, ignore_errors=True)
-        temp_dir.mkdir(mode=0o700)
         try:
+            await asyncio.to_thread(shutil.rmtree, temp_dir, ignore_errors=True)
+            make_folder(self._layout.run_dir)
+            temp_dir.mkdir(mode=stat.S_IRWXU)
             child = await Child.start(
                 member.name,
                 self._layout.command_of(member, sys.executable),

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.cluster.probe import status_of
 from tests.cluster.clients import audio, new_client, post, post_all
 from tests.cluster.front import ROOT
 from tests.cluster.ports import free_ports, free_run_of_ports
@@ -23,6 +24,11 @@ from tests.cluster.real import children_of, real_cluster, wait_until
 
 FAKE = {"MODEL_SIZE": "fake"}
 UNPRIVILEGED = 10001
+
+
+def command_line(pid: int) -> bytes:
+    """Return the words a process was started with."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def start_and_fail(*words: str, env: Mapping[str, str]) -> tuple[int, list[str]]:
@@ -167,6 +173,33 @@ def test_the_second_signal_ends_at_once():
         assert cluster.process.wait(10) == 128 + signal.SIGTERM
         assert time.monotonic() - begun_s < 5
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again_and_never_waited_for():
+    """The folder is gone and cannot be made: starts are repeated until they work, and a drain ends without them."""
+    with real_cluster(1, FAKE) as cluster:
+        port = cluster.status()["ports"]["worker-1"]
+
+        def lose_the_folder() -> None:
+            shutil.move(cluster.run_dir, cluster.temp / "gone")
+            cluster.run_dir.touch()
+
+        def refusals() -> int:
+            return cluster.log.read_text().count("a process could not be started")
+
+        pid = cluster.pid("worker-1")
+        lose_the_folder()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: refusals() >= 2)
+        cluster.run_dir.unlink()
+        wait_until(lambda: status_of("127.0.0.1", port, "/health/ready") == 200)
+        (pid,) = (pid for pid in children_of(cluster.process.pid) if b"main.py" in command_line(pid))
+        shutil.rmtree(cluster.temp / "gone")
+        lose_the_folder()
+        seen = refusals()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: refusals() > seen)
+        assert cluster.stop() == 0
 
 
 def test_a_killed_nginx_comes_back():
