@@ -21,6 +21,7 @@ from app.errors import StartupError
 
 NAME = "nginx"
 WANTED_DESCRIPTORS = 65_535
+STOP_S = 5.0
 EFFECT_PROBE_S = 0.05
 EFFECT_IN_A_ROW = 6
 EFFECT_TIMEOUT_S = 10.0
@@ -62,6 +63,9 @@ class Balancer:
         await self._in_effect()
 
     async def _start(self) -> None:
+        if self._child is not None:
+            # Of one whose master alone was killed, the other processes still have the ports.
+            await self._child.wait()
         # A killed nginx leaves its socket behind, and could not listen there again.
         with suppress(FileNotFoundError):
             (self._layout.run_dir / "live.sock").unlink()
@@ -70,15 +74,25 @@ class Balancer:
 
     async def quit(self, *, patience_s: float) -> None:
         """Stop listening, let requests in flight finish, then end; after `patience_s` end anyway."""
-        child = self.child
-        if child is None:
+        if self._child is None:
             return
-        child.send(signal.SIGQUIT)
+        self._child.send(signal.SIGQUIT)
         try:
-            await asyncio.wait_for(child.wait(), patience_s)
+            await asyncio.wait_for(self._child.wait(), patience_s)
         except TimeoutError:
-            child.send(signal.SIGTERM)
-            await child.wait()
+            await self.end()
+
+    async def end(self) -> None:
+        """End at once, together with all of nginx's own processes."""
+        if self._child is None:
+            return
+        # nginx's fast stop.
+        self._child.send(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._child.wait(), STOP_S)
+        except TimeoutError:
+            self._child.send(signal.SIGKILL)
+            await self._child.wait()
 
     async def _in_effect(self) -> None:
         """Wait until the newest configuration answers, and no process of an older one any more.

@@ -7,6 +7,7 @@ in order. Should the supervisor be killed, `setpriv` (util-linux) has the kernel
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -64,9 +65,14 @@ class Child:
             self._process.send_signal(number)
 
     async def wait(self) -> int:
-        """Wait for the end and the last line of output; return the exit code (negative: a signal)."""
+        """Wait for the end and the last line of output; return the exit code (negative: a signal).
+
+        What the process leaves behind in its group is killed: nginx's own children would keep its ports.
+        """
         code = await self._process.wait()
-        # A grandchild may hold the pipe open: what is not there within a second is not waited for.
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        # Who left the group may hold the pipe open: what is not there within a second is not waited for.
         await asyncio.wait([self._pump], timeout=1.0)
         self._pump.cancel()
         return code

@@ -261,10 +261,7 @@ class Supervisor:
         """Kill whatever is left; after a clean drain nothing is."""
         for child in self._children.values():
             child.send(signal.SIGKILL)
-        if self._balancer.child is not None:
-            # SIGTERM is nginx's fast stop: a killed master would leave its own children behind.
-            self._balancer.child.send(signal.SIGTERM)
-            await self._balancer.child.wait()
+        await self._balancer.end()
         await asyncio.gather(*self._watchers, return_exceptions=True)
 
     def _say(self, line: str) -> None:

@@ -20,7 +20,7 @@ from app.cluster.probe import status_of
 from tests.cluster.clients import audio, new_client, post, post_all
 from tests.cluster.front import ROOT
 from tests.cluster.ports import free_ports, free_run_of_ports
-from tests.cluster.real import children_of, real_cluster, wait_until
+from tests.cluster.real import children_of, real_cluster, running, wait_until
 
 FAKE = {"MODEL_SIZE": "fake"}
 UNPRIVILEGED = 10001
@@ -202,11 +202,13 @@ def test_a_worker_that_cannot_be_started_is_tried_again_and_never_waited_for():
         assert cluster.stop() == 0
 
 
-def test_a_killed_nginx_comes_back():
-    """The door is watched like the workers."""
+@pytest.mark.parametrize("whole", [True, False], ids=["every process", "the master only"])
+def test_a_killed_nginx_comes_back(whole):
+    """The door is watched like the workers; what is left of the old one does not keep its ports."""
     with real_cluster(1, FAKE) as cluster:
         first = int((cluster.run_dir / "nginx.pid").read_text())
-        for pid in [first, *children_of(first)]:
+        others = children_of(first)
+        for pid in [first, *others] if whole else [first]:
             os.kill(pid, signal.SIGKILL)
 
         def serves() -> bool:
@@ -215,8 +217,22 @@ def test_a_killed_nginx_comes_back():
             except httpx.TransportError:
                 return False
 
-        wait_until(serves)
-        assert int((cluster.run_dir / "nginx.pid").read_text()) != first
+        wait_until(lambda: int((cluster.run_dir / "nginx.pid").read_text()) != first and serves())
+        wait_until(lambda: not any(running(pid) for pid in others))
+
+
+def test_a_stop_ends_what_a_killed_nginx_left():
+    """Its master killed in the middle of a drain: no process of it is left with the ports."""
+    with real_cluster(1, FAKE) as cluster:
+        master = int((cluster.run_dir / "nginx.pid").read_text())
+        others = children_of(master)
+        cluster.process.send_signal(signal.SIGSTOP)
+        os.kill(master, signal.SIGKILL)
+        cluster.process.send_signal(signal.SIGTERM)
+        cluster.process.send_signal(signal.SIGCONT)
+        assert cluster.process.wait(30) == 0
+        assert others
+        wait_until(lambda: not any(running(pid) for pid in others))
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs Linux: the kernel ends orphans for setpriv")

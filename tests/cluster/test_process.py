@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 from pathlib import Path
 
 from app.cluster.process import MAX_LINE_BYTES, Child
+from tests.cluster.real import running, wait_until
 
 
 class Shown:
@@ -64,3 +66,11 @@ async def test_it_lives_in_a_session_of_its_own():
     shown = Shown()
     await (await run("import os; print(os.getsid(0))", shown)).wait()
     assert int(shown.lines[0][1]) != os.getsid(0)
+
+
+async def test_what_it_leaves_behind_ends_with_it():
+    """A killed process's own children do not outlive it: they would keep its ports."""
+    shown = Shown()
+    code = "import subprocess, os; print(subprocess.Popen(['sleep', '60']).pid, flush=True); os.kill(os.getpid(), 9)"
+    assert await (await run(code, shown)).wait() == -signal.SIGKILL
+    await asyncio.to_thread(wait_until, lambda: not running(int(shown.lines[0][1])))
