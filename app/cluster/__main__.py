@@ -19,7 +19,7 @@ from pathlib import Path
 
 from app.cluster import control
 from app.cluster.balancer import Balancer
-from app.cluster.folder import make_folder
+from app.cluster.folder import clear_folder, locked
 from app.cluster.layout import Layout, run_dir_of, share_of
 from app.cluster.plan import Plan, Policy
 from app.cluster.supervisor import NAME, Supervisor
@@ -92,44 +92,27 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
 
 
 async def _run(layout: Layout, arguments: argparse.Namespace) -> int:
-    _claim(layout)
-    try:
-        balancer = Balancer(layout, nginx=_find_nginx(arguments.nginx), environment=os.environ, show=_show)
-        plan = Plan(Policy(grace_s=layout.shutdown_grace_s + KILL_AFTER_GRACE_S))
-        supervisor = Supervisor(layout, plan, balancer, environment=os.environ, show=_show)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, supervisor.signalled, number)
-        async with await control.serve(layout.control_socket, supervisor):
-            return await supervisor.run(
-                workers=3 if arguments.workers is None else arguments.workers,
-                gateways=arguments.gateways or 0,
-                on_ready=lambda: _welcome(layout, supervisor),
-            )
-    finally:
-        shutil.rmtree(layout.run_dir, ignore_errors=True)
-
-
-def _claim(layout: Layout) -> None:
-    """Make the cluster's folder, removing what a killed one left there.
-
-    Raises:
-        StartupError: a cluster runs there, or the folder is somebody else's.
-    """
-    path = layout.run_dir
     if len(os.fsencode(layout.control_socket)) > MAX_SOCKET_PATH_BYTES:
-        raise StartupError(f"TMPDIR={path.parent}: too long a path for a unix socket: set a shorter TMPDIR")
-    if layout.control_socket.exists():
+        raise StartupError(f"TMPDIR={layout.run_dir.parent}: too long a path for a unix socket: set a shorter TMPDIR")
+    workers = 3 if arguments.workers is None else arguments.workers
+    gateways = arguments.gateways or 0
+    balancer = Balancer(layout, nginx=_find_nginx(arguments.nginx), environment=os.environ, show=_show)
+    plan = Plan(Policy(grace_s=layout.shutdown_grace_s + KILL_AFTER_GRACE_S))
+    supervisor = Supervisor(layout, plan, balancer, environment=os.environ, show=_show)
+    with locked(layout.run_dir):
+        # A folder with taken ports may be in use by a cluster that knows no lock, or has lost it.
+        supervisor.require_room(workers=workers, gateways=gateways)
+        clear_folder(layout.run_dir)
         try:
-            control.ask(layout.control_socket, {"order": "status"}, timeout_s=2.0)
-        except StartupError:
-            pass  # nobody listens: left over
-        else:
-            raise StartupError(f"a cluster already runs on port {layout.port}: stop it, or choose another --port")
-    if path.is_symlink() or (path.exists() and path.stat().st_uid != os.getuid()):
-        raise StartupError(f"{path} belongs to somebody else: remove it, or set TMPDIR to another folder")
-    shutil.rmtree(path, ignore_errors=True)
-    make_folder(path)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, supervisor.signalled, number)
+            async with await control.serve(layout.control_socket, supervisor):
+                return await supervisor.run(
+                    workers=workers, gateways=gateways, on_ready=lambda: _welcome(layout, supervisor)
+                )
+        finally:
+            shutil.rmtree(layout.run_dir, ignore_errors=True)
 
 
 def _find_nginx(wanted: str | None) -> str:

@@ -83,11 +83,11 @@ class Supervisor:
         self._say(f"scaling {kind}s to {count}")
         await self._until(lambda: self._plan.settled() or self._stopping.is_set())
 
-    async def run(self, *, workers: int, gateways: int, on_ready: Callable[[], None]) -> int:
-        """Run the cluster until a signal; return the exit code.
+    def require_room(self, *, workers: int, gateways: int) -> None:
+        """Make sure that a cluster of that size could start: nothing has been touched yet.
 
         Raises:
-            StartupError: it could not start; nothing is left running.
+            StartupError: the number or a port it needs is not to be had.
         """
         _require_count("worker", workers)
         _require_count("gateway", gateways)
@@ -96,6 +96,13 @@ class Supervisor:
             self._require_port(self._layout.host, self._layout.live_port)
         self._require_ports("worker", 1, workers)
         self._require_ports("gateway", 1, gateways)
+
+    async def run(self, *, workers: int, gateways: int, on_ready: Callable[[], None]) -> int:
+        """Run the cluster until a signal; return the exit code.
+
+        Raises:
+            StartupError: it could not start; nothing is left running.
+        """
         ticker = asyncio.create_task(self._tick_forever())
         try:
             # The gateways' readiness may depend on transcription.

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.cluster.layout import run_dir_of
 from app.cluster.probe import status_of
 from tests.cluster.clients import audio, new_client, post, post_all
 from tests.cluster.front import ROOT
@@ -265,6 +266,32 @@ def test_a_second_cluster_on_the_same_port_is_refused():
         assert code == 1
         assert "already runs" in lines[0]
         assert httpx.get(f"{cluster.url}/health").status_code == 200
+
+
+def test_a_cluster_that_answers_slowly_is_not_taken_for_a_dead_one():
+    """While the first one is stopped the second start is refused all the same, and the first one's folder stays."""
+    with real_cluster(1, FAKE) as cluster:
+        before = sorted(cluster.run_dir.iterdir())
+        cluster.process.send_signal(signal.SIGSTOP)
+        try:
+            code, lines = start_and_fail("--port", str(cluster.port), env=cluster.env)
+        finally:
+            cluster.process.send_signal(signal.SIGCONT)
+        assert code == 1
+        assert len(lines) == 1
+        assert "already runs" in lines[0]
+        assert sorted(cluster.run_dir.iterdir()) == before
+
+
+def test_a_folder_is_not_cleared_before_the_ports_are_free(run_dir):
+    """A start that finds its port in use leaves what lies there as it is, lock or no lock."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        mine = run_dir_of(run_dir, user_id=os.getuid(), port=port) / "body" / "upload"
+        mine.mkdir(parents=True)
+        code, _ = start_and_fail("--port", str(port), env={**FAKE, "TMPDIR": str(run_dir)})
+    assert code == 1
+    assert mine.exists()
 
 
 def test_every_line_of_the_log_names_its_process():
