@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 MAX_LINE_BYTES = 1 << 20  # a longer line is shown in pieces
+EXIT_POLL_S = 0.02
 
 Show = Callable[[str, str], None]
 
@@ -69,7 +70,9 @@ class Child:
 
         What the process leaves behind in its group is killed: nginx's own children would keep its ports.
         """
-        code = await self._process.wait()
+        # asyncio's own wait lasts until the pipe is closed, too, and the process's children may hold it open.
+        while (code := self._process.returncode) is None:  # noqa: ASYNC110 - nobody would set an event
+            await asyncio.sleep(EXIT_POLL_S)
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         # Who left the group may hold the pipe open: what is not there within a second is not waited for.

@@ -72,5 +72,5 @@ async def test_what_it_leaves_behind_ends_with_it():
     """A killed process's own children do not outlive it: they would keep its ports."""
     shown = Shown()
     code = "import subprocess, os; print(subprocess.Popen(['sleep', '60']).pid, flush=True); os.kill(os.getpid(), 9)"
-    assert await (await run(code, shown)).wait() == -signal.SIGKILL
+    assert await asyncio.wait_for((await run(code, shown)).wait(), 30) == -signal.SIGKILL
     await asyncio.to_thread(wait_until, lambda: not running(int(shown.lines[0][1])))
