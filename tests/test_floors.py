@@ -32,11 +32,11 @@ MAY_NAME_CTRANSLATE2 = {"app.engine.calls", "app.engine.model"}
 # One changes the environment of the process before it starts, one reports it, the cluster hands its own on to
 # its workers, and a container's check knows nothing but PORT.
 MAY_NAME_THE_ENVIRONMENT = {"app.tuning", "app.doctor", "app.cluster.__main__", "app.healthcheck"}
-# A cluster runs the workers of its own checkout, reads the same settings and counts the same cores; a gateway shares
-# nothing.
+# A cluster runs the workers and gateways of its own checkout, reads the settings of both and counts the same cores; a
+# gateway shares nothing.
 SHARED_WITH_THE_WORKER = {
     "app.streaming": ("app.contracts",),
-    "app.cluster": ("app.settings", "app.errors", "app.engine.parallelism"),
+    "app.cluster": ("app.settings", "app.streaming.settings", "app.errors", "app.engine.parallelism"),
 }
 MAY_AWAIT_IN_ENGINE = {"app.engine.engine", "app.engine.fake"}
 # Each is a process and an image of its own: it meets the worker in app.contracts and on the wire.
@@ -169,7 +169,8 @@ def test_other_processes_meet_the_worker_in_contracts_only():
         assert [pair for pair in theirs if not under(pair[1], package, *SHARED_WITH_THE_WORKER[package])] == []
         # `python -m app` opens their doors and enters no further.
         outside = [module for module in importers(package) if not under(module, package)]
-        assert set(outside) <= {"app.__main__"}
+        reads = {"app.cluster.__main__"} if package == "app.streaming" else set()
+        assert set(outside) <= {"app.__main__"} | reads
         opened = {name for name in IMPORTS["app.__main__"] if under(name, package)}
         assert opened <= {f"{package}.__main__", f"{package}.listen"}
 
@@ -185,7 +186,9 @@ def test_live_policy_is_pure():
 def test_websocket_library_has_two_doors():
     """One for the gateway, one for the live client; sessions see a protocol of four methods."""
     assert importers("websockets") <= {"app.streaming.server", "app.streaming.client"}
-    assert importers("app.streaming.settings") <= {"app.streaming.__main__", "app.streaming.listen"}
+    assert importers("app.streaming.settings") <= {
+        "app.streaming.__main__", "app.streaming.listen", "app.cluster.__main__"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("door", ["app.__main__", "main"])

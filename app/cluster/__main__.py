@@ -17,6 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from app.cluster import control
 from app.cluster.balancer import Balancer
 from app.cluster.folder import clear_folder, locked
@@ -26,11 +28,13 @@ from app.cluster.supervisor import NAME, Supervisor
 from app.engine.parallelism import available_cores
 from app.errors import StartupError
 from app.settings import load_settings
+from app.streaming.settings import Settings as GatewaySettings
+from app.streaming.settings import explain
 
 ROOT = Path(__file__).resolve().parents[2]
 NGINX_ELSEWHERE = "/usr/sbin/nginx"  # Debian keeps it out of an ordinary user's PATH
 MAX_SOCKET_PATH_BYTES = 103  # the smallest bound among the systems we know; Linux allows 107
-KILL_AFTER_GRACE_S = 5.0  # what a worker may need to end once its last answer is out
+KILL_AFTER_GRACE_S = 5.0  # what a process may need to end once its last answer is out
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
-    settings = load_settings()
+    settings, gateway = load_settings(), _gateway_settings()
     workers = 3 if arguments.workers is None else arguments.workers
     threads, replicas = settings.cpu_threads, settings.replicas
     if settings.device == "cpu" or not any(Path("/dev").glob("nvidia[0-9]*")):
@@ -86,9 +90,17 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
         fail_fast=settings.fail_fast_when_busy,
         max_upload_bytes=settings.max_upload_bytes,
         shutdown_grace_s=settings.shutdown_grace_s,
+        drain_grace_s=gateway.drain_grace_s,
         api_key=settings.keys[0] if settings.keys else "",
         model_size="demo" if arguments.demo and "model_size" not in settings.model_fields_set else "",
     )
+
+
+def _gateway_settings() -> GatewaySettings:
+    try:
+        return GatewaySettings()
+    except ValidationError as exc:
+        raise StartupError("; ".join(explain(exc))) from None
 
 
 async def _run(layout: Layout, arguments: argparse.Namespace) -> int:
@@ -97,8 +109,11 @@ async def _run(layout: Layout, arguments: argparse.Namespace) -> int:
     workers = 3 if arguments.workers is None else arguments.workers
     gateways = arguments.gateways or 0
     balancer = Balancer(layout, nginx=_find_nginx(arguments.nginx), environment=os.environ, show=_show)
-    plan = Plan(Policy(grace_s=layout.shutdown_grace_s + KILL_AFTER_GRACE_S))
-    supervisor = Supervisor(layout, plan, balancer, environment=os.environ, show=_show)
+    policy = Policy(
+        worker_grace_s=layout.shutdown_grace_s + KILL_AFTER_GRACE_S,
+        gateway_grace_s=layout.drain_grace_s + KILL_AFTER_GRACE_S,
+    )
+    supervisor = Supervisor(layout, Plan(policy), balancer, environment=os.environ, show=_show)
     with locked(layout.run_dir):
         # A folder with taken ports may be in use by a cluster that knows no lock, or has lost it.
         supervisor.require_room(workers=workers, gateways=gateways)

@@ -28,6 +28,7 @@ class Layout:
             worker's own choice.
         slots, queue, fail_fast: one worker's places; nginx must know the same. 0 slots: the worker's own
             choice, learned from the first one that is ready.
+        shutdown_grace_s, drain_grace_s: what a worker and a gateway may take to finish.
         api_key: one the gateways may use to call the workers; "" where they are open.
         model_size: the workers' model, where it is not theirs to read from the settings.
     """
@@ -46,6 +47,7 @@ class Layout:
     fail_fast: bool = True
     max_upload_bytes: int = 524_288_000
     shutdown_grace_s: float = 60.0
+    drain_grace_s: float = 25.0
     api_key: str = ""
     model_size: str = ""
 

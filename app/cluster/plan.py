@@ -84,7 +84,7 @@ class Policy:
         stable_s: a member that was ready for this long starts again with the first backoff.
         start_timeout_s: a member that is not ready by then is killed and restarted (a model may be loading).
         hang_s: a ready member that has not answered for this long is killed and restarted.
-        grace_s: a draining member is killed after this.
+        worker_grace_s, gateway_grace_s: a draining member of that kind is killed after this.
     """
 
     first_backoff_s: float = 0.5
@@ -92,7 +92,12 @@ class Policy:
     stable_s: float = 60.0
     start_timeout_s: float = 600.0
     hang_s: float = 120.0
-    grace_s: float = 65.0
+    worker_grace_s: float = 65.0
+    gateway_grace_s: float = 30.0
+
+    def grace_s(self, kind: Kind) -> float:
+        """Return the patience with a draining member of that kind."""
+        return self.worker_grace_s if kind == "worker" else self.gateway_grace_s
 
 
 @dataclass(slots=True)
@@ -230,17 +235,18 @@ class Plan:
         actions: list[Action] = []
         for member in sorted(self._states):
             state = self._states[member]
-            why = self._overdue(state, now_s)
+            why = self._overdue(member, state, now_s)
             if why and not state.killed:
                 state.killed = True
                 actions.append(Kill(member, why))
         return actions
 
-    def _overdue(self, state: _State, now_s: float) -> str:
+    def _overdue(self, member: Member, state: _State, now_s: float) -> str:
         if state.phase is Phase.STARTING and now_s - state.since_s >= self.policy.start_timeout_s:
             return f"not ready after {self.policy.start_timeout_s:g} s"
         if state.phase is Phase.READY and now_s - state.alive_s >= self.policy.hang_s:
             return f"no answer for {self.policy.hang_s:g} s"
-        if state.phase is Phase.DRAINING and now_s - state.since_s >= self.policy.grace_s:
-            return f"not drained after {self.policy.grace_s:g} s"
+        grace_s = self.policy.grace_s(member.kind)
+        if state.phase is Phase.DRAINING and now_s - state.since_s >= grace_s:
+            return f"not drained after {grace_s:g} s"
         return ""

@@ -8,6 +8,7 @@ import pytest
 from app.cluster import __main__ as command
 from app.cluster.layout import Layout, run_dir_of, share_of
 from app.cluster.plan import Member
+from app.errors import StartupError
 
 LAYOUT = Layout(root=Path("/code"), run_dir=Path("/run/here"))
 TWO = Member("worker", 2)
@@ -55,6 +56,21 @@ def test_a_containers_quota_is_all_there_is_to_share(monkeypatch):
     arguments = command._parser().parse_args(["--workers", "3"])
     layout = command._layout(arguments, Path("/run/here"))
     assert (layout.cpu_threads, layout.replicas) == (2, 1)
+
+
+def test_each_kinds_patience_is_read_from_its_own_settings(monkeypatch):
+    """What a worker may take says nothing of a gateway."""
+    monkeypatch.setenv("SHUTDOWN_GRACE_S", "4")
+    monkeypatch.setenv("DRAIN_GRACE_S", "20")
+    layout = command._layout(command._parser().parse_args([]), Path("/run/here"))
+    assert (layout.shutdown_grace_s, layout.drain_grace_s) == (4, 20)
+
+
+def test_a_gateways_bad_setting_is_one_line(monkeypatch):
+    """It is named before anything starts."""
+    monkeypatch.setenv("DRAIN_GRACE_S", "-1")
+    with pytest.raises(StartupError, match="DRAIN_GRACE_S='-1'"):
+        command._layout(command._parser().parse_args([]), Path("/run/here"))
 
 
 def test_the_demo_model_is_handed_on():

@@ -149,7 +149,7 @@ def test_a_hung_worker_is_killed_and_restarted():
 
 def test_a_worker_that_does_not_drain_is_killed():
     """The grace period bounds a drain."""
-    plan = running(2, policy=Policy(grace_s=60.0))
+    plan = running(2, policy=Policy(worker_grace_s=60.0))
     plan.scale("worker", 1)
     plan.decide(0.0)
     plan.saw_alive(ONE, 59.0)
@@ -184,3 +184,19 @@ def test_news_of_unknown_members_changes_nothing():
     plan.saw_exit(THREE, 1.0)
     assert plan.decide(1.0) == []
     assert plan.settled()
+
+
+def test_each_kind_has_its_own_time_to_drain():
+    """A gateway with last words to deliver is not killed by the workers' short grace, nor the other way round."""
+    plan = running(1, policy=Policy(worker_grace_s=9.0, gateway_grace_s=30.0))
+    gateway = Member("gateway", 1)
+    plan.scale("gateway", 1)
+    step(plan, 0.0)
+    plan.saw_ready(gateway, 0.0)
+    step(plan, 0.0)
+    plan.scale("gateway", 0)
+    plan.scale("worker", 0)
+    assert set(step(plan, 1.0)) >= {Stop(gateway), Stop(ONE)}
+    assert step(plan, 10.0) == [Kill(ONE, "not drained after 9 s")]
+    assert step(plan, 30.9) == []
+    assert step(plan, 31.0) == [Kill(gateway, "not drained after 30 s")]

@@ -114,6 +114,18 @@ def test_what_serves_has_limits_and_a_health_check(name):
 
 
 @pytest.mark.parametrize("name", FILES)
+def test_docker_waits_longer_than_each_grace(name):
+    """A minute more than the process's own setting, whatever that is: nobody is killed while it still may finish."""
+    set_to = {"SHUTDOWN_GRACE_S": "300", "DRAIN_GRACE_S": "120"}
+    for service, (default, own) in {
+        **dict.fromkeys([*WORKERS, "nginx"], ("1m60s", "1m300s")),
+        "whisperlive": ("1m25s", "1m120s"),
+    }.items():
+        period = services(name)[service]["stop_grace_period"]
+        assert (value(period, {}), value(period, set_to)) == (default, own), service
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_two_cores_are_enough_to_start(name):
     """No container's default may use more CPUs than a machine of two has: Docker would refuse to make it."""
     for service, definition in services(name).items():
