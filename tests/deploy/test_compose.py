@@ -114,6 +114,14 @@ def test_what_serves_has_limits_and_a_health_check(name):
 
 
 @pytest.mark.parametrize("name", FILES)
+def test_gateways_stop_before_nginx_and_nginx_before_the_workers(name):
+    """Compose stops in the reverse of the order it starts in; the start waits for no health check."""
+    started = {"condition": "service_started"}
+    assert services(name)["whisperlive"]["depends_on"] == {"nginx": started}
+    assert services(name)["nginx"]["depends_on"] == dict.fromkeys(WORKERS, started)
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_docker_waits_longer_than_each_grace(name):
     """A minute more than the process's own setting, whatever that is: nobody is killed while it still may finish."""
     set_to = {"SHUTDOWN_GRACE_S": "300", "DRAIN_GRACE_S": "120"}
