@@ -24,7 +24,7 @@ WANTED_DESCRIPTORS = 65_535
 STOP_S = 5.0
 EFFECT_PROBE_S = 0.05
 EFFECT_IN_A_ROW = 6
-EFFECT_TIMEOUT_S = 10.0
+EFFECT_TIMEOUT_S = 15.0
 
 
 class Balancer:
@@ -100,10 +100,11 @@ class Balancer:
         nginx stops the old processes a tenth of a second after the new ones listen; until then both answer.
 
         Raises:
-            StartupError: nginx has ended.
+            StartupError: nginx has ended, or does not take it: a running nginx goes on with the old one.
         """
-        wanted, in_a_row = str(self._number), 0
-        for _ in range(round(EFFECT_TIMEOUT_S / EFFECT_PROBE_S)):
+        loop = asyncio.get_running_loop()
+        wanted, in_a_row, deadline_s = str(self._number), 0, loop.time() + EFFECT_TIMEOUT_S
+        while loop.time() < deadline_s:
             answers = await asyncio.to_thread(
                 header_of, self._layout.loopback, self._layout.port, "/lb-status", "X-Configuration"
             )
@@ -114,6 +115,7 @@ class Balancer:
                 said = self._child.last_line if self._child is not None else ""
                 raise StartupError(f"nginx could not start: {said}")
             await asyncio.sleep(EFFECT_PROBE_S)
+        raise StartupError("nginx does not take its new configuration, its log says why; it is tried again")
 
     def _command(self, config: Path) -> list[str]:
         return [self._nginx, "-c", str(config), "-p", str(self._layout.run_dir), "-e", "stderr"]

@@ -24,7 +24,7 @@ from app.errors import StartupError
 TICK_S = 0.1
 STARTING_PROBE_S = 0.25
 READY_PROBE_S = 2.0
-BALANCER_RESTART_S = 1.0
+BALANCER_RETRY_S = 1.0
 MAX_MEMBERS = 64
 NAME = "cluster"
 
@@ -44,6 +44,7 @@ class Supervisor:
         self._watchers: set[asyncio.Task[None]] = set()
         self._slots = layout.slots
         self._routed: tuple[Member, ...] = ()
+        self._refusal: StartupError | None = None
         self._up = False
         self._stopping = asyncio.Event()
         self._aborted: signal.Signals | None = None
@@ -73,15 +74,21 @@ class Supervisor:
         """Run `count` members of that kind; return when all of them serve and no other is left.
 
         Raises:
-            StartupError: the number or a port it needs is not to be had.
+            StartupError: the number or a port it needs is not to be had, or nginx does not take the change; that is
+                tried again.
         """
         _require_count(kind, count)
         if self._stopping.is_set():
             raise StartupError("the cluster is draining")
         self._require_ports(kind, self._plan.wanted(kind) + 1, count)
+        if kind == "gateway" and count and not self._plan.wanted(kind):
+            self._require_port(self._layout.host, self._layout.live_port)
+        self._refusal = None
         self._plan.scale(kind, count)
         self._say(f"scaling {kind}s to {count}")
-        await self._until(lambda: self._plan.settled() or self._stopping.is_set())
+        await self._until(lambda: self._plan.settled() or self._refusal is not None or self._stopping.is_set())
+        if self._refusal is not None:
+            raise self._refusal
 
     def require_room(self, *, workers: int, gateways: int) -> None:
         """Make sure that a cluster of that size could start: nothing has been touched yet.
@@ -147,9 +154,10 @@ class Supervisor:
             for action in self._plan.decide(loop.time()):
                 await self._guarded(self._carry_out(action))
             if self._misses_balancer() and balancer_retry_at_s <= loop.time():
-                balancer_retry_at_s = loop.time() + BALANCER_RESTART_S
-                self._say("nginx has ended: starting it again")
+                gone = self._balancer.child is None
+                self._say("nginx has ended: starting it again" if gone else "nginx is asked again")
                 await self._guarded(self._route())
+                balancer_retry_at_s = loop.time() + BALANCER_RETRY_S
             await asyncio.sleep(TICK_S)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
@@ -162,7 +170,7 @@ class Supervisor:
             self._fail(StartupError(f"a process could not be started: {exc}"))
 
     def _misses_balancer(self) -> bool:
-        return self._up and not self._stopping.is_set() and self._balancer.child is None
+        return self._up and not self._stopping.is_set() and (self._balancer.child is None or self._refusal is not None)
 
     def _fail(self, failure: StartupError) -> None:
         """End a cluster that is starting; one that serves goes on and says what went wrong."""
@@ -185,8 +193,13 @@ class Supervisor:
                 self._signal(member, signal.SIGKILL)
 
     async def _route(self) -> None:
-        await self._learn_slots(self._routed)
-        await self._balancer.route(self._routed, slots=self._slots)
+        try:
+            await self._learn_slots(self._routed)
+            await self._balancer.route(self._routed, slots=self._slots)
+        except (StartupError, OSError) as exc:
+            self._refusal = StartupError(str(exc))
+            raise
+        self._refusal = None
         self._plan.saw_routed(self._routed)
 
     def _signal(self, member: Member, number: signal.Signals) -> None:

@@ -23,6 +23,7 @@ from tests.cluster.ports import free_ports, free_run_of_ports
 AUDIO = ROOT / "tests" / "audio"
 PATIENCE_S = 60.0
 PORTS_FOR_WORKERS = 8
+PORTS_FOR_GATEWAYS = 2
 
 
 def children_of(pid: int) -> list[int]:
@@ -53,9 +54,12 @@ def wait_until(condition: Callable[[], bool]) -> None:
 class RealCluster:
     """The running cluster: its address, its processes, its log; `start_s` is how long its start took."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, temp: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, live_port: int, temp: Path, env: Mapping[str, str]
+    ) -> None:
         self.process = process
         self.port = port
+        self.live_port = live_port
         self.temp = temp
         self.log = temp / "cluster.log"
         self.env = env
@@ -107,8 +111,8 @@ class RealCluster:
 @contextmanager
 def real_cluster(workers: int, env: Mapping[str, str] = MappingProxyType({})) -> Iterator[RealCluster]:
     """Start a cluster with two slots per worker, wait until it serves, stop it at the end."""
-    port = free_ports(1)[0]
-    first = free_run_of_ports(PORTS_FOR_WORKERS)
+    port, live_port = free_ports(2)
+    first = free_run_of_ports(PORTS_FOR_WORKERS + PORTS_FOR_GATEWAYS)
     with tempfile.TemporaryDirectory(prefix="cluster-test-") as temp:
         # Started by root, nginx works as another user and must pass here.
         Path(temp).chmod(0o711)
@@ -119,10 +123,11 @@ def real_cluster(workers: int, env: Mapping[str, str] = MappingProxyType({})) ->
         with (Path(temp) / "cluster.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "app", "cluster", "--workers", str(workers), "--port", str(port),
-                 "--worker-port", str(first)],
+                 "--worker-port", str(first), "--gateway-port", str(first + PORTS_FOR_WORKERS),
+                 "--live-port", str(live_port)],
                 cwd=ROOT, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
-        cluster = RealCluster(process, port, Path(temp), environment)
+        cluster = RealCluster(process, port, live_port, Path(temp), environment)
         try:
             begun_s = time.monotonic()
             cluster.wait_ready(workers)

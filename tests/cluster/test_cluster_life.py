@@ -36,7 +36,7 @@ def start_and_fail(*words: str, env: Mapping[str, str]) -> tuple[int, list[str]]
     """Run a cluster that cannot start; return its exit code and its lines."""
     done = subprocess.run(
         [sys.executable, "-m", "app", "cluster", *words], cwd=ROOT, env={**os.environ, **env},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout.splitlines()
 
@@ -292,6 +292,34 @@ def test_a_folder_is_not_cleared_before_the_ports_are_free(run_dir):
         code, _ = start_and_fail("--port", str(port), env={**FAKE, "TMPDIR": str(run_dir)})
     assert code == 1
     assert mine.exists()
+
+
+def test_gateways_are_not_promised_on_a_taken_port():
+    """The live port in use: scaling fails in one line that names it, and the cluster is as it was."""
+    with real_cluster(1, FAKE) as cluster:
+        with socket.create_server(("127.0.0.1", cluster.live_port)):
+            code, lines = start_and_fail("scale", "--gateways", "1", "--port", str(cluster.port), env=cluster.env)
+        assert code == 1
+        assert len(lines) == 1
+        assert f"port {cluster.live_port} " in lines[0]
+        status = cluster.status()
+        assert (status["gateways"], status["ready"]) == (0, True)
+
+
+def test_a_change_that_nginx_does_not_take_is_told_and_tried_again():
+    """Somebody takes the live port while the gateway starts: no success, not ready, until nginx can have it."""
+    with real_cluster(1, FAKE) as cluster:
+        words = [sys.executable, "-m", "app", "cluster", "scale", "--gateways", "1", "--port", str(cluster.port)]
+        scaling = subprocess.Popen(words, cwd=ROOT, env=dict(cluster.env), stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: "scaling gateways to 1" in cluster.log.read_text())
+        with socket.create_server(("127.0.0.1", cluster.live_port)):
+            _, said = scaling.communicate(timeout=60)
+            assert scaling.returncode == 1
+            assert said.startswith("error: nginx does not take its new configuration")
+            assert len(said.splitlines()) == 1
+            assert not cluster.status()["ready"]
+        wait_until(lambda: bool(cluster.status()["ready"]))
+        assert httpx.get(f"http://127.0.0.1:{cluster.live_port}/health").status_code == 200
 
 
 def test_every_line_of_the_log_names_its_process():
