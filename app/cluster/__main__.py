@@ -158,7 +158,7 @@ def _order(arguments: argparse.Namespace, path: Path) -> int:
 
 def _welcome(layout: Layout, supervisor: Supervisor) -> None:
     status = supervisor.status()
-    url = f"http://{layout.loopback}:{layout.port}"
+    url = layout.url
     _show(NAME, f"ready behind {url}: workers {status['workers']}, gateways {status['gateways']}")
     if layout.model_size:
         _show(NAME, "model: the bundled demo (synthetic voices only); for a real one: MODEL_SIZE=large-v3-turbo")

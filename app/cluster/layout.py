@@ -79,7 +79,7 @@ class Layout:
             if self.model_size:
                 own["MODEL_SIZE"] = self.model_size
         else:
-            own["REMOTE_TRANSCRIBER_URL"] = f"http://{self.loopback}:{self.port}/v1/audio/transcriptions"
+            own["REMOTE_TRANSCRIBER_URL"] = f"{self.url}/v1/audio/transcriptions"
             if self.api_key:
                 own["REMOTE_TRANSCRIBER_API_KEY"] = self.api_key
         return {**inherited, **own}
@@ -93,7 +93,13 @@ class Layout:
     @property
     def loopback(self) -> str:
         """Return the address under which this machine reaches the public port."""
-        return "127.0.0.1" if self.host in {"0.0.0.0", "127.0.0.1", "localhost"} else self.host  # noqa: S104 - compared
+        wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}  # noqa: S104 - compared
+        return wildcards.get(self.host, self.host)
+
+    @property
+    def url(self) -> str:
+        """Return the base URL of transcription, as this machine reaches it."""
+        return f"http://{_address(self.loopback, self.port)}"
 
     def render_environment(self, members: Sequence[Member], *, slots: int, nofile: int, number: int) -> dict[str, str]:
         """Return what `deploy/nginx/render.sh` needs to know to route to these members.
@@ -108,11 +114,11 @@ class Layout:
             kind: " ".join(f"127.0.0.1:{self.port_of(member)}" for member in members if member.kind == kind)
             for kind in ("worker", "gateway")
         }
-        live = f"{self.host}:{self.live_port}" if addresses["gateway"] else f"unix:{self.run_dir}/live.sock"
+        live = _address(self.host, self.live_port) if addresses["gateway"] else f"unix:{self.run_dir}/live.sock"
         return {
             "NGINX_WORKER_ADDRESSES": addresses["worker"],
             "NGINX_GATEWAY_ADDRESSES": addresses["gateway"],
-            "NGINX_LISTEN": f"{self.host}:{self.port}",
+            "NGINX_LISTEN": _address(self.host, self.port),
             # Without gateways the public port stays free, but a server block has to listen somewhere.
             "NGINX_LIVE_LISTEN": live,
             "NGINX_RUN_DIR": str(self.run_dir),
@@ -127,6 +133,10 @@ class Layout:
             "MAX_UPLOAD_BYTES": str(self.max_upload_bytes),
             "SHUTDOWN_GRACE_S": str(int(self.shutdown_grace_s)),
         }
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def share_of(cores: int, workers: int, *, threads: int, replicas: int) -> tuple[int, int]:

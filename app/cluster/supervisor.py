@@ -26,6 +26,7 @@ STARTING_PROBE_S = 0.25
 READY_PROBE_S = 2.0
 BALANCER_RETRY_S = 1.0
 MAX_MEMBERS = 64
+MAX_PORT = 65_535
 NAME = "cluster"
 
 
@@ -67,7 +68,7 @@ class Supervisor:
             "members": self._plan.phases(),
             "pids": {member.name: child.pid for member, child in sorted(self._children.items())},
             "ports": {member.name: self._layout.port_of(member) for member in sorted(self._children)},
-            "url": f"http://{self._layout.loopback}:{self._layout.port}",
+            "url": self._layout.url,
         }
 
     async def scale(self, kind: Kind, count: int) -> None:
@@ -274,7 +275,13 @@ class Supervisor:
             self._require_port("127.0.0.1", self._layout.port_of(Member(kind, number)))
 
     def _require_port(self, host: str, port: int) -> None:
-        if not port_is_free(host, port):
+        if not 0 < port <= MAX_PORT:
+            raise StartupError(f"port {port} does not exist: choose ports from 1 to {MAX_PORT}")
+        try:
+            free = port_is_free(host, port)
+        except OSError as exc:
+            raise StartupError(f"nothing can listen on {host}: {exc.strerror}") from exc
+        if not free:
             raise StartupError(f"port {port} on {host} is in use: stop what listens there, or choose another port")
 
     async def _end_everything(self) -> None:

@@ -79,6 +79,42 @@ def test_an_impossible_size_is_refused(run_dir, words, named):
     assert named in lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--port", "70000"], "port 70000 does not exist"),
+        (["--worker-port", "65535"], "port 65536 does not exist"),
+        (["--host", "192.0.2.1"], "nothing can listen on 192.0.2.1"),
+    ],
+)
+def test_an_impossible_address_is_one_line(run_dir, words, named):
+    """Ports end at 65535, also those that follow the first worker's, and a host is this machine's."""
+    port = str(free_ports(1)[0])
+    code, lines = start_and_fail("--port", port, *words, env={**FAKE, "TMPDIR": str(run_dir)})
+    assert code == 1
+    assert len(lines) == 1
+    assert named in lines[0]
+
+
+def test_it_serves_on_ipv6(run_dir):
+    """An IPv6 address is free, listened on and shown as a URL in its own spelling."""
+    port, worker_port = free_ports(2)
+    words = ["--host", "::1", "--port", str(port), "--workers", "1", "--worker-port", str(worker_port)]
+    log = run_dir / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "cluster", *words], cwd=ROOT, stdout=output, stderr=output,
+            env={**os.environ, **FAKE, "TMPDIR": str(run_dir)},
+        )  # fmt: skip
+    try:
+        wait_until(lambda: b"| ready behind " in log.read_bytes() or process.poll() is not None)
+        assert f"ready behind http://[::1]:{port}:" in log.read_text()
+        assert httpx.get(f"http://[::1]:{port}/health").status_code == 200
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0, log.read_text()
+
+
 def test_a_corrupt_model_ends_the_start(tmp_path, run_dir):
     """The worker says why in one line, the cluster ends with exit code 1 and leaves nothing behind."""
     model = tmp_path / "model"

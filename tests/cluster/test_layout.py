@@ -92,7 +92,10 @@ def test_members_are_started_by_their_doors():
     assert LAYOUT.command_of(GATEWAY, "python")[-2:] == ["--port", "9091"]
 
 
-@pytest.mark.parametrize(("host", "reached"), [("0.0.0.0", "127.0.0.1"), ("10.1.2.3", "10.1.2.3")])  # noqa: S104
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("0.0.0.0", "127.0.0.1"), ("10.1.2.3", "10.1.2.3"), ("::", "::1")],  # noqa: S104 - compared
+)
 def test_every_interface_is_reached_on_loopback(host, reached):
     """A wildcard is no address to connect to."""
     assert replace(LAYOUT, host=host).loopback == reached
@@ -109,6 +112,15 @@ def test_nginx_is_told_the_members_and_their_places():
     assert env["NGINX_CONFIGURATION"] == "7"
     alone = LAYOUT.render_environment([TWO], slots=3, nofile=1024, number=7)
     assert alone["NGINX_LIVE_LISTEN"] == "unix:/run/here/live.sock"
+
+
+def test_an_ipv6_address_is_written_in_brackets():
+    """For nginx as in URLs; on its own it stands without."""
+    layout = replace(LAYOUT, host="::1")
+    env = layout.render_environment([GATEWAY, TWO], slots=3, nofile=1024, number=7)
+    assert (env["NGINX_LISTEN"], env["NGINX_LIVE_LISTEN"]) == ("[::1]:8083", "[::1]:8990")
+    assert (layout.url, layout.loopback) == ("http://[::1]:8083", "::1")
+    assert layout.environment_of(GATEWAY, {})["REMOTE_TRANSCRIBER_URL"].startswith("http://[::1]:8083/")
 
 
 def test_clusters_do_not_share_folders():
