@@ -65,12 +65,14 @@ async def front(
     env: Mapping[str, str] = MappingProxyType({}),
     *,
     nginx: str = NGINX,
+    outside: bool = False,
 ) -> AsyncIterator[Front]:
-    """Run nginx until the block ends."""
+    """Run nginx until the block ends; `outside`: it takes this machine for a stranger."""
     port, live_port = free_ports(2)
     listen = {"NGINX_LISTEN": f"127.0.0.1:{port}", "NGINX_LIVE_LISTEN": f"127.0.0.1:{live_port}"}
     config = run_dir / "nginx.conf"
-    config.write_text(render(run_dir, workers, gateways, {**listen, **env}))
+    text = render(run_dir, workers, gateways, {**listen, **env})
+    config.write_text(text.replace("allow 127.0.0.0/8;", "") if outside else text)
     log = run_dir / "nginx.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(

@@ -349,6 +349,29 @@ async def test_what_tells_of_the_inside_answers_inner_networks(cluster):
         assert block.split(";")[-2].strip() == "deny all"
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "//metrics", "///metrics//", "//x/metrics", "/%6detrics?a"])
+async def test_the_live_port_shows_no_metrics(run_dir, path):
+    """In none of the spellings that the gateway understands: 403 in JSON, and no gateway sees it."""
+    gateway = free_ports(1)[0]
+    async with stub_worker(gateway) as stub, front(run_dir, free_ports(1), [gateway]) as nginx:
+        reader, writer = await asyncio.open_connection("127.0.0.1", nginx.live_port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).decode()
+        assert head.startswith("HTTP/1.1 403 ")
+        assert "application/json" in head
+        writer.close()
+        assert stub.seen == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/metrics/", "//metrics", "/docs/", "//docs", "/redoc/", "/openapi.json/"]
+)
+async def test_the_inside_is_denied_in_every_spelling(run_dir, path):
+    """Slashes more or less do not lead around the list of allowed networks."""
+    async with front(run_dir, free_ports(1), outside=True) as nginx:
+        assert (await nginx.client.get(f"http://127.0.0.1:{nginx.port}{path}")).status_code == 403
+
+
 TWO_LENGTHS = (
     b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
