@@ -91,6 +91,7 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
         max_upload_bytes=settings.max_upload_bytes,
         shutdown_grace_s=settings.shutdown_grace_s,
         drain_grace_s=gateway.drain_grace_s,
+        max_clients=gateway.max_clients,
         api_key=settings.keys[0] if settings.keys else "",
         model_size="demo" if arguments.demo and "model_size" not in settings.model_fields_set else "",
     )

@@ -29,6 +29,7 @@ class Layout:
         slots, queue, fail_fast: one worker's places; nginx must know the same. 0 slots: the worker's own
             choice, learned from the first one that is ready.
         shutdown_grace_s, drain_grace_s: what a worker and a gateway may take to finish.
+        max_clients: one gateway's streams; nginx must know the same.
         api_key: one the gateways may use to call the workers; "" where they are open.
         model_size: the workers' model, where it is not theirs to read from the settings.
     """
@@ -48,6 +49,7 @@ class Layout:
     max_upload_bytes: int = 524_288_000
     shutdown_grace_s: float = 60.0
     drain_grace_s: float = 25.0
+    max_clients: int = 100
     api_key: str = ""
     model_size: str = ""
 
@@ -131,6 +133,7 @@ class Layout:
             "MAX_QUEUE_SIZE": str(self.queue),
             "FAIL_FAST_WHEN_BUSY": "true" if self.fail_fast else "false",
             "MAX_UPLOAD_BYTES": str(self.max_upload_bytes),
+            "MAX_CLIENTS": str(self.max_clients),
             "SHUTDOWN_GRACE_S": str(int(self.shutdown_grace_s)),
         }
 

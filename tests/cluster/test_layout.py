@@ -110,6 +110,7 @@ def test_nginx_is_told_the_members_and_their_places():
     assert env["MAX_CONCURRENT_TRANSCRIPTIONS"] == "3"
     assert env["NGINX_NOFILE"] == "1024"
     assert env["NGINX_CONFIGURATION"] == "7"
+    assert replace(LAYOUT, max_clients=7).render_environment([TWO], slots=3, nofile=9, number=7)["MAX_CLIENTS"] == "7"
     alone = LAYOUT.render_environment([TWO], slots=3, nofile=1024, number=7)
     assert alone["NGINX_LIVE_LISTEN"] == "unix:/run/here/live.sock"
 

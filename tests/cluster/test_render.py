@@ -73,7 +73,7 @@ def test_resolving_names_loads_in_the_newer_nginx(run_dir):
     text = config.read_text()
     assert "resolver 127.0.0.11 valid=5s ipv6=off;" in text
     assert "server transcription-workers:8000 resolve max_fails=0 max_conns=1;" in text
-    assert "server whisperlive:9090 resolve max_fails=0;" in text
+    assert "server whisperlive:9090 resolve max_fails=0 max_conns=132;" in text
 
 
 def test_without_resolving_the_workers_are_named_one_by_one(run_dir):
@@ -108,6 +108,12 @@ def test_a_workers_own_choice_of_slots_is_known(run_dir):
     assert "max_conns=32;" in render(run_dir, [8001], env={**chosen, "NGINX_AUTO_SLOTS": "32"})
 
 
+def test_a_frozen_gateway_swallows_no_more_than_its_streams(run_dir):
+    """MAX_CLIENTS and room for those a full gateway tells to wait."""
+    assert "server 127.0.0.1:9091 max_fails=0 max_conns=132;" in render(run_dir, [8001], [9091])
+    assert "max_conns=39;" in render(run_dir, [8001], [9091], env={"MAX_CLIENTS": "7"})
+
+
 def test_the_upload_limit_leaves_room_for_the_form(run_dir):
     """One setting feeds both sides; nginx adds 1 MiB for the fields around the file."""
     assert f"client_max_body_size {1000 + 2**20};" in render(run_dir, [8001], env={"MAX_UPLOAD_BYTES": "1000"})
@@ -119,6 +125,7 @@ def test_the_upload_limit_leaves_room_for_the_form(run_dir):
         ("WORKERS", "0"),
         ("MAX_CONCURRENT_TRANSCRIPTIONS", "-2"),
         ("MAX_UPLOAD_BYTES", "1e9"),
+        ("MAX_CLIENTS", "0"),
         ("NGINX_LIMIT_RATE", "-1"),
         ("NGINX_RESOLVE", "yes"),
         ("NGINX_LIVE_BALANCE", "random"),
