@@ -143,6 +143,17 @@ def test_two_cores_are_enough_to_start(name):
 
 
 @pytest.mark.parametrize("name", FILES)
+def test_a_gateway_has_memory_for_its_default_streams(name):
+    """Every stream's buffer full at once, at 40 kB per second of audio, beside 200 MB for the rest."""
+    memory = value(services(name)["whisperlive"]["deploy"]["resources"]["limits"]["memory"], {})
+    assert memory is not None
+    assert memory.endswith("g")
+    defaults = {key: GatewaySettings.model_fields[key].default for key in ("max_clients", "buffer_max_s")}
+    needed = 200e6 + 40e3 * defaults["max_clients"] * defaults["buffer_max_s"]
+    assert int(memory[:-1]) * 2**30 >= needed
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_workers_cannot_reach_the_internet(name):
     """They hang on an internal network only, share a name there, and read the models they cannot change."""
     assert load(name)["networks"]["inner"] == {"internal": True}
