@@ -38,7 +38,7 @@ def long_en(transcriber: Transcriber) -> Heard:
 
 # The model's README states 21 % English, 19 % German, 8 % Spanish; a few points of slack
 # for other CPUs, whose arithmetic rounds differently.
-@pytest.mark.parametrize(("language", "limit"), [("en", 0.24), ("de", 0.22), ("es", 0.11)])
+@pytest.mark.parametrize(("language", "limit"), [("en", 0.11), ("de", 0.2), ("es", 0.08)])
 def test_short_clips_are_understood_as_well_as_the_model_can(
     clips: dict[str, Heard], language: str, limit: float
 ) -> None:
@@ -59,7 +59,7 @@ def test_the_language_of_short_clips_is_detected(clips: dict[str, Heard]) -> Non
 
 def test_long_audio_is_understood_to_its_end(long_en: Heard) -> None:
     """Minutes of speech keep their error rate, and the last sentence is there."""
-    long, heard, limit = sample("long-en.wav"), long_en, 0.18
+    long, heard, limit = sample("long-en.wav"), long_en, 0.1
     assert word_error_rate([long.text], [heard.text]) <= limit
     assert abs(heard.segments[-1].end - long.segments[-1].end) < 0.5
     last = heard.progress[-1]
