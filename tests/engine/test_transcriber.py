@@ -36,9 +36,9 @@ def long_en(transcriber: Transcriber) -> Heard:
     return hear(transcriber, pcm_of("long-en.wav"))
 
 
-# The model's README states 21 % English, 19 % German, 8 % Spanish; a few points of slack
+# The model's README states 9 % English, 19 % German, 6 % Spanish; a point or two of slack
 # for other CPUs, whose arithmetic rounds differently.
-@pytest.mark.parametrize(("language", "limit"), [("en", 0.11), ("de", 0.2), ("es", 0.08)])
+@pytest.mark.parametrize(("language", "limit"), [("en", 0.11), ("de", 0.21), ("es", 0.09)])
 def test_short_clips_are_understood_as_well_as_the_model_can(
     clips: dict[str, Heard], language: str, limit: float
 ) -> None:
@@ -222,11 +222,11 @@ def test_windows_side_by_side_give_what_one_after_another_gives(demo: Model) -> 
 def test_each_window_is_encoded_once(demo: Model, options: Options) -> None:
     """Detection, every try, words and log-probabilities share one encoder call; the language is found once.
 
-    At half speed the clip is several windows of mumbling that fail their checks and are tried again.
+    At double speed, three times over, the clip is several windows of babble that fail their checks and are tried again.
     """
     counting = CountingModel(demo.whisper.model)
     made = transcriber_over(demo, weights=counting)
-    heard = hear(made, np.repeat(pcm_of("de-00.wav"), 2), options)
+    heard = hear(made, np.tile(pcm_of("de-00.wav")[::2], 3), options)
     made.close()
     n_windows = len(heard.progress) - 1  # the last one says that the whole upload is done
     assert n_windows > 1
