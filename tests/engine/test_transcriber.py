@@ -36,7 +36,7 @@ def long_en(transcriber: Transcriber) -> Heard:
     return hear(transcriber, pcm_of("long-en.wav"))
 
 
-# The model's README states 9 % English, 19 % German, 6 % Spanish; a point or two of slack
+# The model's README states 9 % English, 19 % German, 8 % Spanish; a word or a few of slack
 # for other CPUs, whose arithmetic rounds differently.
 @pytest.mark.parametrize(("language", "limit"), [("en", 0.11), ("de", 0.21), ("es", 0.09)])
 def test_short_clips_are_understood_as_well_as_the_model_can(
