@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 MAX_LINE_BYTES = 1 << 20  # a longer line is shown in pieces
-EXIT_POLL_S = 0.02
+EXIT_POLL_S = 0.1  # of every child for its whole life: no finer than the supervisor looks
 
 Show = Callable[[str, str], None]
 
