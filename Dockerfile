@@ -21,7 +21,7 @@ WORKDIR /app
 COPY app app
 COPY models/demo models/demo
 RUN mkdir -p /models \
-    && if [ -n "$BAKE_MODEL" ]; then MODEL_SIZE="$BAKE_MODEL" /opt/venv/bin/python -m app.fetch_model --for-device cuda; fi
+    && if [ -n "$BAKE_MODEL" ]; then MODEL_SIZE="$BAKE_MODEL" /opt/venv/bin/python -m app models fetch --for-device cuda; fi
 
 FROM ${PYTHON_IMAGE} AS worker
 # CTranslate2 opens cuBLAS by name and does not look into wheels.
@@ -51,5 +51,5 @@ COPY app app
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=600s --retries=3 CMD ["python", "-m", "app.healthcheck"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=600s --retries=3 CMD ["python", "-m", "app", "healthcheck"]
 CMD ["python", "main.py"]

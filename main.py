@@ -1,6 +1,7 @@
-"""The worker's door: `python main.py`, configured by the environment and `.env`."""
+"""Run the worker: `python main.py`, configured by the environment and `.env`."""
 
-from app.start import leave, run
+from app.commands.serve import run
+from app.ops.process import exit_now
 
 if __name__ == "__main__":
-    leave(run())
+    exit_now(run())

@@ -1,50 +1,76 @@
-"""`python -m app`: serve, transcribe files without a server, stream live, run a cluster, examine this machine."""
+"""`python -m app COMMAND`: the command line. Each command is a file of `app/commands`, imported only when it runs."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from app.ops.process import exit_now
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit code."""
+    """Run one command; returns the exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
-    if words[:1] == ["cluster"]:
-        from app.cluster.__main__ import main as run_cluster  # noqa: PLC0415 - a supervisor, not a worker
+    # These parse their own arguments; `healthcheck` also runs too often to build all parsers each time.
+    if words and (run_alone := STANDALONE.get(words[0])):
+        return run_alone(words[1:])
+    arguments = _parser().parse_args(words)
+    return COMMANDS[arguments.command](arguments)
 
-        return run_cluster(words[1:])
-    parser = argparse.ArgumentParser(prog="python -m app", description="Self-hosted speech to text.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    _add_serve(commands)
-    _add_transcribe(commands)
-    commands.add_parser("cluster", help="run several workers behind one nginx; has a --help of its own")
-    _add_streaming(commands)
-    _add_listen(commands)
-    commands.add_parser("doctor", help="say what this machine and configuration will do")
-    arguments = parser.parse_args(words)
-    if arguments.command == "serve":
-        from app.start import run  # noqa: PLC0415 - not needed to print the help
 
-        given = {key: value for key in ("host", "port") if (value := getattr(arguments, key)) is not None}
-        return run(demo=arguments.demo, **given)
-    if arguments.command == "streaming":
-        from app.streaming.__main__ import serve  # noqa: PLC0415 - the gateway needs no engine, the engine no gateway
+def _cluster(words: Sequence[str]) -> int:
+    from app.commands.cluster import main as run_cluster  # noqa: PLC0415 - no other command needs the supervisor
 
-        return serve(host=arguments.host, port=arguments.port)
-    if arguments.command == "listen":
-        from app.streaming.listen import run as listen  # noqa: PLC0415 - as above
+    return run_cluster(list(words))
 
-        return listen(arguments)
-    from app.start import tune  # noqa: PLC0415 - what follows runs the model
+
+def _healthcheck(words: Sequence[str]) -> int:
+    from app.commands.healthcheck import main as check  # noqa: PLC0415 - the standard library only
+
+    return check(words)
+
+
+def _models(words: Sequence[str]) -> int:
+    from app.commands.models import main as models  # noqa: PLC0415 - not needed to print the help
+
+    return models(words)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from app.commands.serve import run  # noqa: PLC0415 - as above
+
+    given = {key: value for key in ("host", "port") if (value := getattr(arguments, key)) is not None}
+    return run(demo=arguments.demo, **given)
+
+
+def _streaming(arguments: argparse.Namespace) -> int:
+    from app.commands.streaming import serve  # noqa: PLC0415 - the gateway needs no engine, the engine no gateway
+
+    return serve(host=arguments.host, port=arguments.port)
+
+
+def _listen(arguments: argparse.Namespace) -> int:
+    from app.commands.listen import run  # noqa: PLC0415 - as above
+
+    return run(arguments)
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from app.commands.serve import tune  # noqa: PLC0415 - runs the model: the process is tuned first
 
     tune()
-    if arguments.command == "doctor":
-        from app.doctor import examine  # noqa: PLC0415 - as above
+    from app.commands.doctor import examine  # noqa: PLC0415 - imports the engine, after the tuning
 
-        return examine()
-    from app.cli import transcribe_files  # noqa: PLC0415 - nor the model to print the help
+    return examine()
+
+
+def _transcribe(arguments: argparse.Namespace) -> int:
+    from app.commands.serve import tune  # noqa: PLC0415 - runs the model: the process is tuned first
+
+    tune()
+    from app.commands.transcribe import transcribe_files  # noqa: PLC0415 - imports the engine, after the tuning
 
     return transcribe_files(
         arguments.files,
@@ -53,6 +79,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         model=arguments.model,
         output_dir=arguments.output_dir,
     )
+
+
+STANDALONE: dict[str, Callable[[Sequence[str]], int]] = {
+    "cluster": _cluster,
+    "healthcheck": _healthcheck,
+    "models": _models,
+}
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "serve": _serve,
+    "transcribe": _transcribe,
+    "streaming": _streaming,
+    "listen": _listen,
+    "doctor": _doctor,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m app", description="Self-hosted speech to text.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_serve(commands)
+    _add_transcribe(commands)
+    commands.add_parser("cluster", help="run several workers behind one nginx; see `cluster --help`")
+    _add_streaming(commands)
+    _add_listen(commands)
+    commands.add_parser("doctor", help="report what this machine and configuration can do")
+    commands.add_parser("models", help="download and verify the configured model; see `models --help`")
+    commands.add_parser("healthcheck", help="exit 0 if the local server answers 200: `healthcheck [PATH]`")
+    return parser
 
 
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -94,10 +148,8 @@ def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser
 
 
 if __name__ == "__main__":
-    from app.start import leave
-
     try:
-        leave(main())
+        exit_now(main())
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)  # noqa: T201 - an answer to Ctrl-C, not a log line
-        leave(130)
+        exit_now(130)

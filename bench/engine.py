@@ -18,12 +18,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
-from app import tuning
-from app.admission import Admission
+from app.core.options import Options
+from app.engine.build import build_engine
 from app.engine.engine import Engine, transcribe
-from app.loading import build_engine
-from app.options import Options
-from app.settings import Settings, load_settings
+from app.http.admission import Admission
+from app.ops import tuning
+from app.settings.worker import WorkerSettings, load_settings
 from bench.arithmetic import Round, pool
 from bench.clips import clips
 from bench.usage import Watch
@@ -48,7 +48,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def settings_for(asked: argparse.Namespace) -> Settings:
+def settings_for(asked: argparse.Namespace) -> WorkerSettings:
     """The worker's settings that the command line stands for.
 
     Raises:

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import jiwer
 
-from app import audio, tuning
+from app.audio.decode import decode
+from app.core.options import Options
+from app.core.transcript import Segment
+from app.engine.build import load_model, transcriber_of
 from app.engine.transcriber import Transcriber
-from app.loading import load_model, transcriber_of
-from app.options import Options
-from app.settings import load_settings
-from app.transcript import Segment
+from app.ops import tuning
+from app.settings.worker import load_settings
 from bench.clips import SAMPLES
 
 CONTEXTS = ("full", "auto")
@@ -58,7 +59,7 @@ def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> flo
 def transcribe(transcriber: Transcriber, sample: Sample) -> str:
     """The text of a sample whose language is known."""
     with sample.path.open("rb") as source:
-        pcm = audio.decode(source, max_audio_s=MAX_AUDIO_S)
+        pcm = decode(source, max_audio_s=MAX_AUDIO_S)
     events = transcriber.events(pcm, Options(language=sample.language), cancelled=lambda: False)
     return "".join(event.text for event in events if isinstance(event, Segment))
 

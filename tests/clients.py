@@ -20,11 +20,11 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import Message, Scope
 
-from app.api.service import Service
-from app.application import create_app
 from app.engine.engine import Engine
 from app.engine.fake import FakeEngine
-from app.settings import Settings
+from app.http.app import create_app
+from app.http.state import WorkerState
+from app.settings.worker import WorkerSettings
 
 PATH = "/v1/audio/transcriptions"
 MODEL = {"model": "whisper-1"}
@@ -32,9 +32,9 @@ BOUNDARY = b"----FormBoundarym4x0"
 MULTIPART = b"multipart/form-data; boundary=" + BOUNDARY
 
 
-def settings_for_test(**overrides: Any) -> Settings:
+def settings_for_test(**overrides: Any) -> WorkerSettings:
     """Settings with the fake model, untouched by any `.env`."""
-    return Settings(_env_file=None, **{"model_size": "fake", **overrides})
+    return WorkerSettings(_env_file=None, **{"model_size": "fake", **overrides})
 
 
 def tone_wav(seconds: float = 2.0) -> bytes:
@@ -82,9 +82,9 @@ class Worker:
     client: httpx.AsyncClient
 
     @property
-    def service(self) -> Service:
+    def state(self) -> WorkerState:
         """What its routes share."""
-        return cast("Service", self.app.state.service)
+        return cast("WorkerState", self.app.state.worker)
 
     async def post(self, body: bytes, *, content_type: bytes = MULTIPART, **headers: str) -> httpx.Response:
         """Send a body written out by hand."""

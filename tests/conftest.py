@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.settings import Settings
+from app.settings.worker import WorkerSettings
 from tests.clients import Worker, worker
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings of the person who runs the tests are not the tests' settings."""
-    for name in Settings.model_fields:
+    for name in WorkerSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(name, raising=False)
 

@@ -6,11 +6,10 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from app.admission import Permit
-from app.engine.engine import EngineInfo, Source
-from app.engine.transcriber import Event
-from app.options import Options
-from app.transcript import AudioInfo, Progress, Segment, Timings
+from app.core.options import Options
+from app.core.transcript import AudioInfo, Progress, Segment, Timings
+from app.engine.engine import EngineInfo, Permit, Source
+from app.engine.transcriber import EngineEvent
 
 
 class FakeClock:
@@ -52,7 +51,7 @@ class HeldEngine:
         source: Source,
         options: Options,
         permit: Permit,
-    ) -> AsyncGenerator[Event | Timings, None]:
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
         self.asked.append(options)
         try:
@@ -72,7 +71,7 @@ class HeldEngine:
 class SteppedEngine(HeldEngine):
     """Says one thing each time it is let go on; `said` counts what it was let say."""
 
-    def __init__(self, *events: Event | Timings | Exception) -> None:
+    def __init__(self, *events: EngineEvent | Timings | Exception) -> None:
         super().__init__()
         self._events = events
         self._may_go_on = asyncio.Semaphore(0)
@@ -88,7 +87,7 @@ class SteppedEngine(HeldEngine):
         source: Source,
         options: Options,
         permit: Permit,
-    ) -> AsyncGenerator[Event | Timings, None]:
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
         self.asked.append(options)
         try:
@@ -113,7 +112,7 @@ class BrokenEngine(HeldEngine):
         source: Source,
         options: Options,
         permit: Permit,
-    ) -> AsyncGenerator[Event | Timings, None]:
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """Raise after the first event."""
         try:
             yield AudioInfo("en", 1.0, 1.0)
@@ -145,7 +144,7 @@ class SpeakingEngine(HeldEngine):
         source: Source,
         options: Options,
         permit: Permit,
-    ) -> AsyncGenerator[Event | Timings, None]:
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
         self.asked.append(options)
         try:

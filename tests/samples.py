@@ -12,7 +12,7 @@ from pathlib import Path
 import jiwer
 import numpy as np
 
-from app.audio import Pcm
+from app.core.pcm import Pcm
 
 AUDIO = Path(__file__).parent / "audio"
 

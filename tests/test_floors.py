@@ -1,4 +1,4 @@
-"""Who may import whom: the floors of the house, read from the syntax trees.
+"""Who may import whom, read from the syntax trees.
 
 The engine knows nothing of HTTP, the edge nothing of the model, settings are read in one place, and
 no import runs in a circle. docs/architecture.md says why.
@@ -16,31 +16,29 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "app").rglob("*.py"))
 NATIVE = {"ctranslate2", "faster_whisper", "av", "onnxruntime", "tokenizers"}
 WEB = {"fastapi", "starlette", "uvicorn", "httpx"}
-MAY_READ_SETTINGS = {
-    "app.application",
-    "app.loading",
-    "app.server",
-    "app.cli",
-    "app.__main__",
-    "app.start",
-    "app.doctor",
-    "app.fetch_model",
-    "app.cluster.__main__",
+# The rooms of app/, and the rooms that each may import: itself and those below it, nothing else.
+ROOMS = {
+    "core": set[str](),
+    "contracts": {"core"},
+    "ops": {"core"},
+    "audio": {"core", "ops"},
+    "settings": {"core", "ops", "live.policy.durations"},
+    "engine": {"core", "ops", "audio", "settings"},
+    "http": {"core", "ops", "contracts", "settings", "engine"},
+    "live": {"core", "ops", "contracts"},
+    "cluster": {"core", "ops"},
+    "commands": {"core", "ops", "audio", "settings", "engine", "http", "live", "cluster", "contracts"},
 }
-# One loads it, the other calls it.
-MAY_NAME_CTRANSLATE2 = {"app.engine.calls", "app.engine.model"}
+MAY_READ_SETTINGS = ("app.commands", "app.engine.build", "app.http.app", "app.http.server")
 # One changes the environment of the process before it starts, one reports it, the cluster hands its own on to
 # its workers, and a container's check knows nothing but PORT.
-MAY_NAME_THE_ENVIRONMENT = {"app.tuning", "app.doctor", "app.cluster.__main__", "app.healthcheck"}
-# A cluster runs the workers and gateways of its own checkout, reads the settings of both and counts the same cores; a
-# gateway shares nothing.
-SHARED_WITH_THE_WORKER = {
-    "app.streaming": ("app.contracts",),
-    "app.cluster": ("app.settings", "app.streaming.settings", "app.errors", "app.engine.parallelism"),
+MAY_NAME_THE_ENVIRONMENT = {
+    "app.ops.tuning",
+    "app.commands.doctor",
+    "app.commands.cluster",
+    "app.commands.healthcheck",
 }
 MAY_AWAIT_IN_ENGINE = {"app.engine.engine", "app.engine.fake"}
-# Each is a process and an image of its own: it meets the worker in app.contracts and on the wire.
-OTHER_PROCESSES = ("app.streaming", "app.cluster")
 
 
 def module_of(path: Path) -> str:
@@ -88,26 +86,45 @@ def offenders(floor: tuple[str, ...], forbidden: set[str]) -> list[tuple[str, st
     ]
 
 
-def test_the_walk_sees_the_house():
+def test_the_walk_sees_the_code():
     """A rule over nothing would hold: the walk finds modules and known imports."""
     assert len(MODULES) > 20
-    assert "app.engine.engine" in IMPORTS["app.application"]
-    assert "app.languages" in IMPORTS["app.api.forms"]
+    assert "app.engine.engine" in IMPORTS["app.http.app"]
+    assert "app.core.languages" in IMPORTS["app.http.request.forms"]
     assert importers("ctranslate2")
 
 
-def test_engine_and_audio_know_nothing_of_the_edge():
-    """No web framework, no routes, no wire below the API."""
-    floor = ("app.engine", "app.audio", "app.wav", "app.ffmpeg")
-    assert offenders(floor, WEB | {"app.api", "app.contracts"}) == []
+def test_every_file_is_in_a_room():
+    """Nothing lies loose in app/ but the command line."""
+    assert {module.split(".")[1] for module in MODULES if "." in module} == {*ROOMS, "__main__"}
+    assert [path.name for path in (ROOT / "app").glob("*.py")] == ["__init__.py", "__main__.py"]
 
 
-def test_edge_knows_nothing_of_the_model():
-    """No model library, no arrays and no threads in the routes."""
-    assert offenders(("app.api",), NATIVE | {"numpy", "threading", "concurrent"}) == []
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_only_go_down(room: str):
+    """A room imports itself and the rooms below it."""
+    allowed = {f"app.{name}" for name in (*ROOMS[room], room)}
+    assert [pair for pair in offenders((f"app.{room}",), {"app"}) if not under(pair[1], *allowed)] == []
 
 
-def test_asyncio_in_the_engine_has_one_door():
+def test_the_command_line_imports_commands_only():
+    """`python -m app` parses arguments; what a command does stands in app/commands."""
+    inside = {name for name in IMPORTS["app.__main__"] if under(name, "app")}
+    assert inside <= {name for name in MODULES if under(name, "app.commands")} | {"app.ops.process"}
+
+
+def test_engine_and_audio_know_nothing_of_http():
+    """No web framework below the HTTP room."""
+    assert offenders(("app.core", "app.ops", "app.audio", "app.engine"), WEB) == []
+
+
+def test_http_knows_nothing_of_the_model():
+    """No model library, no arrays and no threads where requests are read and answered."""
+    floor = ("app.http.request", "app.http.response", "app.http.routes", "app.http.middleware", "app.http.state")
+    assert offenders(floor, NATIVE | {"numpy", "threading", "concurrent"}) == []
+
+
+def test_asyncio_in_the_engine_has_one_file():
     """The bridge and its fake await; everything else in the engine is plain blocking code."""
     assert {module for module in importers("asyncio") if under(module, "app.engine")} <= MAY_AWAIT_IN_ENGINE
     coroutines = {
@@ -118,83 +135,59 @@ def test_asyncio_in_the_engine_has_one_door():
 
 
 def test_settings_are_read_in_one_place():
-    """Everything below the doors receives plain values, and nobody else asks the environment."""
-    assert importers("app.settings") <= MAY_READ_SETTINGS
-    readers = [
+    """Everything below the commands receives plain values, and nobody else asks the environment."""
+    readers = {module for module in importers("app.settings") if not under(module, "app.settings")}
+    assert [module for module in readers if not under(module, *MAY_READ_SETTINGS)] == []
+    askers = {
         module
         for module, tree in MODULES.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
-    ]
-    assert set(readers) <= MAY_NAME_THE_ENVIRONMENT
+    }
+    assert askers <= MAY_NAME_THE_ENVIRONMENT
 
 
-def test_ctranslate2_is_named_in_two_files():
-    """One file loads the model's runtime and one calls it."""
-    assert importers("ctranslate2") <= MAY_NAME_CTRANSLATE2
+def test_ctranslate2_is_named_by_its_model_family_only():
+    """Other model families stand beside it; nothing outside names the library."""
+    assert [module for module in importers("ctranslate2") if not under(module, "app.engine.whisper")] == []
 
 
-def test_pure_ground_floor():
-    """Values, errors and options import nothing that runs: no framework, no numbers, no loop."""
-    ground = (
-        "app.errors",
-        "app.options",
-        "app.transcript",
-        "app.languages",
-        "app.formats",
-        "app.events",
-        "app.backlog",
-        "app.api.fields",
-        "app.api.chunking",
-        "app.api.forms",
+def test_core_is_pure():
+    """Values, errors and options import nothing that runs: no framework, no loop, no clock, no files."""
+    runs = WEB | NATIVE | {"asyncio", "threading", "time", "os", "pathlib", "logging"}
+    pure = ("app.core", "app.http.request.fields", "app.http.request.chunking", "app.http.request.forms")
+    assert (
+        offenders((*pure, "app.http.response.formats", "app.http.response.events", "app.http.retry_after"), runs) == []
     )
-    assert offenders(ground, WEB | NATIVE | {"numpy", "asyncio", "threading", "time", "os", "app.settings"}) == []
 
 
-def test_formats_knows_one_thing_of_the_edge():
-    """The renderer writes OpenAI's bodies and knows no route."""
-    assert offenders(("app.formats", "app.events"), {"app.api", "app.engine"}) == []
-    assert {name for name in IMPORTS["app.formats"] if under(name, "app.contracts")} == {"app.contracts.openai"}
-
-
-def test_contracts_stand_alone():
-    """What crosses a process boundary depends on nothing of the process."""
-    assert [pair for pair in offenders(("app.contracts",), {"app"}) if not under(pair[1], "app.contracts")] == []
-
-
-def test_other_processes_meet_the_worker_in_contracts_only():
-    """A gateway's image holds no engine; the worker imports no gateway."""
-    for package in OTHER_PROCESSES:
-        theirs = offenders((package,), {"app"})
-        assert [pair for pair in theirs if not under(pair[1], package, *SHARED_WITH_THE_WORKER[package])] == []
-        # `python -m app` opens their doors and enters no further.
-        outside = [module for module in importers(package) if not under(module, package)]
-        reads = {"app.cluster.__main__"} if package == "app.streaming" else set()
-        assert set(outside) <= {"app.__main__"} | reads
-        opened = {name for name in IMPORTS["app.__main__"] if under(name, package)}
-        assert opened <= {f"{package}.__main__", f"{package}.listen"}
+def test_other_processes_start_without_the_engine():
+    """A gateway's image holds no engine: what starts it imports none, however far away."""
+    for command in ("app.commands.streaming", "app.commands.cluster", "app.commands.healthcheck"):
+        reached, waiting = set[str](), [command]
+        while waiting:
+            module = waiting.pop()
+            if module not in reached:
+                reached.add(module)
+                waiting += [name for name in IMPORTS[module] if name in MODULES]
+        assert [name for name in sorted(reached) if under(name, "app.engine", "app.http", "app.audio")] == []
 
 
 def test_live_policy_is_pure():
     """What a stream decides needs no loop, no clock, no socket and no library of either."""
-    names = "stream planning window buffer activity dead arrivals commit overlap context sentences language"
-    floor = tuple(f"app.streaming.{name}" for name in f"{names} hypothesis policy protocol captions wav".split())
+    floor = ("app.live.policy", "app.live.protocols")
     assert offenders(floor, WEB | {"asyncio", "time", "websockets", "prometheus_client", "threading", "random"}) == []
-    assert all(module in MODULES for module in floor)
 
 
-def test_websocket_library_has_two_doors():
+def test_websocket_library_is_used_in_two_files():
     """One for the gateway, one for the live client; sessions see a protocol of four methods."""
-    assert importers("websockets") <= {"app.streaming.server", "app.streaming.client"}
-    assert importers("app.streaming.settings") <= {
-        "app.streaming.__main__", "app.streaming.listen", "app.cluster.__main__"
-    }  # fmt: skip
+    assert importers("websockets") <= {"app.live.server", "app.live.client.client"}
 
 
-@pytest.mark.parametrize("door", ["app.__main__", "main"])
-def test_nothing_imports_a_door(door: str):
-    """Doors are opened from outside."""
-    assert {module for module, names in IMPORTS.items() if door in names} == set()
+@pytest.mark.parametrize("entry", ["app.__main__", "main"])
+def test_nothing_imports_an_entry_point(entry: str):
+    """They are run from outside."""
+    assert {module for module, names in IMPORTS.items() if entry in names} == set()
 
 
 def test_no_import_circle():

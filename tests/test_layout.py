@@ -1,4 +1,4 @@
-"""Tests follow the source: app/engine/batcher.py -> tests/engine/test_batcher.py."""
+"""Tests follow the source: app/engine/vad.py -> tests/engine/test_vad.py."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ SOURCES = sorted(path.relative_to(ROOT / "app") for path in (ROOT / "app").rglob
 TESTS = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
 # Source -> the test that covers it instead, because it only runs as a whole process or holds only values.
 ELSEWHERE = {
-    "cluster/__main__.py": "tests/cluster/test_cluster_life.py",  # starts, failures and stops, as a user sees them
-    "cluster/balancer.py": "tests/cluster/test_cluster_life.py",  # there is no nginx but the real one
-    "cluster/supervisor.py": "tests/cluster/test_cluster.py",  # its decisions are plan's; the rest is real processes
     "__main__.py": "tests/e2e/test_process.py",  # the command line, run as people run it
-    "start.py": "tests/e2e/test_process.py",  # ports, first steps and exit codes need a process
-    "server.py": "tests/e2e/test_process.py",  # binding, signals and exit codes need a process
-    "errors.py": "tests/api/test_errors.py",  # classes without behaviour; their table is what matters
-    "options.py": "tests/api/test_forms.py",  # a value type; forms make it
-    "streaming/__main__.py": "tests/e2e/test_gateway_process.py",  # signals and exit codes need a process
-    "streaming/policy.py": "tests/streaming/test_commit.py",  # a value type; every policy reads it
-    "streaming/window.py": "tests/streaming/test_stream.py",  # value types; the stream makes and takes them
-    "transcript.py": "tests/test_formats.py",  # value types; rendering reads every field
+    "cluster/balancer.py": "tests/cluster/test_cluster_life.py",  # there is no nginx but the real one
+    "cluster/supervisor.py": "tests/cluster/test_cluster.py",  # the reconciler decides; the rest is real processes
+    "commands/cluster.py": "tests/cluster/test_cluster_life.py",  # starts, failures and stops, as a user sees them
+    "commands/serve.py": "tests/e2e/test_process.py",  # ports, first steps and exit codes need a process
+    "commands/streaming.py": "tests/e2e/test_gateway_process.py",  # signals and exit codes need a process
+    "core/errors.py": "tests/http/response/test_errors.py",  # classes without behaviour; their table is what matters
+    "core/options.py": "tests/http/request/test_forms.py",  # a value type; forms make it
+    "core/transcript.py": "tests/http/response/test_formats.py",  # value types; rendering reads every field
+    "http/server.py": "tests/e2e/test_process.py",  # binding, signals and exit codes need a process
+    "ops/process.py": "tests/e2e/test_process.py",  # ending a process needs one
+    "live/policy/durations.py": "tests/live/policy/test_agreement.py",  # a value type; every policy reads it
+    "live/policy/windows.py": "tests/live/policy/test_stream.py",  # value types; the stream makes and takes them
 }
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.streaming.connection import Limits
+from app.live.session.connection import SessionLimits
 from bench.live import plot, report, score
 from bench.live.client import Heard
 from bench.live.material import Material, Sentence, load, repeated
 from tests import load_test_client
-from tests.streaming import real, stock, tones
-from tests.streaming.backend import Backend, HttpServer
+from tests.live import real, stock, tones
+from tests.live.backend import Backend, HttpServer
 
 
 def segment(text, start, end, *, completed):
@@ -126,7 +126,10 @@ def test_ramp_against_a_gateway(tmp_path, capsys):
         recording = tones.chatter(4, seed=i)
         stock.write_wav(tmp_path / f"{i}.wav", recording.pcm)
         (tmp_path / f"{i}.txt").write_text(" ".join(recording.text), encoding="utf-8")
-    with HttpServer(Backend(delay_s=0.1)) as service, real.running(service.url, limits=Limits(drain_grace_s=1)) as gate:
+    with (
+        HttpServer(Backend(delay_s=0.1)) as service,
+        real.running(service.url, limits=SessionLimits(drain_grace_s=1)) as gate,
+    ):
         status = load_test_client.main(
             [
                 "--ramp",

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from app.transcript import AudioInfo, Segment, TokenLogprob, Transcript, Word
+from app.core.transcript import AudioInfo, Segment, TokenLogprob, Transcript, Word
 
 SEGMENT = Segment(
     id=0,

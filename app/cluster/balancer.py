@@ -14,10 +14,10 @@ from pathlib import Path
 
 from app.cluster.folder import make_folder
 from app.cluster.layout import Layout
-from app.cluster.plan import Member
 from app.cluster.probe import header_of
 from app.cluster.process import Child, Show
-from app.errors import StartupError
+from app.cluster.reconciler import Member
+from app.core.errors import StartupError
 
 NAME = "nginx"
 WANTED_DESCRIPTORS = 65_535

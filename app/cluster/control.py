@@ -14,8 +14,8 @@ import socket
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.cluster.plan import Kind
-from app.errors import StartupError
+from app.cluster.reconciler import Kind
+from app.core.errors import StartupError
 
 
 class Commander(Protocol):

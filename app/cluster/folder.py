@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 
 
 @contextmanager

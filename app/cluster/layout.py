@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.cluster.plan import Member
+from app.cluster.reconciler import Member
 
 MOST_THREADS = 4
 LONGEST_STREAM_S = 24 * 3600

@@ -16,10 +16,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from app.cluster.balancer import Balancer
 from app.cluster.folder import make_folder
 from app.cluster.layout import Layout
-from app.cluster.plan import Action, Kill, Kind, Member, Phase, Plan, Route, Start, Stop
 from app.cluster.probe import json_of, port_is_free, status_of
 from app.cluster.process import Child, Show
-from app.errors import StartupError
+from app.cluster.reconciler import Action, Kill, Kind, Member, Phase, Reconciler, Route, Start, Stop
+from app.core.errors import StartupError
 
 TICK_S = 0.1
 STARTING_PROBE_S = 0.25
@@ -34,7 +34,7 @@ class Supervisor:
     """One cluster, from its start to its end."""
 
     def __init__(
-        self, layout: Layout, plan: Plan, balancer: Balancer, *, environment: Mapping[str, str], show: Show
+        self, layout: Layout, plan: Reconciler, balancer: Balancer, *, environment: Mapping[str, str], show: Show
     ) -> None:
         self._layout = layout
         self._plan = plan

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 END_OF_AUDIO = b"END_OF_AUDIO"
 BACKEND = "faster_whisper"  # with any other name the stock client writes no transcript
-SAMPLE_RATE = 16_000
 MAX_UID_CHARS = 256
 
 AudioFormat = Literal["float32", "int16", "uint8"]
@@ -25,7 +24,7 @@ BYTES_PER_SAMPLE: dict[AudioFormat, int] = {"float32": 4, "int16": 2, "uint8": 1
 _NO_LANGUAGE = {"", "auto", "unknown", "none", "null"}
 
 
-class Hello(BaseModel):
+class Handshake(BaseModel):
     """The handshake: the first text frame of a connection.
 
     Attributes:

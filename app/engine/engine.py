@@ -16,13 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol, TypeVar
 
-from app import audio
-from app.admission import Permit
+from app.audio.decode import decode
+from app.core.errors import EngineFailure, ShuttingDown, TranscriptionError
+from app.core.options import Options
+from app.core.transcript import Timings, Transcript, TranscriptBuilder
 from app.engine.failures import FailureWatch
-from app.engine.transcriber import Event, Transcriber
-from app.errors import EngineFailure, ShuttingDown, TranscriptionError
-from app.options import Options
-from app.transcript import Gathering, Timings, Transcript
+from app.engine.transcriber import EngineEvent, Transcriber
 
 log = logging.getLogger("app.engine")
 
@@ -42,6 +41,13 @@ class EngineInfo:
     replicas: int = 1
     threads: int = 1
     max_batch: int = 1
+
+
+class Permit(Protocol):
+    """The right to run one request; the engine releases it when its thread has finished."""
+
+    def release(self) -> None:
+        """Give the right back; calling it twice is harmless."""
 
 
 class Engine(Protocol):
@@ -65,7 +71,7 @@ class Engine(Protocol):
     def on_batch(self, tell: Callable[[str, int], None]) -> None:
         """Have `tell` called, from any thread, with the kind and the rows of every call of the model."""
 
-    def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
+    def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """Events as they become known: AudioInfo first, then Segments and Progress, Timings last.
 
         Owns `permit` from the moment it is called. Closing the generator, or cancelling the task
@@ -81,14 +87,14 @@ class Engine(Protocol):
 
 async def transcribe(engine: Engine, source: Source, options: Options, permit: Permit) -> Transcript:
     """The whole transcript at once; cancelling stops the work at the next window."""
-    gathering = Gathering()
+    builder = TranscriptBuilder()
     stream = engine.stream(source, options, permit)
     try:
         async for event in stream:
-            gathering.add(event)
+            builder.add(event)
     finally:
         await stream.aclose()
-    return gathering.transcript()
+    return builder.transcript()
 
 
 class WhisperEngine:
@@ -134,13 +140,15 @@ class WhisperEngine:
         """See `Engine.on_batch`."""
         self._transcriber.on_batch(tell)
 
-    async def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
+    async def stream(
+        self, source: Source, options: Options, permit: Permit
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
         loop = asyncio.get_running_loop()
-        events: asyncio.Queue[Event | Timings | None] = asyncio.Queue()
+        events: asyncio.Queue[EngineEvent | Timings | None] = asyncio.Queue()
         abandoned = threading.Event()
 
-        def tell(event: Event | Timings | None) -> None:
+        def tell(event: EngineEvent | Timings | None) -> None:
             # the loop may be gone when a thread outlives the shutdown: then nobody listens
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
@@ -161,11 +169,11 @@ class WhisperEngine:
             work.cancel()
             self._transcriber.sweep()
 
-    def _work(self, source: Source, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event | Timings]:
+    def _work(self, source: Source, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent | Timings]:
         """On a request thread: decode, transcribe, and say where the time went."""
         started = time.monotonic()
-        pcm = audio.decode(source, max_audio_s=self._max_audio_s)
-        timings = Timings(decode_s=time.monotonic() - started)
+        pcm = decode(source, max_audio_s=self._max_audio_s)
+        timings = Timings(audio_decode_s=time.monotonic() - started)
         started = time.monotonic()
         for event in self._transcriber.events(pcm, options, cancelled):
             self._last_inference = time.monotonic()
@@ -196,12 +204,12 @@ def _release(loop: asyncio.AbstractEventLoop, permit: Permit) -> None:
         loop.call_soon_threadsafe(permit.release)
 
 
-async def aside(function: Callable[[], T]) -> T:
+async def in_thread(function: Callable[[], T]) -> T:
     """Run pure but heavy work (rendering hours of text) on a thread, so that the loop goes on."""
     return await asyncio.to_thread(function)
 
 
-async def detached(function: Callable[[], T]) -> T:
+async def in_daemon_thread(function: Callable[[], T]) -> T:
     """Run `function` on a daemon thread: stopping the process must not wait for a load or a download.
 
     Cancelling returns at once; the thread's result is then dropped.

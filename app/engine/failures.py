@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from app.errors import Overloaded
+from app.core.errors import Overloaded
 
 log = logging.getLogger("app.engine")
 

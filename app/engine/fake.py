@@ -14,14 +14,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from app import audio
-from app.admission import Permit
-from app.audio import SAMPLE_RATE_HZ, Pcm
-from app.engine.engine import EngineInfo, Source
-from app.engine.transcriber import Event
-from app.engine.windows import Span, Window, plan
-from app.options import Options
-from app.transcript import AudioInfo, Progress, Segment, Timings, TokenLogprob, Word
+from app.audio.decode import decode
+from app.core.options import Options
+from app.core.pcm import SAMPLE_RATE_HZ, Pcm
+from app.core.transcript import AudioInfo, Progress, Segment, Timings, TokenLogprob, Word
+from app.engine.engine import EngineInfo, Permit, Source
+from app.engine.transcriber import EngineEvent
+from app.engine.windows import SpeechSpan, Window, pack_windows
 
 WINDOW_S = 30
 FIRST_TOKEN = 1000
@@ -57,16 +56,20 @@ class FakeEngine:
     def on_batch(self, tell: Callable[[str, int], None]) -> None:
         """There is no model to call."""
 
-    async def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[Event | Timings, None]:
+    async def stream(
+        self, source: Source, options: Options, permit: Permit
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
         try:
             started = time.monotonic()
-            pcm = await asyncio.to_thread(audio.decode, source, max_audio_s=self._max_audio_s)
-            timings = Timings(decode_s=time.monotonic() - started)
+            pcm = await asyncio.to_thread(decode, source, max_audio_s=self._max_audio_s)
+            timings = Timings(audio_decode_s=time.monotonic() - started)
             total_s = len(pcm) / SAMPLE_RATE_HZ
             yield AudioInfo(*language_of(options), total_s)
             n_segments = 0
-            for window in plan([Span(0, len(pcm))], pcm, max_samples=WINDOW_S * SAMPLE_RATE_HZ, keep_gap_samples=0):
+            for window in pack_windows(
+                [SpeechSpan(0, len(pcm))], pcm, max_samples=WINDOW_S * SAMPLE_RATE_HZ, keep_gap_samples=0
+            ):
                 await asyncio.sleep(self._window_s)
                 self._last_inference = time.monotonic()
                 self.windows_done += 1
@@ -75,7 +78,7 @@ class FakeEngine:
                     yield segment_of(words, number=n_segments, window=window, options=options)
                     n_segments += 1
                 yield Progress(done_s=window.stop_s, total_s=total_s)
-            yield replace(timings, model_s=time.monotonic() - started - timings.decode_s)
+            yield replace(timings, model_s=time.monotonic() - started - timings.audio_decode_s)
         finally:
             permit.release()
 

@@ -10,10 +10,7 @@ machines that were measured: see docs/performance.md.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 # From this many cores on: replicas, threads.
 TABLE = ((1, 1, 1), (2, 2, 1), (4, 2, 2), (6, 3, 2), (8, 4, 2), (12, 3, 4), (16, 4, 4), (32, 8, 4), (64, 16, 4))
@@ -61,17 +58,3 @@ def choose(*, device: str, n_cores: int, replicas: int = 0, threads: int = 0, ma
     return Parallelism(
         replicas or table_replicas, threads or table_threads, batch, min(batch, CPU_LONG_ROWS), 1, CPU_WINDOWS
     )
-
-
-def available_cores(
-    *,
-    affinity: Callable[[], int] = lambda: len(os.sched_getaffinity(0)),
-    quota_file: Path = Path("/sys/fs/cgroup/cpu.max"),
-) -> int:
-    """Cores this process may use: its affinity, or a container's quota if that is less."""
-    cores = affinity()
-    try:
-        quota, period = quota_file.read_text(encoding="ascii").split()
-        return max(1, min(cores, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroup v2, or "max": no quota
-        return max(1, cores)

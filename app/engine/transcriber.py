@@ -23,21 +23,21 @@ from faster_whisper import WhisperModel
 from faster_whisper import audio as fw_audio
 from faster_whisper.tokenizer import Tokenizer
 
-from app.audio import SAMPLE_RATE_HZ, Pcm
-from app.engine.batcher import Batcher
-from app.engine.calls import Call, RequestView
-from app.engine.decoding import SHORT, Decoding, choose_language, decoding_of, lane_of
-from app.engine.model import Model
+from app.core.errors import Cancelled, InvalidRequest
+from app.core.options import Options
+from app.core.pcm import SAMPLE_RATE_HZ, Pcm
+from app.core.transcript import AudioInfo, Progress, Segment
+from app.engine.batching.batcher import Batcher
 from app.engine.parallelism import Parallelism
-from app.engine.segments import Raw, decode_window, to_segment
-from app.engine.speech import speech_spans
-from app.engine.windows import Span, Window, plan
-from app.errors import Cancelled, InvalidRequest
-from app.options import Options
-from app.transcript import AudioInfo, Progress, Segment
+from app.engine.vad import speech_spans
+from app.engine.whisper.calls import BatchedWhisper, ModelCall
+from app.engine.whisper.decoding import SHORT, Decoding, choose_language, decoding_of, lane_of
+from app.engine.whisper.model import Model
+from app.engine.whisper.segments import DecodedSegment, decode_window, to_segment
+from app.engine.windows import SpeechSpan, Window, pack_windows
 
 Features = npt.NDArray[np.float32]
-Event = AudioInfo | Segment | Progress
+EngineEvent = AudioInfo | Segment | Progress
 
 # A pause up to this long stays in the window: the model reads sentence ends from it.
 KEEP_GAP_S = 2.0
@@ -85,7 +85,7 @@ class Transcriber:
     def __init__(
         self,
         model: Model,
-        batcher: Batcher[Call, Any],
+        batcher: Batcher[ModelCall, Any],
         parallelism: Parallelism,
         *,
         beam_size: int,
@@ -134,7 +134,7 @@ class Transcriber:
                 param="languages" if options.languages else "language",  # whichever of the two named it
             )
 
-    def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
+    def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent]:
         """Transcribe, telling as soon as it is known: first AudioInfo, then Segments and Progress.
 
         Blocking: the work is done where this is iterated.
@@ -171,7 +171,7 @@ class Transcriber:
                 self._batcher.forget(owner)
         yield Progress(done_s=total_s, total_s=total_s)
 
-    def _speech(self, upload: _Upload, first: Window, rest: Iterator[Window]) -> Iterator[Event]:
+    def _speech(self, upload: _Upload, first: Window, rest: Iterator[Window]) -> Iterator[EngineEvent]:
         """Events of audio that holds speech: the language is the first window's."""
         upload.check_caller()
         features = upload.whisper.feature_extractor(first.cut(upload.pcm))  # [n_mels, n_frames]
@@ -182,10 +182,10 @@ class Transcriber:
         )
         decoding = decoding_of(upload.options, tokenizer, beam_size=self._beam_size)
 
-        def decode_first() -> list[Raw]:
+        def decode_first() -> list[DecodedSegment]:
             return decode(upload, decoding, features, encoded=encoded, prompt=decoding.prompt_tokens)
 
-        def decode_later(window: Window) -> list[Raw]:
+        def decode_later(window: Window) -> list[DecodedSegment]:
             return decode(upload, decoding, upload.whisper.feature_extractor(window.cut(upload.pcm)))
 
         n_segments = 0
@@ -200,12 +200,12 @@ class Transcriber:
     def _side_by_side(
         self,
         upload: _Upload,
-        first: tuple[Window, Callable[[], list[Raw]]],
+        first: tuple[Window, Callable[[], list[DecodedSegment]]],
         rest: Iterator[Window],
-        decode_later: Callable[[Window], list[Raw]],
-    ) -> Iterator[tuple[Window, list[Raw]]]:
+        decode_later: Callable[[Window], list[DecodedSegment]],
+    ) -> Iterator[tuple[Window, list[DecodedSegment]]]:
         """Windows in order, several decoded at once; the first on this thread."""
-        ahead: deque[tuple[Window, Future[list[Raw]]]] = deque()
+        ahead: deque[tuple[Window, Future[list[DecodedSegment]]]] = deque()
 
         def start(window: Window | None) -> None:
             if window is not None:
@@ -230,7 +230,7 @@ class Transcriber:
         longest_s = min(self._model.max_window_s, options.max_speech_duration_s or self._model.max_window_s)
         vad = self._vad_filter if options.vad_filter is None else options.vad_filter
         min_silence_ms = MIN_SILENCE_MS if options.min_silence_duration_ms is None else options.min_silence_duration_ms
-        spans: Iterator[Span] = iter([Span(0, len(pcm))])
+        spans: Iterator[SpeechSpan] = iter([SpeechSpan(0, len(pcm))])
         if vad:
             spans = speech_spans(
                 pcm,
@@ -238,7 +238,7 @@ class Transcriber:
                 pad_ms=SPEECH_PAD_MS if options.speech_pad_ms is None else options.speech_pad_ms,
                 threshold=options.vad_threshold,
             )
-        return plan(
+        return pack_windows(
             spans,
             pcm,
             max_samples=int(max(longest_s, MIN_WINDOW_S) * SAMPLE_RATE_HZ),
@@ -249,7 +249,7 @@ class Transcriber:
         """faster-whisper over this request's view of the shared model."""
         rows = self._parallelism.max_batch if lane <= SHORT else self._parallelism.long_batch
         whisper = copy.copy(self._model.whisper)
-        whisper.model = RequestView(
+        whisper.model = BatchedWhisper(
             self._model.whisper.model,
             self._batcher,
             owner=owner,
@@ -284,7 +284,7 @@ def decode(
     *,
     encoded: Any = None,
     prompt: tuple[int, ...] = (),
-) -> list[Raw]:
+) -> list[DecodedSegment]:
     """Decode one window; called on the request's thread for the first, on window threads for the rest."""
     live = upload.options.tier == "realtime" or upload.options.max_speech_duration_s is not None
     return decode_window(

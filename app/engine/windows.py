@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.audio import SAMPLE_RATE_HZ, Pcm
+from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 
 # The quietest 30 ms decides where unbroken speech is cut: shorter than any vowel, longer than one
 # period of the deepest voice.
@@ -20,7 +20,7 @@ QUIET_FRAME_SAMPLES = SAMPLE_RATE_HZ * 30 // 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SpeechSpan:
     """A stretch of the upload in samples, stop excluded."""
 
     start: int
@@ -34,7 +34,7 @@ class Span:
 class Window:
     """What one model call decodes: pieces of the upload, one behind the other."""
 
-    pieces: tuple[Span, ...]
+    pieces: tuple[SpeechSpan, ...]
 
     @property
     def n_samples(self) -> int:
@@ -73,7 +73,7 @@ class Window:
         return self.stop_s
 
 
-def plan(spans: Iterable[Span], pcm: Pcm, *, max_samples: int, keep_gap_samples: int) -> Iterator[Window]:
+def pack_windows(spans: Iterable[SpeechSpan], pcm: Pcm, *, max_samples: int, keep_gap_samples: int) -> Iterator[Window]:
     """Pack speech into windows of at most `max_samples`, in order, none lost and none doubled.
 
     Args:
@@ -82,7 +82,7 @@ def plan(spans: Iterable[Span], pcm: Pcm, *, max_samples: int, keep_gap_samples:
         max_samples: length of the longest window.
         keep_gap_samples: a pause up to this long stays in the window as it is.
     """
-    pieces: list[Span] = []
+    pieces: list[SpeechSpan] = []
     packed = 0
     for span in spans:
         for part in split(span, pcm, max_samples=max_samples):
@@ -92,7 +92,7 @@ def plan(spans: Iterable[Span], pcm: Pcm, *, max_samples: int, keep_gap_samples:
                 yield Window(tuple(pieces))
                 pieces, packed, bridged = [], 0, 0
             if pieces and gap <= keep_gap_samples:
-                pieces[-1] = Span(pieces[-1].start, part.stop)
+                pieces[-1] = SpeechSpan(pieces[-1].start, part.stop)
             else:
                 pieces.append(part)
             packed += bridged + len(part)
@@ -100,15 +100,15 @@ def plan(spans: Iterable[Span], pcm: Pcm, *, max_samples: int, keep_gap_samples:
         yield Window(tuple(pieces))
 
 
-def split(span: Span, pcm: Pcm, *, max_samples: int) -> Iterator[Span]:
+def split(span: SpeechSpan, pcm: Pcm, *, max_samples: int) -> Iterator[SpeechSpan]:
     """Cut a span that is too long at the quietest place of the last third of each window."""
     start = span.start
     while span.stop - start > max_samples:
         earliest = start + max_samples * 2 // 3
         cut = quietest(pcm[earliest : start + max_samples]) + earliest
-        yield Span(start, cut)
+        yield SpeechSpan(start, cut)
         start = cut
-    yield Span(start, span.stop)
+    yield SpeechSpan(start, span.stop)
 
 
 def quietest(pcm: Pcm) -> int:

@@ -45,7 +45,7 @@ async def play(url: str, material: Material, *, speed: float, language: str | No
     begun = time.monotonic()
     try:
         async with connect(url, compression=None, max_size=2**24, open_timeout=20) as socket:
-            await socket.send(json.dumps(_hello(heard.uid, language)))
+            await socket.send(json.dumps(_handshake(heard.uid, language)))
             ready = asyncio.Event()
             listener = asyncio.create_task(_listen(socket, heard, ready))
             async with asyncio.timeout(20):
@@ -91,7 +91,7 @@ async def _listen(socket: ClientConnection, heard: Heard, ready: asyncio.Event) 
         ready.set()
 
 
-def _hello(uid: str, language: str | None) -> dict[str, Any]:
+def _handshake(uid: str, language: str | None) -> dict[str, Any]:
     return {
         "uid": uid,
         "language": language,

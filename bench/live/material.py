@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.streaming.sources import read_wav
+from app.live.client.sources import read_wav
 
 RATE = 16_000
 LOUD = 0.02 * 32768

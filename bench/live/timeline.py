@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.streaming.hypothesis import Hypothesis, Word
-from app.streaming.policy import SAMPLE_RATE, Policy
-from app.streaming.stream import Stream
-from app.streaming.window import Window
+from app.core.pcm import SAMPLE_RATE_HZ
+from app.live.policy.durations import StreamPolicy
+from app.live.policy.hypothesis import Hypothesis, Word
+from app.live.policy.stream import Stream
+from app.live.policy.windows import LiveWindow
 
 SENTENCES = (
     (0.8, "We all gaze at the stars."),
@@ -34,7 +35,7 @@ COLOURS = {"step": "#9ec5ea", "pause": "#2a6db0", "end": "#2a6db0", "refused": "
 class Ask:
     """One pass: its window, when it was asked and answered, and how it ended."""
 
-    window: Window
+    window: LiveWindow
     asked_s: float
     answered_s: float
     outcome: str
@@ -54,16 +55,16 @@ def spoken() -> list[Word]:
 
 def replay(words: list[Word]) -> list[Ask]:
     """Feed the script in real time (of a simulated clock) and note every pass."""
-    pcm = np.zeros(round(LENGTH_S * SAMPLE_RATE), dtype=np.int16)
+    pcm = np.zeros(round(LENGTH_S * SAMPLE_RATE_HZ), dtype=np.int16)
     noise = np.random.default_rng(0).normal(0, 3000, len(pcm)).astype(np.int16)
     for word in words:
-        piece = slice(round(word.start * SAMPLE_RATE), round(word.end * SAMPLE_RATE))
+        piece = slice(round(word.start * SAMPLE_RATE_HZ), round(word.end * SAMPLE_RATE_HZ))
         pcm[piece] = noise[piece]
-    stream, asks = Stream(Policy(), language="en"), []
-    pending: tuple[Window, float] | None = None
+    stream, asks = Stream(StreamPolicy(), language="en"), []
+    pending: tuple[LiveWindow, float] | None = None
     for tick in range(round(LENGTH_S / STEP_S)):
         now_s = (tick + 1) * STEP_S
-        stream.feed(pcm[round(tick * STEP_S * SAMPLE_RATE) : round(now_s * SAMPLE_RATE)], now_s)
+        stream.feed(pcm[round(tick * STEP_S * SAMPLE_RATE_HZ) : round(now_s * SAMPLE_RATE_HZ)], now_s)
         if pending and now_s >= pending[1] + ANSWER_S:
             window, asked_s = pending
             update = stream.apply(window, hear(words, window), now_s)
@@ -80,9 +81,9 @@ def replay(words: list[Word]) -> list[Ask]:
     return asks
 
 
-def hear(words: list[Word], window: Window) -> Hypothesis:
+def hear(words: list[Word], window: LiveWindow) -> Hypothesis:
     """The words that lie wholly in the window."""
-    start, end = window.start / SAMPLE_RATE, window.end / SAMPLE_RATE
+    start, end = window.start / SAMPLE_RATE_HZ, window.end / SAMPLE_RATE_HZ
     inside = [word for word in words if word.start >= start - 0.01 and word.end <= end + 0.01]
     return Hypothesis(tuple(word.shifted(-start) for word in inside))
 
@@ -111,7 +112,7 @@ def svg(words: list[Word], asks: list[Ask]) -> str:
     ]
     for row, ask in enumerate(asks):
         y = 62 + ROW * row
-        start, end = ask.window.start / SAMPLE_RATE, ask.window.end / SAMPLE_RATE
+        start, end = ask.window.start / SAMPLE_RATE_HZ, ask.window.end / SAMPLE_RATE_HZ
         parts.append(f'<text x="8" y="{y + 11}" class="s">{ask.asked_s:.1f} s {ask.outcome}</text>')
         parts.append(
             f'<rect x="{x(start):.1f}" y="{y}" width="{(end - start) * SCALE:.1f}" height="14" rx="3" '

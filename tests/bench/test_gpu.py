@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 from bench import gpu
 
 

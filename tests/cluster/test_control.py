@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.cluster import control
-from app.cluster.plan import Kind
-from app.errors import StartupError
+from app.cluster.reconciler import Kind
+from app.core.errors import StartupError
 
 
 class FakeSupervisor:

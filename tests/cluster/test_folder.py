@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from app.cluster.folder import clear_folder, locked, make_folder
-from app.errors import StartupError
+from app.core.errors import StartupError
 
 
 def test_the_folder_is_made_and_made_again(tmp_path):

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import httpx
 
-from app.streaming.buffer import to_pcm16
-from app.streaming.client import Events, Line, LiveClient
-from app.streaming.sources import paced
+from app.core.pcm import to_pcm16
+from app.live.client.client import Line, ListenerCallbacks, LiveClient
+from app.live.client.sources import paced
 from tests.cluster.front import front
 from tests.cluster.ports import free_ports
 from tests.e2e.test_gateway_process import process
-from tests.streaming import tones
-from tests.streaming.backend import Backend, HttpServer
+from tests.live import tones
+from tests.live.backend import Backend, HttpServer
 
 
 class Listener:
@@ -23,9 +23,9 @@ class Listener:
     def __init__(self, url: str, seed: int) -> None:
         self.recording = tones.chatter(14, seed=seed)
         self.lines: list[Line] = []
-        self.notices: list[str] = []
-        events = Events(line=self._line, notice=self.notices.append)
-        self._client = LiveClient(url, hello={"language": "en"}, events=events)
+        self.warnings: list[str] = []
+        events = ListenerCallbacks(line=self._line, notice=self.warnings.append)
+        self._client = LiveClient(url, handshake={"language": "en"}, events=events)
 
     def _line(self, line: Line) -> None:
         if line.completed:
@@ -63,4 +63,4 @@ async def test_streams_spread_and_survive_a_kill_and_a_restart(run_dir: Path):
             await asyncio.gather(*tasks)
     for listener in listeners:
         assert listener.words == listener.recording.text
-    assert any("connected again" in listener.notices for listener in listeners)
+    assert any("connected again" in listener.warnings for listener in listeners)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.cluster import __main__ as command
 from app.cluster.layout import Layout, run_dir_of, share_of
-from app.cluster.plan import Member
-from app.errors import StartupError
+from app.cluster.reconciler import Member
+from app.commands import cluster as command
+from app.core.errors import StartupError
 
 LAYOUT = Layout(root=Path("/code"), run_dir=Path("/run/here"))
 TWO = Member("worker", 2)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.loading import CPU_SLOTS
+from app.engine.build import CPU_SLOTS
 from tests.cluster.front import NEWER_NGINX, NGINX, RENDER, ROOT, render
 
 TEMPLATE = ROOT / "nginx.conf"

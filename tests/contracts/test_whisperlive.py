@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.contracts.whisperlive import Hello, Language, Ready, SegmentMessage, Transcript, Wait
+from app.contracts.whisperlive import Handshake, Language, Ready, SegmentMessage, Transcript, Wait
 
 STOCK: dict[str, Any] = {
     "uid": "7f6a",
@@ -30,36 +30,40 @@ STOCK: dict[str, Any] = {
 
 def test_stock_handshake_is_read():
     """All 18 fields of the stock client are accepted, and the ones with a meaning are kept."""
-    hello = Hello.model_validate(STOCK | {"language": "DE", "send_last_n_segments": 3, "initial_prompt": "Vexa"})
-    assert hello.uid == "7f6a"
-    assert hello.language == "de"
-    assert hello.send_last_n_segments == 3
-    assert hello.initial_prompt == "Vexa"
-    assert not hello.is_vexa
+    handshake = Handshake.model_validate(
+        STOCK | {"language": "DE", "send_last_n_segments": 3, "initial_prompt": "Vexa"}
+    )
+    assert handshake.uid == "7f6a"
+    assert handshake.language == "de"
+    assert handshake.send_last_n_segments == 3
+    assert handshake.initial_prompt == "Vexa"
+    assert not handshake.is_vexa
 
 
 def test_browser_handshake_is_read():
     """Browsers send five fields; the rest has its default."""
-    hello = Hello.model_validate({"uid": "b", "language": "en", "task": "transcribe", "model": "tiny", "use_vad": True})
-    assert hello.audio_format == "float32"
-    assert hello.send_last_n_segments == 10
+    handshake = Handshake.model_validate(
+        {"uid": "b", "language": "en", "task": "transcribe", "model": "tiny", "use_vad": True}
+    )
+    assert handshake.audio_format == "float32"
+    assert handshake.send_last_n_segments == 10
 
 
 def test_vexa_handshake_is_read():
     """A bot's fields mark it as one; its token stays out of representations, and so out of logs."""
     fields = {"uid": "v", "platform": "google_meet", "meeting_url": "https://m", "token": "secret", "meeting_id": 7}
-    hello = Hello.model_validate(
+    handshake = Handshake.model_validate(
         fields | {"model": None, "language": None, "task": None, "transcription_tier": "deferred"}
     )
-    assert hello.is_vexa
-    assert hello.transcription_tier == "deferred"
-    assert "secret" not in repr(hello)
+    assert handshake.is_vexa
+    assert handshake.transcription_tier == "deferred"
+    assert "secret" not in repr(handshake)
 
 
 @pytest.mark.parametrize("language", ["", "auto", "unknown", None, 7, ["en"]])
 def test_language_that_is_none(language):
     """Every way to say "detect it", and nonsense, becomes None."""
-    assert Hello.model_validate({"uid": "u", "language": language}).language is None
+    assert Handshake.model_validate({"uid": "u", "language": language}).language is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_language_that_is_none(language):
 )
 def test_unusable_option_is_as_good_as_absent(fields):
     """A client with one odd option is served with the default of that option."""
-    assert Hello.model_validate({"uid": "u"} | fields) == Hello(uid="u")
+    assert Handshake.model_validate({"uid": "u"} | fields) == Handshake(uid="u")
 
 
 @pytest.mark.parametrize(
@@ -86,13 +90,13 @@ def test_unusable_option_is_as_good_as_absent(fields):
 def test_unusable_uid_or_format_is_refused(fields):
     """What would make every answer or every sample wrong is an error, not a guess."""
     with pytest.raises(ValidationError):
-        Hello.model_validate(fields)
+        Handshake.model_validate(fields)
 
 
 def test_missing_and_numeric_uid():
     """A missing uid is left for the gateway to invent; a number is echoed as text."""
-    assert Hello.model_validate({}).uid == ""
-    assert Hello.model_validate({"uid": 42}).uid == "42"
+    assert Handshake.model_validate({}).uid == ""
+    assert Handshake.model_validate({"uid": 42}).uid == "42"
 
 
 def test_messages_have_the_wire_shape():

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from pydantic import AliasChoices
 
-from app.loading import CPU_SLOTS, GPU_SLOTS
-from app.settings import Settings
-from app.streaming.settings import Settings as GatewaySettings
+from app.engine.build import CPU_SLOTS, GPU_SLOTS
+from app.settings.gateway import GatewaySettings
+from app.settings.worker import WorkerSettings
 from tests.cluster.front import NEWER_NGINX, RENDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +57,7 @@ def test_every_setting_reaches_every_worker(name):
     """No knob of the worker is dead in containers: each is fixed, defaulted or passed through."""
     for worker in WORKERS:
         environment = services(name)[worker]["environment"]
-        missing = {field.upper() for field in Settings.model_fields} - set(environment)
+        missing = {field.upper() for field in WorkerSettings.model_fields} - set(environment)
         # The replicas are named after their containers by their command.
         assert missing == ({"WORKER_ID"} if worker == "transcription-worker-more" else set())
 
@@ -167,7 +167,7 @@ def test_workers_cannot_reach_the_internet(name):
 def test_the_model_that_is_fetched_is_the_workers(name):
     """What downloads has no GPU, so it is told what the workers run on: `auto` names another model there."""
     device = services(name)[NAMED[0]]["environment"]["DEVICE"]
-    assert services(name)["model-init"]["command"] == ["python", "-m", "app.fetch_model", "--for-device", device]
+    assert services(name)["model-init"]["command"] == ["python", "-m", "app", "models", "fetch", "--for-device", device]
 
 
 def test_gpus_are_given_by_id():
@@ -222,5 +222,5 @@ def test_the_example_names_every_variable_of_the_files():
     known = set(
         re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", (ROOT / "deploy" / "compose.env.example").read_text(), re.MULTILINE)
     )
-    known |= {field.upper() for field in Settings.model_fields}
+    known |= {field.upper() for field in WorkerSettings.model_fields}
     assert used <= known, used - known

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.tuning import AVX512_FLAGS, tuned
+from app.ops.tuning import AVX512_FLAGS, tuned
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ["Dockerfile", "Dockerfile.cpu"]
@@ -46,7 +46,7 @@ def test_the_worker_runs_unprivileged_with_a_check(name):
     final = lines(name)[lines(name).index("FROM ${PYTHON_IMAGE} AS worker") :]
     assert "USER 10001:10001" in final
     assert 'CMD ["python", "main.py"]' in final
-    assert any(line.startswith("HEALTHCHECK ") and "app.healthcheck" in line for line in final)
+    assert any(line.startswith("HEALTHCHECK ") and '"app", "healthcheck"' in line for line in final)
     assert "STOPSIGNAL SIGTERM" in final
 
 
@@ -81,7 +81,7 @@ def test_the_switch_for_tuning_works_in_the_image(name):
 @pytest.mark.parametrize(("name", "device"), [("Dockerfile", "cuda"), ("Dockerfile.cpu", "cpu")])
 def test_the_baked_model_is_the_workers(name, device):
     """The build has no GPU: `auto` is told what the image is for."""
-    assert f"app.fetch_model --for-device {device};" in " ".join(lines(name))
+    assert f"app models fetch --for-device {device};" in " ".join(lines(name))
     assert any(f"DEVICE={device} " in line for line in lines(name) if line.startswith("ENV "))
 
 

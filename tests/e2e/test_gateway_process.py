@@ -15,8 +15,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.streaming import live, tones
-from tests.streaming.backend import Backend, HttpServer
+from tests.live import live, tones
+from tests.live.backend import Backend, HttpServer
 
 
 def free_port():
@@ -67,7 +67,7 @@ async def test_sigterm_flushes_and_exits_with_0(service):
     recording = tones.speak([["alpha", "bravo", "charlie"]], tail_s=0, pause_s=0)
     with process(service) as (gateway, port):
         async with connect(f"ws://127.0.0.1:{port}") as ws:
-            await ws.send(live.hello())
+            await ws.send(live.handshake())
             await ws.send(recording.pcm.astype("<f4").tobytes())
             await asyncio.sleep(0.3)
             gateway.send_signal(signal.SIGTERM)
@@ -102,7 +102,7 @@ async def test_second_signal_ends_at_once(second):
     """Who asks twice does not wait for last words that do not come; the status names the signal, as the worker's."""
     with HttpServer(Backend(delay_s=60)) as hanging, process(hanging.url) as (gateway, port):
         async with connect(f"ws://127.0.0.1:{port}") as ws:
-            await ws.send(live.hello())
+            await ws.send(live.handshake())
             await ws.send(tones.speak([["alpha", "bravo"]]).pcm.astype("<f4").tobytes())
             await asyncio.sleep(1)
             gateway.send_signal(signal.SIGTERM)

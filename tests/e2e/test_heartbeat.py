@@ -8,15 +8,15 @@ import io
 import time
 from dataclasses import dataclass
 
-from app.admission import Admission
+from app.core.options import Options
 from app.engine.engine import EngineInfo, WhisperEngine, transcribe
-from app.engine.model import load
 from app.engine.parallelism import choose
-from app.options import Options
+from app.engine.whisper.model import load
+from app.http.admission import Admission
 from tests.engine.hearing import transcriber_over
 from tests.samples import beginning
 
-BEAT_S = 0.005
+CHECK_EVERY_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ async def beats(heard: list[Beat]) -> None:
     """Note each turn of the loop."""
     last, last_cpu = time.monotonic(), time.thread_time()
     while True:
-        await asyncio.sleep(BEAT_S)
+        await asyncio.sleep(CHECK_EVERY_S)
         now, cpu = time.monotonic(), time.thread_time()
-        heard.append(Beat(now - last - BEAT_S, cpu - last_cpu))
+        heard.append(Beat(now - last - CHECK_EVERY_S, cpu - last_cpu))
         last, last_cpu = now, cpu
 
 
@@ -66,4 +66,4 @@ async def test_the_loop_never_waits_for_the_model() -> None:
     assert len(heard) > 200
     assert max(beat.cpu_s for beat in heard) < 0.05
     away_s = sum(beat.gap_s for beat in heard if beat.gap_s > 0.05)
-    assert away_s < 0.5 * sum(beat.gap_s + BEAT_S for beat in heard)
+    assert away_s < 0.5 * sum(beat.gap_s + CHECK_EVERY_S for beat in heard)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from app.formats import ResponseFormat, render
-from app.transcript import AudioInfo, Segment, Transcript
+from app.core.transcript import AudioInfo, Segment, Transcript
+from app.http.response.formats import ResponseFormat, render
 from tests.clients import live_server
 from tests.e2e.browser import tab, url_of
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app import start as app_start
+from app.commands import serve as app_start
 from tests.clients import settings_for_test
 from tests.e2e.worker import ROOT, Worker, free_port, start
 from tests.samples import AUDIO, beginning
@@ -197,15 +197,15 @@ def test_a_model_that_hangs_ends_the_process_for_its_supervisor(tmp_path: Path) 
     program = tmp_path / "hang.py"
     program.write_text(
         "import threading\n"
-        "from app.engine.calls import SharedModel\n"
+        "from app.engine.whisper.calls import SharedModel\n"
         "real = SharedModel.run\n"
         "def run(self, key, calls):\n"
         "    if calls[0].kind == 'generate':\n"
         "        threading.Event().wait()\n"
         "    return real(self, key, calls)\n"
         "SharedModel.run = run\n"
-        "from app.start import leave, run as serve\n"
-        "leave(serve())\n",
+        "from app.commands.serve import run as serve\nfrom app.ops.process import exit_now\n"
+        "exit_now(serve())\n",
         encoding="utf-8",
     )
     with start(str(program), MODEL_SIZE="demo", STALL_LIMIT_S="2", CPU_TUNING="false", PYTHONPATH=str(ROOT)) as worker:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
-from app.streaming.connection import Limits
-from app.streaming.gateway import Admission
-from tests.streaming import live, real, stock, tones
-from tests.streaming.backend import Backend, HttpServer
+from app.live.gateway import ConnectionLimits
+from app.live.session.connection import SessionLimits
+from tests.live import live, real, stock, tones
+from tests.live.backend import Backend, HttpServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def start(tmp_path, *arguments):
     """The client as a process, in a directory of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.streaming.stock_run", *map(str, arguments)],
+        [sys.executable, "-m", "tests.live.stock_run", *map(str, arguments)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -45,7 +45,7 @@ def result(process, timeout_s=90):
 def gateway():
     """One gateway for all clients here."""
     backend = Backend(delay_s=0.15, jitter_s=0.05)
-    with HttpServer(backend) as service, real.running(service.url, limits=Limits(drain_grace_s=1)) as running:
+    with HttpServer(backend) as service, real.running(service.url, limits=SessionLimits(drain_grace_s=1)) as running:
         yield running
 
 
@@ -94,12 +94,14 @@ def test_full_server_is_understood(tmp_path):
     """WAIT and a socket that is held: the client says that the server is full, not that the connection closed."""
     with (
         HttpServer(Backend()) as service,
-        real.running(service.url, admission=Admission(max_clients=1), limits=Limits(drain_grace_s=1)) as running,
+        real.running(
+            service.url, admission=ConnectionLimits(max_clients=1), limits=SessionLimits(drain_grace_s=1)
+        ) as running,
     ):
 
         async def occupy():
             async with connect(running.url) as ws:
-                await ws.send(live.hello())
+                await ws.send(live.handshake())
                 await ws.recv()
                 return await asyncio.to_thread(result, start(tmp_path, "connect", running.port))
 
@@ -111,7 +113,7 @@ def test_overtime_still_gives_the_file_client_its_srt(tmp_path):
     """DISCONNECT in mid-file: the client stops, waits, and writes the sentences it has."""
     recording = tones.chatter(20, seed=103)
     wav = stock.write_wav(tmp_path / "long.wav", recording.pcm)
-    limits = Limits(max_connection_time_s=6, disconnect_hold_s=20, drain_grace_s=1)
+    limits = SessionLimits(max_connection_time_s=6, disconnect_hold_s=20, drain_grace_s=1)
     with HttpServer(Backend(delay_s=0.1)) as service, real.running(service.url, limits=limits) as running:
         heard, _ = result(start(tmp_path, "file", running.port, wav, tmp_path / "long.srt", 5))
     said = [word.text for word in recording.words if word.end < 5]

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from app.languages import NAMES
+from app.core.languages import NAMES
 from tests.e2e.worker import Worker, start
 from tests.samples import beginning, sample
 

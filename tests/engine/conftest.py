@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.engine.model import Model, load
 from app.engine.parallelism import choose
 from app.engine.transcriber import Transcriber
+from app.engine.whisper.model import Model, load
 from tests.engine.hearing import transcriber_over
 
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.audio import Pcm
-from app.engine.batcher import BatchDetails, Batcher
-from app.engine.calls import SharedModel
-from app.engine.model import Model
+from app.core.options import Options
+from app.core.pcm import Pcm
+from app.core.transcript import AudioInfo, Progress, Segment
+from app.engine.batching.batcher import BatchDetails, Batcher
 from app.engine.parallelism import Parallelism
 from app.engine.transcriber import Transcriber
-from app.options import Options
-from app.transcript import AudioInfo, Progress, Segment
+from app.engine.whisper.calls import SharedModel
+from app.engine.whisper.model import Model
 
 
 @dataclass(slots=True)

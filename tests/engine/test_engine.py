@@ -9,14 +9,14 @@ from typing import cast
 
 import pytest
 
-from app.admission import Admission
-from app.audio import Pcm
-from app.engine.engine import EngineInfo, WhisperEngine, aside, transcribe
+from app.core.errors import AudioUndecodable, Cancelled, EngineFailure, ShuttingDown
+from app.core.options import Options
+from app.core.pcm import Pcm
+from app.core.transcript import AudioInfo, Progress, Segment
+from app.engine.engine import EngineInfo, WhisperEngine, in_thread, transcribe
 from app.engine.failures import FailureWatch
-from app.engine.transcriber import Event, Transcriber
-from app.errors import AudioUndecodable, Cancelled, EngineFailure, ShuttingDown
-from app.options import Options
-from app.transcript import AudioInfo, Progress, Segment
+from app.engine.transcriber import EngineEvent, Transcriber
+from app.http.admission import Admission
 from tests.clients import tone_wav
 
 
@@ -40,7 +40,7 @@ class ScriptedTranscriber:
         """The last call."""
         self.closed = True
 
-    def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
+    def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent]:
         """The transcriber's seam."""
         total_s = len(pcm) / 16_000
         yield AudioInfo("en", 0.9, total_s)
@@ -82,7 +82,7 @@ async def test_a_transcript_is_gathered_from_events() -> None:
     transcript = await transcribe(engine, io.BytesIO(tone_wav(3.0)), Options(), await admission.acquire())
     assert transcript.text == "w0 w1 w2"
     assert AudioInfo("en", 0.9, 3.0) == transcript.info
-    assert transcript.timings.decode_s > 0
+    assert transcript.timings.audio_decode_s > 0
     assert transcript.timings.model_s > 0
     assert all(name.startswith("request") for name in script.threads)
     await until(lambda: admission.active == 0)
@@ -217,4 +217,4 @@ async def test_a_request_on_a_lost_device_may_be_sent_elsewhere() -> None:
 
 async def test_heavy_work_runs_aside() -> None:
     """A function given to aside() does not run on the loop's thread."""
-    assert threading.get_ident() != await aside(threading.get_ident)
+    assert threading.get_ident() != await in_thread(threading.get_ident)

@@ -6,9 +6,9 @@ from collections.abc import Hashable, Sequence
 
 import pytest
 
-from app.engine.batcher import Batcher
+from app.core.errors import Overloaded
+from app.engine.batching.batcher import Batcher
 from app.engine.failures import SMALL_FOR_S, FailureWatch, OutOfMemory, is_out_of_memory, is_sticky
-from app.errors import Overloaded
 from tests.fakes import FakeClock
 
 OOM = "CUDA failed with error out of memory"

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from app.admission import Admission
+from app.core.options import Options
 from app.engine.engine import transcribe
 from app.engine.fake import FakeEngine
-from app.options import Options
+from app.http.admission import Admission
 from tests.clients import tone_wav
 
 

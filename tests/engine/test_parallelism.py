@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from app.engine.parallelism import CPU_BATCH, CPU_LONG_ROWS, GPU_BATCH, TABLE, Parallelism, available_cores, choose
+from app.engine.parallelism import CPU_BATCH, CPU_LONG_ROWS, GPU_BATCH, TABLE, Parallelism, choose
 
 
 @pytest.mark.parametrize(
@@ -63,21 +61,3 @@ def test_a_gpu_gets_one_replica_and_wide_calls() -> None:
         chosen = choose(device="cuda", n_cores=n_cores)
         assert chosen.replicas == 1
         assert chosen.max_batch == chosen.long_batch == chosen.encode_batch == GPU_BATCH
-
-
-@pytest.mark.parametrize(
-    ("quota", "cores"),
-    [("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("50000 100000", 1), ("1000 100000", 1),
-     ("1600000 100000", 8), ("nonsense", 8), ("", 8)],
-)  # fmt: skip
-def test_a_containers_quota_counts(tmp_path: Path, quota: str, cores: int) -> None:
-    """Eight cores by affinity, fewer where the container may use less; never none."""
-    file = tmp_path / "cpu.max"
-    file.write_text(quota, encoding="ascii")
-    assert available_cores(affinity=lambda: 8, quota_file=file) == cores
-
-
-def test_without_a_quota_the_affinity_counts(tmp_path: Path) -> None:
-    """No such file: what the scheduler allows, at least one."""
-    assert available_cores(affinity=lambda: 6, quota_file=tmp_path / "none") == 6
-    assert available_cores() >= 1

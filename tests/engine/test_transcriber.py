@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.audio import SAMPLE_RATE_HZ
-from app.engine.calls import Call
-from app.engine.decoding import DEFERRED, LIVE, LONG, SHORT
+from app.core.errors import Cancelled, InvalidRequest, ShuttingDown
+from app.core.options import Options, Tier
+from app.core.pcm import SAMPLE_RATE_HZ
+from app.core.transcript import AudioInfo, Segment
 from app.engine.failures import Run
-from app.engine.model import Model
 from app.engine.transcriber import Transcriber
-from app.errors import Cancelled, InvalidRequest, ShuttingDown
-from app.options import Options, Tier
-from app.transcript import AudioInfo, Segment
+from app.engine.whisper.calls import ModelCall
+from app.engine.whisper.decoding import DEFERRED, LIVE, LONG, SHORT
+from app.engine.whisper.model import Model
 from tests.engine.hearing import CountingModel, Heard, hear, transcriber_over
 from tests.samples import pcm_of, sample, short, word_error_rate
 
@@ -240,7 +240,7 @@ def failing(n_calls: int) -> Callable[[Run], Run]:
     seen: list[int] = []
 
     def wrap(run: Run) -> Run:
-        def counted(key: Hashable, rows: Sequence[Call]) -> Sequence[Any]:
+        def counted(key: Hashable, rows: Sequence[ModelCall]) -> Sequence[Any]:
             if rows[0].kind == "generate":
                 seen.append(len(rows))
                 if len(seen) == n_calls:
@@ -298,7 +298,7 @@ def test_requests_wait_in_the_lane_that_fits(demo: Model, file: str, tier: Tier,
     lanes, rows = set(), set()
     submit = made._batcher.submit
 
-    def watched(call: Call, **about: Any) -> Future[Any]:
+    def watched(call: ModelCall, **about: Any) -> Future[Any]:
         lanes.add(about["lane"])
         if call.kind == "generate":
             rows.add(about["max_rows"])

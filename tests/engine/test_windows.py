@@ -4,13 +4,13 @@ import itertools
 
 import numpy as np
 
-from app.audio import SAMPLE_RATE_HZ
-from app.engine.windows import Span, Window, plan, quietest, split
+from app.core.pcm import SAMPLE_RATE_HZ
+from app.engine.windows import SpeechSpan, Window, pack_windows, quietest, split
 
 SECOND = SAMPLE_RATE_HZ
 
 
-def covered(windows: list[Window]) -> list[Span]:
+def covered(windows: list[Window]) -> list[SpeechSpan]:
     """Every piece of every window, in order."""
     return [piece for window in windows for piece in window.pieces]
 
@@ -18,17 +18,17 @@ def covered(windows: list[Window]) -> list[Span]:
 def test_speech_close_together_shares_a_window() -> None:
     """Two spans with a short pause between them become one piece that holds the pause."""
     pcm = np.zeros(10 * SECOND, np.float32)
-    spans = [Span(0, 2 * SECOND), Span(3 * SECOND, 5 * SECOND)]
-    windows = list(plan(spans, pcm, max_samples=30 * SECOND, keep_gap_samples=2 * SECOND))
-    assert [Window((Span(0, 5 * SECOND),))] == windows
+    spans = [SpeechSpan(0, 2 * SECOND), SpeechSpan(3 * SECOND, 5 * SECOND)]
+    windows = list(pack_windows(spans, pcm, max_samples=30 * SECOND, keep_gap_samples=2 * SECOND))
+    assert [Window((SpeechSpan(0, 5 * SECOND),))] == windows
 
 
 def test_a_long_pause_is_left_out_of_the_window() -> None:
     """A pause over the limit separates two pieces of one window."""
     pcm = np.zeros(60 * SECOND, np.float32)
-    spans = [Span(0, 2 * SECOND), Span(50 * SECOND, 55 * SECOND)]
-    windows = list(plan(spans, pcm, max_samples=30 * SECOND, keep_gap_samples=2 * SECOND))
-    assert [Window((Span(0, 2 * SECOND), Span(50 * SECOND, 55 * SECOND)))] == windows
+    spans = [SpeechSpan(0, 2 * SECOND), SpeechSpan(50 * SECOND, 55 * SECOND)]
+    windows = list(pack_windows(spans, pcm, max_samples=30 * SECOND, keep_gap_samples=2 * SECOND))
+    assert [Window((SpeechSpan(0, 2 * SECOND), SpeechSpan(50 * SECOND, 55 * SECOND)))] == windows
     assert 7 * SECOND == windows[0].n_samples == len(windows[0].cut(pcm))
 
 
@@ -37,9 +37,9 @@ def test_windows_never_exceed_the_limit_and_lose_nothing() -> None:
     rng = np.random.default_rng(1)
     for _ in range(50):
         edges = np.sort(rng.choice(200 * SECOND, size=2 * rng.integers(1, 20), replace=False))
-        spans = [Span(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+        spans = [SpeechSpan(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
         pcm = rng.standard_normal(200 * SECOND).astype(np.float32)
-        windows = list(plan(spans, pcm, max_samples=10 * SECOND, keep_gap_samples=SECOND))
+        windows = list(pack_windows(spans, pcm, max_samples=10 * SECOND, keep_gap_samples=SECOND))
         assert all(0 < window.n_samples <= 10 * SECOND for window in windows)
         pieces = covered(windows)
         assert all(a.stop <= b.start for a, b in itertools.pairwise(pieces))
@@ -54,7 +54,7 @@ def test_a_long_span_is_cut_where_it_is_quietest() -> None:
     """Unbroken sound with one quiet place in the last third of the window is cut in that place."""
     pcm = np.sin(np.arange(25 * SECOND) * 0.1).astype(np.float32)
     pcm[8 * SECOND : 8 * SECOND + 2000] = 0
-    parts = list(split(Span(0, len(pcm)), pcm, max_samples=10 * SECOND))
+    parts = list(split(SpeechSpan(0, len(pcm)), pcm, max_samples=10 * SECOND))
     assert 8 * SECOND <= parts[0].stop <= 8 * SECOND + 2000
     assert len(pcm) == parts[-1].stop
     assert all(len(part) <= 10 * SECOND for part in parts)
@@ -67,7 +67,7 @@ def test_among_equally_quiet_places_the_last_is_taken() -> None:
 
 def test_times_of_a_window_become_times_of_the_upload() -> None:
     """A time behind a left-out pause is shifted by that pause; the seam belongs to both sides."""
-    window = Window((Span(SECOND, 3 * SECOND), Span(50 * SECOND, 55 * SECOND)))
+    window = Window((SpeechSpan(SECOND, 3 * SECOND), SpeechSpan(50 * SECOND, 55 * SECOND)))
     assert window.source_s(0.5) == 1.5
     assert window.source_s(2.0) == 50.0
     assert window.source_s(2.0, is_end=True) == 3.0

@@ -1,0 +1,117 @@
+"""What the engine answers: plain values, in the field's own nouns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as the model wrote it, leading space included; times in seconds of the upload."""
+
+    start: float
+    end: float
+    word: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One text token as the model wrote it and the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+    utf8: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech; times in seconds from the start of the upload, end > start.
+
+    Attributes:
+        seek: first frame (10 ms) of the window that held the segment.
+        text: as the model wrote it, leading space included.
+        words: None when words were not asked for.
+        logprobs: None when they were not asked for.
+    """
+
+    id: int
+    seek: int
+    start: float
+    end: float
+    text: str
+    tokens: tuple[int, ...]
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    temperature: float
+    words: tuple[Word, ...] | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of one request went, in seconds of wall clock."""
+
+    audio_decode_s: float = 0.0
+    queue_s: float = 0.0
+    model_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """What is known once the audio is decoded and its language settled, before any text."""
+
+    language: str
+    language_probability: float
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A whole answer. `duration_s` is the length of the audio, not of the speech in it."""
+
+    info: AudioInfo
+    segments: tuple[Segment, ...]
+    timings: Timings = Timings()
+
+    @property
+    def text(self) -> str:
+        """The segments' texts joined as the model wrote them, without the first space."""
+        return "".join(segment.text for segment in self.segments).strip()
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """Every word in order; empty when words were not asked for."""
+        return tuple(word for segment in self.segments for word in segment.words or ())
+
+
+@dataclass(slots=True)
+class TranscriptBuilder:
+    """A transcript that grows by what the engine says; everything but the facts in it is ignored."""
+
+    info: AudioInfo = field(default_factory=lambda: AudioInfo("en", 0.0, 0.0))
+    segments: list[Segment] = field(default_factory=list)
+    timings: Timings = field(default_factory=Timings)
+
+    def add(self, event: object) -> None:
+        """Take in one event of the engine."""
+        match event:
+            case Segment():
+                self.segments.append(event)
+            case AudioInfo():
+                self.info = event
+            case Timings():
+                self.timings = event
+
+    def transcript(self) -> Transcript:
+        """What has been gathered so far."""
+        return Transcript(info=self.info, segments=tuple(self.segments), timings=self.timings)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running transcription has come, in seconds of audio."""
+
+    done_s: float
+    total_s: float

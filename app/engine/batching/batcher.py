@@ -1,0 +1,208 @@
+"""Threads around the pure queue: each takes a batch, runs it, and hands every job its result.
+
+Knows nothing of speech. A failing call fails only its own rows: it is halved and tried again until
+the poison row stands alone. The loop itself never ends by an exception.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from app.core.errors import Cancelled, ShuttingDown
+from app.engine.batching.queue import BatchQueue, Job
+
+log = logging.getLogger("app.engine")
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDetails:
+    """What one call was: for metrics and logs.
+
+    Attributes:
+        rows: windows in the call.
+        waited_s: how long its oldest job waited.
+        run_s: how long the call took.
+    """
+
+    key: Hashable
+    rows: int
+    waited_s: float
+    run_s: float
+
+
+class Batcher(Generic[P, R]):
+    """`n_threads` model threads over one queue.
+
+    Args:
+        run: makes one call for payloads that share a key; returns a result for each, in order.
+        n_threads: calls that may run at once, one per replica of the model.
+        mix_lanes: see `BatchQueue`.
+        is_fatal: whether an error means that no later call can succeed; such a batch is not retried.
+        on_error: told of every failed call, before it is halved.
+        on_batch: told of every call that succeeded.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Hashable, Sequence[P]], Sequence[R]],
+        *,
+        n_threads: int = 1,
+        mix_lanes: bool = False,
+        is_fatal: Callable[[Exception], bool] = lambda _: False,
+        on_error: Callable[[Exception, int], None] = lambda _error, _rows: None,
+        on_batch: Callable[[BatchDetails], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._run = run
+        self._is_fatal = is_fatal
+        self._on_error = on_error
+        self._on_batch = on_batch
+        self._clock = clock
+        self._queue: BatchQueue[tuple[P, Future[R]]] = BatchQueue(mix_lanes=mix_lanes)
+        self._changed = threading.Condition()
+        self._closed = False
+        self._busy_since_s: dict[int, float] = {}
+        self._idle = 0
+        self._threads = [
+            threading.Thread(target=self._loop, args=(number,), name=f"model-{number}", daemon=True)
+            for number in range(n_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def queued(self) -> int:
+        """Jobs that wait for the model."""
+        with self._changed:
+            return len(self._queue)
+
+    def stuck_for_s(self) -> float:
+        """How long the longest running call has been running; 0 when the model is idle."""
+        with self._changed:
+            return max((self._clock() - since_s for since_s in self._busy_since_s.values()), default=0.0)
+
+    def submit(
+        self,
+        payload: P,
+        *,
+        key: Hashable,
+        owner: Hashable,
+        lane: int = 0,
+        max_rows: int = 1,
+        cancelled: Callable[[], bool] = lambda: False,
+        more: bool = False,
+    ) -> Future[R]:
+        """Let a job wait for its turn. See `Job` for the arguments.
+
+        Returns:
+            Its result; Cancelled or ShuttingDown if it was dropped; whatever `run` raised for it alone.
+        """
+        future: Future[R] = Future()
+        job = Job((payload, future), key=key, owner=owner, lane=lane, max_rows=max_rows, cancelled=cancelled, more=more)
+        with self._changed:
+            if self._closed:
+                future.set_exception(ShuttingDown("The server is shutting down. Retry shortly.", retry_after_s=1))
+                return future
+            self._queue.add(job, self._clock())
+            self._changed.notify()
+        return future
+
+    def on_batch(self, tell: Callable[[BatchDetails], None]) -> None:
+        """Have `tell`, from now on and from a model thread, called after every call that succeeded."""
+        self._on_batch = tell
+
+    def sweep(self) -> None:
+        """Drop the jobs nobody waits for; called when a caller has left."""
+        with self._changed:
+            gone = self._queue.drop_cancelled()
+        _fail(gone, Cancelled("The caller has gone."))
+
+    def forget(self, owner: Hashable) -> None:
+        """A request has ended."""
+        with self._changed:
+            self._queue.forget(owner)
+            self._changed.notify()
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Fail what waits, let what runs finish, end the threads."""
+        with self._changed:
+            self._closed = True
+            left = self._queue.drop_all()
+            self._changed.notify_all()
+        _fail(left, ShuttingDown("The server is shutting down. Retry shortly.", retry_after_s=1))
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def _loop(self, number: int) -> None:
+        while (batch := self._next(number)) is not None:
+            started_s = self._clock()
+            try:
+                self._serve(batch)
+            except Exception as exc:
+                log.exception("a listener of the model threads failed")
+                _fail(batch, exc)
+            finished_s = self._clock()
+            with self._changed:
+                self._busy_since_s.pop(number, None)
+                self._queue.returned(batch, finished_s)
+                self._changed.notify()
+            log.debug("batch done", extra={"fields": {"rows": len(batch), "run_ms": (finished_s - started_s) * 1000}})
+
+    def _next(self, number: int) -> list[Job[tuple[P, Future[R]]]] | None:
+        """Wait for work; None once the batcher is closed."""
+        with self._changed:
+            self._idle += 1
+            try:
+                while not self._closed:
+                    gone = self._queue.drop_cancelled()
+                    _fail(gone, Cancelled("The caller has gone."))
+                    now_s = self._clock()
+                    batch = self._queue.take(now_s, idle=self._idle, busy=len(self._busy_since_s))
+                    if batch:
+                        self._busy_since_s[number] = now_s
+                        if len(self._queue):
+                            self._changed.notify()  # what is left may be for another idle thread
+                        return batch
+                    until_s = self._queue.held_until_s(now_s)
+                    self._changed.wait(None if until_s is None else max(until_s - now_s, 0.0001))
+                return None
+            finally:
+                self._idle -= 1
+
+    def _serve(self, batch: list[Job[tuple[P, Future[R]]]]) -> None:
+        """Run a batch; on failure halve it until only what cannot succeed has failed."""
+        started_s = self._clock()
+        try:
+            results = self._run(batch[0].key, [job.payload[0] for job in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for {len(batch)} rows. This is a bug.")  # noqa: TRY301
+        except Exception as exc:  # noqa: BLE001 - the top of a thread: any error belongs to its rows
+            self._on_error(exc, len(batch))
+            if len(batch) == 1 or self._is_fatal(exc):
+                _fail(batch, exc)
+                return
+            middle = len(batch) // 2
+            self._serve(batch[:middle])
+            self._serve(batch[middle:])
+            return
+        waited_s = started_s - min(job.added_s for job in batch)
+        self._on_batch(BatchDetails(batch[0].key, len(batch), waited_s, self._clock() - started_s))
+        for job, result in zip(batch, results, strict=True):
+            with contextlib.suppress(InvalidStateError):  # its caller has cancelled the future
+                job.payload[1].set_result(result)
+
+
+def _fail(jobs: Sequence[Job[tuple[P, Future[R]]]], error: Exception) -> None:
+    for job in jobs:
+        with contextlib.suppress(InvalidStateError):  # it has its result, or its caller has cancelled it
+            job.payload[1].set_exception(error)

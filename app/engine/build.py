@@ -1,0 +1,99 @@
+"""Settings -> a loaded engine: what the server and the command line both do first. Blocking."""
+
+from __future__ import annotations
+
+from app.engine.batching.batcher import Batcher
+from app.engine.engine import Engine, EngineInfo, WhisperEngine
+from app.engine.failures import FailureWatch
+from app.engine.fake import FakeEngine
+from app.engine.parallelism import Parallelism, choose
+from app.engine.transcriber import Transcriber
+from app.engine.whisper import model as models
+from app.engine.whisper.calls import SharedModel
+from app.engine.whisper.model import Model
+from app.ops.machine import available_cores
+from app.settings.worker import WorkerSettings
+
+# Twice what a batch holds: while one batch runs, the next gathers.
+CPU_SLOTS, GPU_SLOTS = 8, 32
+
+
+def load_model(settings: WorkerSettings) -> Model:
+    """Load the weights.
+
+    Raises:
+        StartupError: one line, with the value at fault and the remedy.
+    """
+    return models.load(
+        model_size=settings.model_size,
+        device=settings.device,
+        compute_type=settings.compute_type,
+        parallelism=lambda device: parallelism_for(settings, device),
+    )
+
+
+def parallelism_for(settings: WorkerSettings, device: str) -> Parallelism:
+    """What was asked for, and the table for the rest."""
+    return choose(
+        device=device,
+        n_cores=available_cores(),
+        replicas=settings.replicas,
+        threads=settings.cpu_threads,
+        max_batch=settings.max_batch_size,
+    )
+
+
+def transcriber_of(model: Model, settings: WorkerSettings, failures: FailureWatch | None = None) -> Transcriber:
+    """The blocking half of the engine: the model threads and what stands on them."""
+    watch = failures or FailureWatch()
+    batcher = Batcher(
+        watch.guarded(SharedModel(model.whisper.model).run),
+        n_threads=model.parallelism.replicas,
+        mix_lanes=model.device == "cuda",
+        is_fatal=watch.is_fatal,
+        on_error=watch.failed,
+    )
+    watch.observe(batcher.stuck_for_s)
+    return Transcriber(
+        model,
+        batcher,
+        model.parallelism,
+        beam_size=settings.beam_size,
+        vad_filter=settings.vad_filter,
+        adapt_context=settings.audio_context == "auto",
+    )
+
+
+def build_engine(settings: WorkerSettings) -> Engine:
+    """Load the model and run it once, so that the first request pays for nothing.
+
+    Raises:
+        StartupError: one line, with the value at fault and the remedy.
+    """
+    if settings.model_size == "fake":
+        return FakeEngine(max_audio_s=settings.max_audio_seconds)
+    model = load_model(settings)
+    models.warm_up(model)
+    failures = FailureWatch(stall_limit_s=settings.stall_limit_s)
+    info = EngineInfo(
+        model=model.name,
+        device=model.device,
+        compute_type_asked=model.compute_type_asked,
+        compute_type=model.compute_type,
+        translates=model.translates,
+        replicas=model.parallelism.replicas,
+        threads=model.parallelism.threads,
+        max_batch=model.parallelism.max_batch,
+    )
+    return WhisperEngine(
+        transcriber_of(model, settings, failures),
+        info,
+        slots=slots_for(settings, model.device),
+        max_audio_s=settings.max_audio_seconds,
+        failures=failures,
+    )
+
+
+def slots_for(settings: WorkerSettings, device: str) -> int:
+    """The number asked for, or what suits the device."""
+    return settings.max_concurrent_transcriptions or (GPU_SLOTS if device == "cuda" else CPU_SLOTS)

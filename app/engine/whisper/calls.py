@@ -1,0 +1,191 @@
+"""The four calls faster-whisper makes to CTranslate2, cut into jobs that can share a call.
+
+`SharedModel.run` makes one call for the rows of a batch; `RequestView` stands where faster-whisper
+expects `WhisperModel.model` and turns its calls into jobs of one request. What may share a
+`generate` call is CTranslate2's rule: the start token at the same index, the same number of task
+tokens after it, the same options, the same length of audio. Languages and tasks may differ.
+Source: CTranslate2 src/models/whisper.cc (check_prompts). Decision: docs/decisions/0001.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ctranslate2
+import numpy as np
+import numpy.typing as npt
+
+from app.engine.batching.batcher import Batcher
+from app.engine.whisper.audio_context import context_frames
+
+Array = npt.NDArray[Any]
+
+# What stands in for sampling when a window fails its checks and the caller wants repeatable text:
+# CTranslate2 draws from one generator for the whole process, so a sampled text depends on who else
+# is being served. Repetition is cured by forbidding it; decision 0002 has the measurements.
+FALLBACK_STEPS: dict[float, dict[str, Any]] = {
+    0.2: {"repetition_penalty": 1.1, "no_repeat_ngram_size": 4},
+    0.4: {"repetition_penalty": 1.3, "no_repeat_ngram_size": 3, "beam_size": 1},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One row of one call.
+
+    Attributes:
+        kind: encode | detect_language | generate | align.
+        rows: the row's tensor, [1, n_mels, n_frames] for encode, else [1, n_positions, width].
+        prompt: token ids of the prompt (generate).
+        options: keyword arguments of the call.
+    """
+
+    kind: str
+    rows: Array
+    prompt: tuple[int, ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+class SharedModel:
+    """One set of weights; every replica of it may run one call at a time."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._on_gpu = model.device == "cuda"
+
+    def run(self, _: Hashable, calls: Sequence[ModelCall]) -> list[Any]:
+        """Make one call for rows that share a key; returns a result per row."""
+        stacked = ctranslate2.StorageView.from_array(_stack([call.rows for call in calls]))
+        options = dict(calls[0].options)
+        if calls[0].kind == "encode":
+            encoded = _array(self._model.encode(stacked, to_cpu=self._on_gpu))  # [B, n_positions, width]
+            return [encoded[row : row + 1] for row in range(len(calls))]
+        if calls[0].kind == "generate":
+            return list(self._model.generate(stacked, [list(call.prompt) for call in calls], **options))
+        if calls[0].kind == "detect_language":
+            return list(self._model.detect_language(stacked))
+        # align takes one start sequence a call and is exact only alone: never more than one row
+        return [self._model.align(stacked, **options)]
+
+
+class BatchedWhisper:
+    """CTranslate2's Whisper as one request sees it: same methods, shared model, own place in line.
+
+    Args:
+        model: the real one, for its facts.
+        batcher: where the jobs go.
+        owner: the request.
+        lane: its lane.
+        max_rows: windows in one `generate` call.
+        encode_rows: windows in one `encode` call.
+        cancelled: whether the caller has left.
+        start_token: id of `<|startoftranscript|>`.
+        repeat_beam: replace sampling by `RUNGS`, with this beam; None = sample.
+        adapt_context: encode a short window at its own length.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        batcher: Batcher[ModelCall, Any],
+        *,
+        owner: Hashable,
+        lane: int,
+        max_rows: int,
+        encode_rows: int,
+        cancelled: Callable[[], bool],
+        start_token: int,
+        repeat_beam: int | None,
+        adapt_context: bool,
+    ) -> None:
+        self.is_multilingual: bool = model.is_multilingual
+        self.device: str = model.device
+        self.device_index: list[int] = model.device_index
+        self.n_mels: int = model.n_mels
+        self._batcher = batcher
+        self._owner = owner
+        self._lane = lane
+        self._max_rows = max_rows
+        self._encode_rows = encode_rows
+        self._cancelled = cancelled
+        self._start_token = start_token
+        self._repeat_beam = repeat_beam
+        self._adapt_context = adapt_context
+
+    def encode(self, features: Any, *, to_cpu: bool = False) -> Array:  # noqa: ARG002 - CTranslate2's signature
+        """[1, n_mels, n_frames] -> [1, n_positions, width]."""
+        rows = np.asarray(features)
+        if self._adapt_context:
+            rows = np.ascontiguousarray(rows[..., : context_frames(rows)])
+        encoded: Array = self._do(
+            ModelCall("encode", rows), key=("encode", rows.shape[-1]), max_rows=self._encode_rows, more=True
+        )
+        return encoded
+
+    def detect_language(self, encoded: Array) -> list[Any]:
+        """[1, n_positions, width] -> one list of (language token, probability), best first."""
+        return [self._do(ModelCall("detect_language", encoded), key=("detect_language", encoded.shape[1]), more=True)]
+
+    def generate(self, encoded: Array, prompts: Sequence[Sequence[int]], **options: Any) -> list[Any]:
+        """One row's hypotheses; see CTranslate2 for the options."""
+        prompt = tuple(prompts[0])
+        if self._repeat_beam is not None and options.get("sampling_temperature"):
+            options = repeatable(options, self._repeat_beam)
+        frozen = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
+        key = ("generate", encoded.shape[1], prompt.index(self._start_token), len(prompt), frozen)
+        return [self._do(ModelCall("generate", encoded, prompt, frozen), key=key, max_rows=self._max_rows, more=True)]
+
+    def align(
+        self,
+        encoded: Array,
+        start_sequence: Sequence[int],
+        text_tokens: Sequence[Sequence[int]],
+        num_frames: int,
+        *,
+        median_filter_width: int = 7,
+    ) -> list[Any]:
+        """Word alignments of one window's texts."""
+        options = (
+            ("start_sequence", list(start_sequence)),
+            ("text_tokens", [list(tokens) for tokens in text_tokens]),
+            ("num_frames", min(num_frames, 2 * encoded.shape[1])),
+            ("median_filter_width", median_filter_width),
+        )
+        result: list[Any] = self._do(ModelCall("align", encoded, options=options), key=("align", object()), more=True)
+        return result
+
+    def _do(self, call: ModelCall, *, key: Hashable, max_rows: int = 1, more: bool) -> Any:
+        return self._batcher.submit(
+            call,
+            key=key,
+            owner=self._owner,
+            lane=self._lane,
+            max_rows=max_rows,
+            cancelled=self._cancelled,
+            more=more,
+        ).result()
+
+
+def repeatable(options: dict[str, Any], beam_size: int) -> dict[str, Any]:
+    """The options of a sampled try, made deterministic: see `RUNGS`."""
+    rung = FALLBACK_STEPS.get(float(options["sampling_temperature"]), FALLBACK_STEPS[max(FALLBACK_STEPS)])
+    sampled = ("sampling_temperature", "sampling_topk", "num_hypotheses")
+    kept = {name: value for name, value in options.items() if name not in sampled}
+    return {**kept, "beam_size": beam_size, "patience": 1, **rung}
+
+
+def _array(storage: Any) -> Array:
+    """The numbers of a CTranslate2 tensor, without a copy; numpy has no bfloat16."""
+    if storage.dtype == ctranslate2.DataType.bfloat16:
+        storage = storage.to(ctranslate2.DataType.float32)
+    return np.asarray(storage)
+
+
+def _stack(rows: Sequence[Array]) -> Array:
+    return np.ascontiguousarray(rows[0]) if len(rows) == 1 else np.concatenate(rows)  # [B, ...]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,184 @@
+"""create_app(): the one place where engine, slots, routes and middleware are wired together.
+
+The server listens first and loads the model in the background, so a probe always gets an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from app.core.errors import StartupError
+from app.engine.build import build_engine, slots_for
+from app.engine.engine import Engine, in_daemon_thread
+from app.http.admission import Admission
+from app.http.metrics import WorkerMetrics
+from app.http.middleware.cors import Cors
+from app.http.middleware.drain_body import DrainBody
+from app.http.middleware.gate import AccessLog, Gate, HeadAsGet, RequestDetails, UnhandledErrors
+from app.http.request.multipart import ENVELOPE_BYTES
+from app.http.response import errors as api_errors
+from app.http.response import openapi
+from app.http.routes import docs, models, page, transcriptions
+from app.http.routes import health as ops
+from app.http.state import WorkerState
+from app.ops.keys import KeyRing
+from app.ops.loop_lag import watch_loop_lag
+from app.settings.worker import WorkerSettings
+
+log = logging.getLogger("app")
+
+
+def log_fatal(message: str) -> None:
+    """Say in the log why the model cannot be loaded."""
+    log.error("cannot start", extra={"fields": {"reason": message}})
+
+
+def create_app(
+    settings: WorkerSettings,
+    *,
+    build: Callable[[WorkerSettings], Engine] = build_engine,
+    on_fatal: Callable[[str], None] = log_fatal,
+    on_ready: Callable[[], None] | None = None,
+    on_critical: Callable[[str], None] | None = None,
+) -> FastAPI:
+    """The worker as an ASGI application.
+
+    Args:
+        settings: the whole configuration.
+        build: makes the engine; called once, on a thread, after the server listens.
+        on_fatal: told in one line why the model cannot be loaded.
+        on_ready: called once the model is warm.
+        on_critical: told, from any thread, why this process can serve no more.
+    """
+    admission = Admission(
+        slots=slots_for(settings, "cpu"),  # until the model says which device it runs on
+        max_queue=settings.max_queue_size,
+        fail_fast=settings.fail_fast_when_busy,
+        retry_after_s=settings.busy_retry_after_s,
+    )
+    worker = WorkerState(
+        admission=admission,
+        worker_id=settings.worker_id,
+        max_upload_bytes=settings.max_upload_bytes,
+        language_style=settings.verbose_json_language,
+        strict_models=settings.strict_models,
+        metrics=_metrics(admission),
+    )
+
+    async def load() -> None:
+        try:
+            await _open(worker, settings, build)
+        except StartupError as exc:
+            on_fatal(str(exc))
+        else:
+            if on_critical is not None:
+                worker.engine.on_critical(on_critical)
+            if on_ready is not None:
+                on_ready()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        tasks = asyncio.create_task(load()), asyncio.create_task(watch_loop_lag(worker.metrics.tell_loop_lag))
+        yield
+        worker.admission.drain()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if worker.loaded is not None:
+            await worker.loaded.close()
+
+    app = FastAPI(
+        title="Speech to text",
+        description="OpenAI-compatible transcription on your own machine.",
+        version="0.1.0",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a redirected POST loses its body in most clients: an honest 404 instead
+        middleware=_middleware(settings, worker),
+    )
+    app.state.worker = worker
+    api_errors.install(app)
+    for router in (transcriptions.router, models.router, ops.router):
+        app.include_router(router)
+    app.include_router(page.create_router(key_required=bool(settings.keys), max_upload_bytes=settings.max_upload_bytes))
+    openapi.install(app)
+    docs.install(app)
+    return app
+
+
+def _middleware(settings: WorkerSettings, worker: WorkerState) -> list[Middleware]:
+    """From the outside in: what happens to a request before its body is read."""
+    cors = [Middleware(Cors, origins=settings.origins)] if settings.origins else []
+    return [
+        Middleware(DrainBody, max_body_bytes=settings.max_upload_bytes + ENVELOPE_BYTES),
+        Middleware(AccessLog, on_done=lambda details: _count(worker.metrics, details)),
+        *cors,
+        Middleware(UnhandledErrors),
+        Middleware(
+            Gate,
+            keys=KeyRing(settings.keys),
+            max_upload_bytes=settings.max_upload_bytes,
+            refusal=worker.admission.refusal,
+        ),
+        Middleware(HeadAsGet),
+    ]
+
+
+def _metrics(admission: Admission) -> WorkerMetrics:
+    metrics = WorkerMetrics()
+    metrics.observe_state(
+        in_flight=lambda: admission.active,
+        slots=lambda: admission.slots,
+        queue_depth=lambda: admission.queued,
+        ready=lambda: admission.ready,
+        draining=lambda: admission.draining,
+    )
+    return metrics
+
+
+def _count(metrics: WorkerMetrics, details: RequestDetails) -> None:
+    record = details.record
+    outcome = record.outcome(details.status)
+    metrics.count_request(
+        details.path, status=details.status, outcome=outcome, lane=record.lane, seconds=details.seconds
+    )
+    if record.info is not None and record.timings is not None:
+        metrics.count_transcription(record.info, record.timings, lane=record.lane)
+
+
+async def _open(worker: WorkerState, settings: WorkerSettings, build: Callable[[WorkerSettings], Engine]) -> None:
+    """Load the engine on a thread, then open the doors.
+
+    Raises:
+        StartupError: the model cannot be loaded.
+    """
+    try:
+        engine = await in_daemon_thread(lambda: build(settings))
+    except StartupError:
+        raise
+    except Exception as exc:
+        log.exception("a bug while loading the model")
+        raise StartupError(
+            f"MODEL_SIZE={settings.model_size}: loading failed ({type(exc).__name__}); see the log"
+        ) from exc
+    worker.loaded = engine
+    worker.admission.open(slots=slots_for(settings, engine.info.device))
+    record = {
+        "model": engine.info.model,
+        "device": engine.info.device,
+        "compute_type": engine.info.compute_type,
+        "replicas": engine.info.replicas,
+        "threads": engine.info.threads,
+        "max_batch": engine.info.max_batch,
+        "slots": worker.admission.slots,
+    }
+    engine.on_batch(worker.metrics.count_batch)
+    worker.metrics.name_model(model=engine.info.model, device=engine.info.device, compute_type=engine.info.compute_type)
+    log.info("ready", extra={"fields": record})

@@ -1,0 +1,41 @@
+"""Which web pages may call this server: those of CORS_ORIGINS, none by default.
+
+A preflight carries no key, so it is answered before keys are looked at; and errors carry
+allow-origin too, or a page would see "network error" in place of what was wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Response
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from app.http.response import errors as api_errors
+
+EXPOSED: Final = ("x-request-id", "openai-processing-ms", "retry-after", "server-timing", "x-should-retry")
+_REFUSED: Final = 400
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, with the envelope for what it refuses.
+
+    Args:
+        origins: as browsers send them, such as `app://obsidian.md`; `*` = every page.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: tuple[str, ...]) -> None:
+        super().__init__(
+            app, allow_origins=origins, allow_methods=("GET", "POST"), allow_headers=("*",), expose_headers=EXPOSED
+        )
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Yes or no to what a browser asks before it sends the request itself."""
+        response = super().preflight_response(request_headers)
+        if response.status_code != _REFUSED:
+            return response
+        return api_errors.envelope(
+            _REFUSED, "This origin, method or header is not allowed; CORS_ORIGINS lists the origins that are."
+        )

@@ -1,0 +1,204 @@
+"""The OpenAPI document, true to what the routes do: both bodies, every status, an example of each.
+
+The routes read raw requests, because a framework that parses forms can neither bound them nor refuse
+them unread; so what FastAPI would derive stands here and in `request_schema`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+
+from app.contracts.openai import (
+    ErrorBody,
+    ErrorEnvelope,
+    Model,
+    ModelList,
+    TextDeltaEvent,
+    TextDoneEvent,
+    TranscriptionJson,
+    TranscriptionVerbose,
+    error_envelope,
+)
+from app.http.request.schema import Schema, request_body
+
+Responses = dict[int | str, dict[str, Any]]
+
+_SRT: Final = "1\n00:00:00,000 --> 00:00:01,400\nGood morning.\n\n\n"
+_VTT: Final = "WEBVTT\n\n00:00:00.000 --> 00:00:01.400\nGood morning.\n\n"
+_EVENTS: Final = (
+    ': progress {"done_s":0.0,"total_s":1.4,"eta_s":null}\n\n'
+    'data: {"type":"transcript.text.delta","delta":"Good morning.","segment":{"id":0,"start":0.0,"end":1.4}}\n\n'
+    ': progress {"done_s":1.4,"total_s":1.4,"eta_s":0.0}\n\n'
+    'data: {"type":"transcript.text.done","text":"Good morning.","languages":[{"code":"en"}],"usage":{"type":"tokens",'
+    '"input_tokens":14,"output_tokens":4,"total_tokens":18,"input_token_details":{"text_tokens":0,"audio_tokens":14}}}'
+    "\n\ndata: [DONE]\n\n"
+)
+_EVENT: Final[Schema] = {
+    "type": "object",
+    "description": "One event: deltas, then one done event, or an error; `[DONE]` ends what went well. "
+    "Comment lines between them tell the progress.",
+    "required": ["data"],
+    "properties": {
+        "data": {
+            "anyOf": [
+                {"const": "[DONE]"},
+                {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": {
+                        "anyOf": [
+                            {"$ref": f"#/components/schemas/{name}"}
+                            for name in ("TextDeltaEvent", "TextDoneEvent", "ErrorEnvelope")
+                        ]
+                    },
+                },
+            ]
+        }
+    },
+}
+_TIMING: Final[Schema] = {
+    "Server-Timing": {"description": "decode, queue and model in milliseconds.", "schema": {"type": "string"}}
+}
+_OK: Final[Schema] = {
+    "description": "The transcript in the format that was asked for.",
+    "model": TranscriptionVerbose | TranscriptionJson,
+    "headers": _TIMING,
+    "content": {
+        "text/plain": {
+            "schema": {"type": "string"},
+            "examples": {
+                "text": {"value": "Good morning.\n"},
+                "srt": {"value": _SRT},
+                "vtt": {"value": _VTT},
+            },
+        },
+        "text/event-stream": {
+            "schema": _EVENT,
+            "examples": {"stream": {"value": _EVENTS}},
+        },
+    },
+}
+
+
+def _error(description: str, message: str, **rest: Any) -> Schema:
+    kind = rest.pop("kind", "invalid_request_error")
+    example = error_envelope(message, kind=kind, param=rest.pop("param", None), code=rest.pop("code", None))
+    return {
+        "model": ErrorEnvelope,
+        "description": description,
+        "content": {"application/json": {"example": example}},
+        **rest,
+    }
+
+
+_RETRY_AFTER: Final[Schema] = {
+    "Retry-After": {
+        "description": "Seconds until a place is probably free; 1 or 2 for live text.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1, "maximum": 60},
+    }
+}
+_UNAUTHORIZED: Final = _error(
+    "No key, or a wrong one.", "Incorrect API key. It is not one of the server's API_KEYS.", code="invalid_api_key"
+)
+_NOT_FOUND: Final = _error(
+    "No such model.",
+    "The model 'x' does not exist here; GET /v1/models lists what does.",
+    param="model",
+    code="model_not_found",
+)
+_BROKEN: Final = _error(
+    "A bug or a broken device; the same request would fail again (x-should-retry: false).",
+    "The server failed to transcribe this audio.",
+    kind="server_error",
+)
+_BUSY: Final = _error(
+    "Busy, loading or stopping: nothing was done, so the same request may be sent again.",
+    "All 4 transcription slots are busy. Retry shortly.",
+    kind="server_error",
+    code="server_is_overloaded",
+    headers=_RETRY_AFTER,
+)
+_AUDIO_ERRORS: Final[Responses] = {
+    400: _error(
+        "A missing or wrong field, audio that cannot be decoded, or a wish that cannot be honoured.",
+        "temperature: '2' is not a number from 0 to 1.",
+        param="temperature",
+    ),
+    401: _UNAUTHORIZED,
+    404: _NOT_FOUND,
+    413: _error(
+        "More bytes than MAX_UPLOAD_BYTES.",
+        "file: larger than the limit of 500 MiB (MAX_UPLOAD_BYTES=524288000).",
+        param="file",
+        code="request_too_large",
+    ),
+    415: _error(
+        "Neither multipart/form-data nor application/json.",
+        "Content-Type 'text/plain' is not supported; send multipart/form-data with a 'file' part.",
+        code="unsupported_content_type",
+    ),
+    500: _BROKEN,
+    503: _BUSY,
+}
+
+TRANSCRIPTIONS: Final[Schema] = {
+    "summary": "Transcribe an audio file",
+    "responses": {200: _OK, **_AUDIO_ERRORS},
+    "openapi_extra": {"requestBody": request_body("verbose_json")},
+}
+TRANSLATIONS: Final[Schema] = {
+    "summary": "Translate an audio file into English",
+    "responses": {200: _OK, **_AUDIO_ERRORS},
+    "openapi_extra": {"requestBody": request_body("json")},
+}
+MODELS: Final[Responses] = {401: _UNAUTHORIZED, 500: _BROKEN, 503: _BUSY}
+MODEL: Final[Responses] = {**MODELS, 404: _NOT_FOUND}
+
+_SECURITY: Final[Schema] = {
+    "Bearer": {"type": "http", "scheme": "bearer", "description": "One of API_KEYS."},
+    "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+}
+
+
+def install(app: FastAPI) -> None:
+    """Make the application's document say what is said here, and nothing that is not so."""
+
+    def document() -> Schema:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way of replacing it
+
+
+def _restore_nulls(example: Any) -> None:
+    """Put back what FastAPI drops from examples: an error has all four keys, absent ones as null."""
+    if example is not None:
+        example["error"] = {"param": None, "code": None, **example["error"]}
+
+
+def _document(app: FastAPI) -> Schema:
+    made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = made["components"]["schemas"]
+    for event in (TextDeltaEvent, TextDoneEvent):
+        schema = TypeAdapter(event).json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[event.__name__] = schema
+    # every validation error leaves as a 400 in OpenAI's envelope
+    for path in made["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+            for response in operation["responses"].values():
+                _restore_nulls(response.get("content", {}).get("application/json", {}).get("example"))
+    for kind in (ErrorBody, ErrorEnvelope, Model, ModelList):
+        schemas[kind.__name__]["examples"] = TypeAdapter[Any](kind).json_schema()["examples"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    made["components"]["securitySchemes"] = _SECURITY
+    made["security"] = [{}, *({name: []} for name in _SECURITY)]  # {}: an open server asks for nothing
+    return made

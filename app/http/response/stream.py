@@ -1,0 +1,146 @@
+"""stream=true: what the engine says, sent as it is said.
+
+The first event is awaited before the response begins, so whatever is wrong with the audio, the
+parameters or the load is still an ordinary HTTP error. From then on the status is 200, and an error
+is the stream's last event. Hanging up closes the engine's generator, and with it the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.core.errors import Cancelled, EngineFailure, ShuttingDown, TranscriptionError
+from app.core.transcript import AudioInfo, Progress, Segment, Timings
+from app.http.middleware.disconnect import unless_gone
+from app.http.request_record import record_of
+from app.http.response import errors as api_errors
+from app.http.response.events import PING, EventWriter, event_bytes
+
+log = logging.getLogger("app.api")
+T = TypeVar("T")
+
+EngineEvent = AudioInfo | Segment | Progress
+# Half of what the most impatient proxies wait for.
+HEARTBEAT_S = 15.0
+
+
+class EventStream(Response):
+    """A response whose body is a generator of events.
+
+    Args:
+        chunks: the body; an exception of ours becomes its last event.
+        headers: sent beside those that keep proxies from holding events back.
+        close: awaited once, however the stream ends, when nothing reads or writes any more.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        chunks: AsyncGenerator[bytes, None],
+        *,
+        headers: dict[str, str],
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **headers})
+        del self.headers["content-length"]
+        self._chunks = chunks
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream; a client that leaves ends it, and the work behind it."""
+        try:
+            await unless_gone(receive, self._send_all(scope, send))
+        except (Cancelled, OSError):  # OSError: the line was dead when something was to be sent
+            record_of(scope).hung_up = True
+        finally:
+            await self._close()
+
+    async def _send_all(self, scope: Scope, send: Send) -> None:
+        async with aclosing(self._chunks), aclosing(_with_final_error(self._chunks, scope)) as chunks:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def frames(
+    info: AudioInfo,
+    events: AsyncGenerator[EngineEvent | Timings, None],
+    writer: EventWriter,
+    *,
+    on_timings: Callable[[Timings], None],
+    heartbeat_s: float = HEARTBEAT_S,
+) -> AsyncGenerator[bytes, None]:
+    """The body of a stream; closes `events` at its end.
+
+    Args:
+        info: the event that was awaited before the response began.
+        events: the rest of them.
+        writer: frames each event.
+        on_timings: told where the time went.
+        heartbeat_s: a comment is sent in a silence this long, so that nobody takes it for a dead line.
+    """
+    yield writer.write(info, time.monotonic())
+    async with aclosing(with_heartbeats(events, every_s=heartbeat_s)) as later:
+        async for event in later:
+            if event is None:
+                yield PING
+            elif isinstance(event, Timings):
+                on_timings(event)
+            elif framed := writer.write(event, time.monotonic()):
+                yield framed
+    yield writer.finish()
+
+
+async def with_heartbeats(events: AsyncGenerator[T, None], *, every_s: float) -> AsyncGenerator[T | None, None]:
+    """Everything `events` yields, and None whenever it has been silent for `every_s`; closes `events`."""
+    pending: asyncio.Future[T | None] | None = None
+    try:
+        while True:
+            pending = pending or asyncio.ensure_future(_next(events))
+            done, _ = await asyncio.wait({pending}, timeout=every_s)
+            if not done:
+                yield None
+                continue
+            event, pending = pending.result(), None
+            if event is None:
+                return
+            yield event
+    finally:
+        if pending is not None:
+            pending.cancel()
+            await asyncio.gather(pending, return_exceptions=True)
+        await events.aclose()
+
+
+async def _next(events: AsyncIterator[T]) -> T | None:
+    """The next event; None at the end, because a future cannot carry StopAsyncIteration."""
+    return await anext(events, None)
+
+
+async def _with_final_error(chunks: AsyncIterator[bytes], scope: Scope) -> AsyncGenerator[bytes, None]:
+    """The chunks, and an error event in place of an exception: the headers have long been sent."""
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except Cancelled:  # the client is still here, so it is the server that goes
+        yield _final_error(ShuttingDown("The server is shutting down. Send the file again.", retry_after_s=1), scope)
+    except TranscriptionError as error:
+        yield _final_error(error, scope)
+    except Exception:
+        log.exception("a bug in a stream", extra={"fields": {"request_id": record_of(scope).request_id}})
+        yield _final_error(EngineFailure("The server had an error while transcribing this audio."), scope)
+
+
+def _final_error(error: TranscriptionError, scope: Scope) -> bytes:
+    record_of(scope).note_error(error)
+    return event_bytes(api_errors.envelope_of(error))

@@ -1,0 +1,83 @@
+"""Health for people, probes and Vexa: alive, ready, and all the facts.
+
+`live` fails only when the loop is stuck, `ready` while the model loads or the process drains. A busy
+worker is ready: taking it out of rotation would push its load onto the others until all are out.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from app.contracts.health import HealthBody, LiveBody, ReadyBody, State
+from app.http import metrics
+from app.http.state import WorkerState, state_of
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health/live", summary="Is the process alive?", responses={200: {"model": LiveBody}})
+async def live() -> JSONResponse:
+    """200 whenever the event loop turns."""
+    return JSONResponse({"status": "live"})
+
+
+@router.get(
+    "/health/ready",
+    summary="May it be sent work?",
+    responses={200: {"model": ReadyBody}, 503: {"model": ReadyBody, "description": "Loading or stopping."}},
+)
+async def ready(request: Request) -> JSONResponse:
+    """200 once the warm-up inference returned and until the process drains, also while busy."""
+    state = _state(state_of(request))
+    return JSONResponse({"status": state}, status_code=200 if state == "ready" else 503)
+
+
+@router.get(
+    "/health",
+    summary="Everything about this worker",
+    responses={200: {"model": HealthBody}, 503: {"model": HealthBody, "description": "Loading or stopping."}},
+)
+async def health(request: Request) -> JSONResponse:
+    """Facts about the worker; 503 with the same body while it cannot serve."""
+    worker = state_of(request)
+    state = _state(worker)
+    engine = worker.loaded
+    age_s = engine.last_inference_age_s if engine else None
+    body: HealthBody = {
+        "status": "healthy" if state == "ready" else "unhealthy",
+        "state": state,
+        "worker_id": worker.worker_id,
+        "timestamp": datetime.now(UTC).replace(tzinfo=None).isoformat(),
+        "model": engine.info.model if engine else None,
+        "device": engine.info.device if engine else None,
+        "gpu_available": engine is not None and engine.info.device == "cuda",
+        "compute_type": engine.info.compute_type if engine else None,
+        "compute_type_asked": engine.info.compute_type_asked if engine else None,
+        "replicas": engine.info.replicas if engine else None,
+        "threads": engine.info.threads if engine else None,
+        "max_batch": engine.info.max_batch if engine else None,
+        "slots": worker.admission.slots,
+        "active": worker.admission.active,
+        "queued": worker.admission.queued,
+        "uptime_s": round(time.monotonic() - worker.started, 3),
+        "last_inference_age_s": None if age_s is None else round(age_s, 3),
+    }
+    return JSONResponse(body, status_code=200 if state == "ready" else 503)
+
+
+@router.get("/metrics", summary="Counters for Prometheus", response_class=PlainTextResponse)
+async def read_metrics(request: Request) -> Response:
+    """Requests, times and load; no label holds anything that a client sent."""
+    return Response(state_of(request).metrics.render(), media_type=metrics.MEDIA_TYPE)
+
+
+def _state(worker: WorkerState) -> State:
+    if worker.loaded is not None and worker.loaded.critical:
+        return "critical"
+    if worker.admission.draining:
+        return "draining"
+    return "ready" if worker.admission.ready else "initializing"

@@ -1,0 +1,38 @@
+"""GET /v1/models: the model that runs, and the names clients know it by."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from app.contracts.openai import Model, ModelList
+from app.core.errors import UnknownModel
+from app.http.response import openapi
+from app.http.state import state_of
+
+router = APIRouter(tags=["models"])
+
+CREATED = 1_735_689_600  # a date is required; ours says nothing, so it never changes
+
+
+@router.get("/v1/models", summary="List models", responses=openapi.MODELS)
+async def list_models(request: Request) -> ModelList:
+    """Every id that a request may name."""
+    return {"object": "list", "data": [_model(model_id) for model_id in state_of(request).model_ids]}
+
+
+@router.get("/v1/models/{model_id:path}", summary="Retrieve a model", responses=openapi.MODEL)
+async def retrieve_model(request: Request, model_id: str) -> Model:
+    """One model; ids may hold slashes."""
+    if model_id not in state_of(request).model_ids:
+        raise UnknownModel(f"The model '{model_id[:100]}' does not exist here; GET /v1/models lists what does.")
+    return _model(model_id)
+
+
+def _model(model_id: str) -> Model:
+    return {
+        "id": model_id,
+        "object": "model",
+        "created": CREATED,
+        "owned_by": "self-hosted",
+        "shutdown_date": None,
+    }

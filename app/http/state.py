@@ -1,0 +1,70 @@
+"""What the routes share: the engine once it is there, the slots, and a few values of the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from fastapi import Request
+
+from app.core.errors import NotReady, UnknownModel
+from app.engine.engine import Engine
+from app.http.admission import Admission
+from app.http.metrics import WorkerMetrics
+
+# Ids that clients have built in; each means the model that runs.
+ALIASES = (
+    "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "default",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """One worker, as its routes see it."""
+
+    admission: Admission
+    worker_id: str
+    max_upload_bytes: int
+    language_style: Literal["code", "name"]
+    strict_models: bool
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    loaded: Engine | None = None
+    # Large JSON bodies are taken apart one by one, so that a crowd of them takes the memory of one.
+    json_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine.
+
+        Raises:
+            NotReady: the model is still loading.
+        """
+        if self.loaded is None:
+            raise NotReady("The model is still loading. Retry shortly.", retry_after_s=2)
+        return self.loaded
+
+    @property
+    def model_ids(self) -> tuple[str, ...]:
+        """The model that runs, then the names that mean it.
+
+        Raises:
+            NotReady: the model is still loading.
+        """
+        return tuple(dict.fromkeys((self.engine.info.model, *ALIASES)))
+
+    def check_model(self, model: str) -> None:
+        """Refuse a name that is not served, if the server is strict about it.
+
+        Raises:
+            UnknownModel: with the names that are served.
+        """
+        if self.strict_models and model not in self.model_ids:
+            raise UnknownModel(f"The model '{model[:100]}' does not exist here; served: {', '.join(self.model_ids)}.")
+
+
+def state_of(request: Request) -> WorkerState:
+    """The worker that serves this request."""
+    return cast("WorkerState", request.app.state.worker)

@@ -1,0 +1,122 @@
+"""Gather committed words into the segments a client keeps: sentences, not single words.
+
+A segment is completed at the end of a sentence, at a silence between words, at a pause of the
+stream, and at a length limit, then at the best place for a reader. A completed segment never
+changes: clients recognise it by its exact times and text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from unicodedata import category
+
+from app.live.policy.hypothesis import Word
+from app.live.policy.spacing import without_spaces
+
+SENTENCE_ENDS = tuple(".!?…。！？؟।")
+CLAUSE_ENDS = (*SENTENCE_ENDS, ",", ";", ":", "、", "，", "；")
+CLOSING = "\"'»”’)」』）】》〉"  # what may stand behind the end of a sentence
+NEVER_FIRST = "ะาำๅๆฯーっゃゅょッャュョ々"  # signs that belong to the one before, in scripts without spaces
+NEVER_LAST = "เแโใไ「『（【《〈“‘"  # or to the one behind
+SHORTEST_SENTENCE_S = 0.3  # "Mr." alone is no segment
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A line of the transcript; seconds of the stream; text with the model's leading space."""
+
+    start: float
+    end: float
+    text: str
+    words: tuple[Word, ...]
+    completed: bool
+    language: str | None = None
+
+
+def segment_of(words: Sequence[Word], *, completed: bool, language: str | None = None) -> Segment:
+    """One segment of `words`, which must not be empty."""
+    text = " " + "".join(word.text for word in words).strip()
+    return Segment(words[0].start, words[-1].end, text, tuple(words), completed, language)
+
+
+def divided(word: Word, longest_s: float) -> list[Word]:
+    """A word that stands for a whole segment, because nothing finer is known, in parts no longer than this.
+
+    Their times are guessed from the lengths of their texts. Cut is where a sentence or a clause ends in the second
+    half of what fits, else behind the last word that fits, or the last sign in a script without spaces.
+    """
+    seconds, text = word.end - word.start, word.text
+    if seconds <= longest_s:
+        return [word]
+    most = int(len(text) * longest_s / seconds)
+    first = len(text) - len(text.lstrip()) + 1
+    places = [n for n in range(first, len(text)) if _may_cut(text[n - 1], text[n])]
+    cuts = [0]
+    while len(text) - cuts[-1] > most and (later := [n for n in places if n > cuts[-1]]):
+        fitting = [n for n in later if n <= cuts[-1] + most] or later[:1]
+        second_half = [n for n in fitting if n > cuts[-1] + most / 2]
+        sentences = [n for n in second_half if text[max(0, n - 4) : n].rstrip(CLOSING).endswith(SENTENCE_ENDS)]
+        clauses = [n for n in second_half if text[n - 1] in CLAUSE_ENDS]
+        cuts.append((sentences or clauses or fitting)[-1])
+    times = [word.start + seconds * n / len(text) for n in cuts] + [word.end]
+    texts = [text[n:end] for n, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+    parts = zip(times, times[1:], texts, strict=False)
+    return [replace(word, start=start, end=end, text=part) for start, end, part in parts]
+
+
+def _may_cut(before: str, sign: str) -> bool:
+    """Can a line end between these two signs? Before a space, or between words of a script that shows none."""
+    if sign.isspace() or before.isspace():
+        return sign.isspace()
+    stays = sign in CLOSING or sign in CLAUSE_ENDS or sign in NEVER_FIRST or category(sign).startswith("M")
+    return without_spaces(before) and not stays and before not in NEVER_LAST
+
+
+class Segmenter:
+    """The committed words that are not yet part of a completed segment."""
+
+    def __init__(self, *, max_segment_s: float, gap_s: float) -> None:
+        self._max_segment_s = max_segment_s
+        self._gap_s = gap_s
+        self._open: list[Word] = []
+
+    @property
+    def open_words(self) -> tuple[Word, ...]:
+        """Committed words that still wait for their sentence to end."""
+        return tuple(self._open)
+
+    def add(self, words: Sequence[Word], *, close: bool, language: str | None = None) -> list[Segment]:
+        """Take newly committed words; `close` ends the sentence behind the last of them."""
+        completed: list[Segment] = []
+        for word in (part for whole in words for part in divided(whole, self._max_segment_s)):
+            if self._open and word.start - self._open[-1].end >= self._gap_s:
+                completed.append(self._complete(len(self._open), language))
+            self._open.append(word)
+            if self._ends_sentence():
+                completed.append(self._complete(len(self._open), language))
+            elif self._open[-1].end - self._open[0].start > self._max_segment_s and len(self._open) > 1:
+                completed.append(self._complete(self._best_break(), language))
+        if close and self._open:
+            completed.append(self._complete(len(self._open), language))
+        return completed
+
+    def _ends_sentence(self) -> bool:
+        last = self._open[-1]
+        return (
+            last.text.rstrip(CLOSING).endswith(SENTENCE_ENDS) and last.end - self._open[0].start >= SHORTEST_SENTENCE_S
+        )
+
+    def _best_break(self) -> int:
+        """Behind the last clause in the second half, else at the widest gap there, else before the newest word."""
+        half = max(1, len(self._open) // 2)
+        places = range(half, len(self._open))
+        clauses = [n for n in places if self._open[n - 1].text.endswith(CLAUSE_ENDS)]
+        if clauses:
+            return clauses[-1]
+        return max(places, key=lambda n: (self._open[n].start - self._open[n - 1].end, n))
+
+    def _complete(self, count: int, language: str | None) -> Segment:
+        segment = segment_of(self._open[:count], completed=True, language=language)
+        del self._open[:count]
+        return segment

@@ -1,0 +1,144 @@
+"""The task of a session that reads: frames to the stream, and the brakes that keep memory bounded.
+
+While memory is full, or the client is far ahead of its time, it is not read from, and TCP slows it
+down. Audio is dropped, loudly, only where that does not help for long. What comes after the end of
+the session is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from app.contracts.whisperlive import AudioFormat
+from app.core.pcm import SAMPLE_RATE_HZ
+from app.live.metrics import GatewayMetrics
+from app.live.policy.stream import Stream
+from app.live.protocols.whisperlive.frames import Audio, Control, EndOfAudio, FrameReader
+from app.live.session.connection import Disconnected, SessionEnd, SessionLimits, Socket
+from app.live.session.outbox import Outbox
+from app.live.session.transcribe_loop import TranscribeLoop
+from app.live.session.warnings import SessionWarnings
+
+log = logging.getLogger(__name__)
+
+KEEP_ON_OVERFLOW = 0.8
+FASTEST = 16.0  # times real time, lasting: catches up after an outage, and a flood of silence costs little
+REST_S = 1.0  # to read what a client had sent when it left: a few frames, they are here already
+
+
+class Reader:
+    """Reads one client."""
+
+    def __init__(
+        self,
+        socket: Socket,
+        stream: Stream,
+        transcribe_loop: TranscribeLoop,
+        *,
+        audio_format: AudioFormat,
+        limits: SessionLimits,
+        outbox: Outbox,
+        warnings: SessionWarnings,
+        metrics: GatewayMetrics,
+        session_id: str,
+        ending: asyncio.Future[SessionEnd],
+        on_end: Callable[[], None],
+    ) -> None:
+        """`ending` is done when the session ends; `on_end` hears each END_OF_AUDIO."""
+        self._socket = socket
+        self._stream = stream
+        self._transcribe_loop = transcribe_loop
+        self._frames = FrameReader(audio_format)
+        self._limits = limits
+        self._outbox = outbox
+        self._warnings = warnings
+        self._metrics = metrics
+        self._id = session_id
+        self._ending = ending
+        self._on_end = on_end
+        self._late_s = 0.0
+        self._started_s = self.audio_at_s = _now()  # the latter: when the client last sent audio
+
+    async def run(self) -> None:
+        """Frames to the stream; after the end only to count what comes too late, and notice that the client leaves.
+
+        Raises:
+            Gone: the client left.
+        """
+        while True:
+            event = self._frames.read(await self._socket.receive())
+            if isinstance(event, Audio) and self._ending.done():
+                self._late_s += self._count(event)
+            elif isinstance(event, Audio):
+                self._take(event)
+                await self._make_room()
+            elif isinstance(event, EndOfAudio):
+                self._on_end()
+            elif isinstance(event, Control):
+                log.debug("control message", extra={"session": self._id, "kind": event.kind[:32]})
+            await asyncio.sleep(self._nap_s())
+
+    async def count_rest(self) -> None:
+        """Of a connection that is closed: count what came and nobody had read, because of the brakes."""
+        with contextlib.suppress(Disconnected, TimeoutError):
+            async with asyncio.timeout(REST_S):
+                while True:
+                    event = self._frames.read(await self._socket.receive())
+                    self._late_s += self._count(event) if isinstance(event, Audio) else 0.0
+
+    def take_late_s(self) -> float:
+        """Seconds of audio that came too late, each told once."""
+        late_s, self._late_s = self._late_s, 0.0
+        return late_s
+
+    def _count(self, audio: Audio) -> float:
+        seconds = len(audio.pcm) / SAMPLE_RATE_HZ
+        self._warnings.stats["audio_s"] += seconds
+        self._metrics.received_s.inc(seconds)
+        return seconds
+
+    def _take(self, audio: Audio) -> None:
+        seconds = self._count(audio)
+        self.audio_at_s = _now()
+        if audio.bad_samples:
+            self._metrics.bad_samples.inc(audio.bad_samples)
+            self._warnings.warn(
+                "samples", "Audio holds samples that are no numbers or far too loud; they count as silence."
+            )
+        if audio.misaligned:
+            self._warnings.warn("frames", "An audio frame ended within a sample; its last bytes were left out.")
+        run = self._stream.feed(audio.pcm, self.audio_at_s)
+        if run is not None:
+            self._warnings.dead(run, seconds)
+        self._transcribe_loop.changed.set()
+
+    async def _make_room(self) -> None:
+        """Stop reading while memory is full: TCP slows the client down. Drop only when that does not help."""
+        if self._stream.buffered_s <= self._limits.buffer_max_s:
+            return
+        self._metrics.paused_reads.inc()
+        progress = self._transcribe_loop.progress
+        while self._stream.buffered_s > self._limits.buffer_max_s and not self._ending.done():
+            progress.clear()
+            try:
+                async with asyncio.timeout(self._limits.buffer_stall_s):
+                    await progress.wait()
+            except TimeoutError:
+                update, lost_s = self._stream.drop_oldest(KEEP_ON_OVERFLOW * self._limits.buffer_max_s)
+                self._outbox.update(update)
+                self._warnings.lost(lost_s, "overflow")
+
+    def _nap_s(self) -> float:
+        """How long not to read: 0, which lets others run, until the client is far ahead of its time.
+
+        Silence is forgotten at once, so memory never fills with it and would not slow a flood of it down.
+        """
+        age_s = _now() - self._started_s
+        return max(0.0, (self._stream.received_s - self._limits.buffer_max_s) / FASTEST - age_s)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,170 @@
+"""The task of a session that asks the service: one call at a time, and what follows from its outcome.
+
+A refusal never loses audio. It stays in the stream, and the next window, cut when its turn comes, is
+newer and larger. Retry-After is kept, plus a random part so that streams refused together do not
+come back together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from dataclasses import replace
+
+from app.live.metrics import GatewayMetrics
+from app.live.policy.stream import Stream
+from app.live.policy.windows import LiveWindow, Update
+from app.live.remote import Busy, Rejected, RemoteError, RemoteOptions, RemoteTranscriber, TimedOut
+from app.live.scheduler import Scheduler, Urgency
+from app.live.session.outbox import Outbox
+from app.live.session.warnings import SessionWarnings
+
+log = logging.getLogger(__name__)
+
+JITTER = 0.25  # added, never taken off: Retry-After is a promise
+FAILURE_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+SETUP_DELAYS_S = (5.0, 10.0, 20.0, 40.0)
+REJECTIONS_BEFORE_SKIP = 2  # the second time the same audio came with more behind it
+LATE_AFTER_S = 10.0  # the client hears of a lag above this
+LEAST_SLEEP_S = 0.02
+
+
+class TranscribeLoop:
+    """Asks for one stream."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        call: RemoteOptions,
+        *,
+        remote: RemoteTranscriber,
+        scheduler: Scheduler,
+        outbox: Outbox,
+        warnings: SessionWarnings,
+        metrics: GatewayMetrics,
+    ) -> None:
+        self._stream = stream
+        self._call = call
+        self._remote = remote
+        self._scheduler = scheduler
+        self._outbox = outbox
+        self._warnings = warnings
+        self._metrics = metrics
+        self._failures = 0
+        self._rejections = 0
+        self.changed = asyncio.Event()  # set by others: audio came, or the stream ended
+        self.progress = asyncio.Event()  # set here: the service answered, whatever it said
+
+    async def run(self) -> None:
+        """Ask until the stream has nothing left. Cancelling drops the call being made."""
+        while not self._stream.done:
+            self.changed.clear()
+            now_s = _now()
+            settled = self._stream.settle(now_s)
+            if settled is not None:
+                self._outbox.update(settled)
+            elif self._stream.due(now_s):
+                async with self._scheduler.turn(self._urgency):
+                    self._metrics.turn_wait_s.observe(_now() - now_s)
+                    window = self._stream.next_window(_now())
+                    if window is not None:
+                        await self._ask(window)
+            else:
+                await self._sleep(now_s)
+
+    @property
+    def lag_s(self) -> float:
+        """Age of the oldest speech that is not final."""
+        since = self._stream.waiting_since_s()
+        return 0.0 if since is None else _now() - since
+
+    def _urgency(self) -> Urgency:
+        since = self._stream.waiting_since_s()
+        return not self._stream.finished, _now() if since is None else since
+
+    async def _sleep(self, now_s: float) -> None:
+        """Until audio comes, or the time when the stream wants to be asked again."""
+        wake_s = self._stream.wake_at_s()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if wake_s is None else max(LEAST_SLEEP_S, wake_s - now_s)):
+                await self.changed.wait()
+
+    async def _ask(self, window: LiveWindow) -> None:
+        self._warnings.stats["calls"] += 1
+        self._metrics.sent_s.inc(window.duration_s)
+        self._metrics.lag_s.observe(self.lag_s)
+        try:
+            heard = await self._remote.transcribe(window, self._call)
+        except Busy as busy:
+            self._scheduler.refused()
+            self._warnings.stats["busy"] += 1
+            self._later(window, busy.retry_after_s)
+        except Rejected as rejected:
+            self._rejected(window, rejected)
+        except RemoteError as failure:
+            self._failed(window, failure, FAILURE_DELAYS_S)
+        else:
+            self._scheduler.answered()
+            self._failures = self._rejections = 0
+            self._tell(self._stream.apply(window, heard, _now()))
+            self.progress.set()
+
+    def _tell(self, update: Update) -> None:
+        self._outbox.update(update)
+        if update.commit_latency_s:
+            self._metrics.commits.labels(update.reason).inc(len(update.commit_latency_s))
+        for seconds in update.commit_latency_s:
+            self._metrics.commit_latency_s.observe(seconds)
+
+    def _later(self, window: LiveWindow, delay_s: float, *, timed_out: bool = False) -> None:
+        jitter = 1.0 + JITTER * random.random()  # noqa: S311  spreads load, guards nothing
+        self._stream.refused(window, _now() + delay_s * jitter, timed_out=timed_out)
+        if (lag_s := self.lag_s) > LATE_AFTER_S:
+            self._warnings.warn(
+                "late", f"The transcription service is busy: text is {lag_s:.0f} s late. No audio is lost."
+            )
+
+    def _failed(self, window: LiveWindow, failure: RemoteError, delays_s: tuple[float, ...]) -> None:
+        delay_s = delays_s[min(self._failures, len(delays_s) - 1)]
+        self._failures += 1
+        self._warnings.stats["failed"] += 1
+        log.warning(
+            "pass failed",
+            extra={"session": self._call.request_id, "window": window.number, "error": str(failure)},
+        )
+        if self._failures > 1:
+            self._warnings.warn("failed", f"Text is delayed: {failure}. Audio is kept.")
+        self._later(window, delay_s, timed_out=isinstance(failure, TimedOut))
+
+    def _rejected(self, window: LiveWindow, rejected: Rejected) -> None:
+        if rejected.kind == "setup":
+            self._warnings.warn("setup", f"Text is delayed: {rejected}. Audio is kept.")
+            self._failed(window, rejected, SETUP_DELAYS_S)
+            return
+        if rejected.kind == "language" and window.language is not None:
+            self._warnings.warn(
+                "language", f"The language {window.language[:32]!r} is not known; it is detected instead."
+            )
+            self._stream.forget_language()
+            self._stream.refused(window, _now())
+            return
+        if rejected.kind == "translation":
+            self._warnings.warn("translation", "Translation is not available here; the transcript is not translated.")
+            self._call = replace(self._call, task="transcribe")
+            self._stream.refused(window, _now())
+            return
+        self._rejections += 1
+        if self._rejections < REJECTIONS_BEFORE_SKIP:
+            self._failed(window, rejected, FAILURE_DELAYS_S)
+            return
+        self._rejections = 0
+        update, lost_s = self._stream.skip(window)
+        self._outbox.update(update)
+        self._warnings.lost(lost_s, "rejected")
+        self.progress.set()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,193 @@
+"""Every knob of the worker, read once from the environment and `.env`, then passed down as values.
+
+Only `main`, `app.__main__` and `app.http.app` import this; everything below receives plain
+values, so any part can be built in a test with one line.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.core.errors import StartupError
+
+ComputeType = Literal[
+    "auto", "default", "int8", "int8_float16", "int8_bfloat16", "int8_float32",
+    "int16", "float16", "bfloat16", "float32",
+]  # fmt: skip
+# Closed sets of words are read as people write them: LOG_LEVEL=INFO, DEVICE=CPU.
+AnyCase = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
+
+
+class WorkerSettings(BaseSettings):
+    """The worker's configuration; the environment names are the field names in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, str_strip_whitespace=True
+    )
+
+    host: Annotated[str, Field(description="Address to listen on; 0.0.0.0 = every interface.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535, description="TCP port to listen on.")] = 8000
+    worker_id: Annotated[
+        str, Field(min_length=1, max_length=64, description="Name of this worker in /health and in the logs.")
+    ] = "1"
+
+    model_size: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="Which model: auto (large-v3-turbo on CUDA, medium on CPU), demo (bundled), fake "
+            "(no model, for tests of the plumbing), a Whisper size (tiny ... large-v3-turbo, distil-*), a hub id, "
+            "or a directory that holds a CTranslate2 model.",
+        ),
+    ] = "auto"
+    device: Annotated[
+        Literal["auto", "cuda", "cpu"],
+        AnyCase,
+        Field(description="Where the model runs; cuda without a GPU is an error, never a silent fallback."),
+    ] = "auto"
+    compute_type: Annotated[
+        ComputeType,
+        AnyCase,
+        Field(description="Arithmetic of the model; int8 is the smallest and, on CPU, the fastest."),
+    ] = "int8"
+    cpu_threads: Annotated[
+        int,
+        Field(ge=0, le=1024, description="CPU threads of one model call; more speed up a lone request. 0 = by table."),
+    ] = 0
+    replicas: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=256,
+            description="Model calls at once, over one copy of the weights; more raise throughput. "
+            "0 = by table (1 on CUDA).",
+        ),
+    ] = 0
+    max_batch_size: Annotated[
+        int,
+        Field(ge=0, le=256, description="Windows of different requests decoded in one call. 0 = 8 on CPU, 16 on CUDA."),
+    ] = 0
+    audio_context: Annotated[
+        Literal["full", "auto"],
+        Field(
+            description="full: every window is encoded as 30 s, as Whisper was trained. auto: short windows at "
+            "their own length plus 2 s; many times faster on CPU, at some risk to accuracy."
+        ),
+    ] = "full"
+    cpu_tuning: Annotated[
+        bool, Field(description="Start with the allocator and the CPU instructions that were measured best.")
+    ] = True
+    stall_limit_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=86_400,
+            description="A model call that takes longer, in seconds, means that the model hangs: "
+            "the process exits with code 70. 0 = never.",
+        ),
+    ] = 300.0
+
+    max_concurrent_transcriptions: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=4096,
+            description="Requests worked on at once; more raise latency. 0 = 8 on CPU, 32 on CUDA.",
+        ),
+    ] = 0
+    max_queue_size: Annotated[
+        int,
+        Field(ge=0, le=100_000, description="Requests that may wait when FAIL_FAST_WHEN_BUSY is false."),
+    ] = 10
+    fail_fast_when_busy: Annotated[
+        bool, Field(description="true: a busy worker answers 503 at once. false: up to MAX_QUEUE_SIZE wait.")
+    ] = True
+    busy_retry_after_s: Annotated[
+        int,
+        Field(
+            ge=1, le=60, description="Least seconds in the Retry-After of a busy answer; more when work takes longer."
+        ),
+    ] = 1
+    shutdown_grace_s: Annotated[
+        int, Field(ge=0, le=86_400, description="Seconds that running requests get to finish after SIGTERM.")
+    ] = 60
+
+    api_keys: Annotated[
+        SecretStr, Field(description="Comma-separated keys that clients must present; empty = open.")
+    ] = SecretStr("")
+    api_token: Annotated[SecretStr, Field(description="Another name for API_KEYS; keys of both are accepted.")] = (
+        SecretStr("")
+    )
+    cors_origins: Annotated[
+        str, Field(description="Comma-separated origins whose web pages may call this server; * = all, empty = none.")
+    ] = ""
+    max_upload_bytes: Annotated[
+        int, Field(ge=1024, description="Largest accepted file, in bytes; larger ones get 413.")
+    ] = 500 * 1024 * 1024
+    max_audio_seconds: Annotated[
+        float,
+        Field(gt=0, le=48 * 3600, description="Longest accepted audio, in seconds; longer ones get 400."),
+    ] = 4 * 3600.0
+    strict_models: Annotated[
+        bool,
+        Field(description="true: a model name other than those of /v1/models gets 404. false: any name."),
+    ] = False
+
+    beam_size: Annotated[
+        int, Field(ge=1, le=20, description="Hypotheses kept while decoding; 1 is fastest, 5 reads best.")
+    ] = 5
+    vad_filter: Annotated[bool, Field(description="Skip audio without speech; a request may say otherwise.")] = True
+    verbose_json_language: Annotated[
+        Literal["code", "name"],
+        AnyCase,
+        Field(description="language in verbose_json: en (Vexa needs the code) or english (as OpenAI)."),
+    ] = "code"
+
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        AnyCase,
+        Field(description="Least severe event that is logged."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "json", "text"],
+        AnyCase,
+        Field(description="json: one object a line; text: for people; auto: text on a terminal, else json."),
+    ] = "auto"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every accepted key; empty = the service is open."""
+        listed = f"{self.api_keys.get_secret_value()},{self.api_token.get_secret_value()}"
+        return tuple(dict.fromkeys(key.strip() for key in listed.split(",") if key.strip()))
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The web pages that may call this server, each as a browser names it: without a slash at its end."""
+        return tuple(origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip())
+
+
+def load_settings(**overrides: Any) -> WorkerSettings:
+    """Read the environment and `.env`; `overrides` (lower-case field names) win over both.
+
+    Raises:
+        StartupError: one line that names each bad field, its value and what is allowed.
+    """
+    try:
+        return WorkerSettings(**overrides)
+    except ValidationError as exc:
+        raise StartupError("; ".join(_explain(error) for error in exc.errors())) from None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise StartupError(f".env: cannot be read as UTF-8 text ({type(exc).__name__}); repair or remove it") from exc
+
+
+def _explain(error: Any) -> str:
+    """One bad field in words: its name, its value, what is allowed."""
+    name = str(error["loc"][0])
+    value = error["input"]
+    field = WorkerSettings.model_fields.get(name)
+    shown = "(hidden)" if field is not None and field.annotation is SecretStr else repr(value)[:80]
+    meaning = f" [{field.description}]" if field is not None else ""
+    return f"{name.upper()}={shown} is not allowed: {error['msg'][0].lower()}{error['msg'][1:]}{meaning}"

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import asyncio
+
+from app.commands.healthcheck import main
+from tests.cluster.ports import free_ports
+from tests.cluster.stub_worker import stub_worker
+
+
+async def test_a_healthy_server_is_exit_code_0():
+    """200 there is 0, anything else is 1."""
+    port = free_ports(1)[0]
+    async with stub_worker(port) as worker:
+        worker.mode = "busy"
+        assert await asyncio.to_thread(main, [], {"PORT": str(port)}) == 0
+        assert await asyncio.to_thread(main, ["/health/ready"], {"PORT": str(port)}) == 0
+        assert await asyncio.to_thread(main, ["/other"], {"PORT": str(port)}) == 1
+
+
+def test_nobody_there_is_exit_code_1():
+    """A refused connection is an answer, not a traceback."""
+    assert main([], {"PORT": str(free_ports(1)[0])}) == 1

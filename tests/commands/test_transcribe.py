@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from app.commands import transcribe as cli
+from app.commands.transcribe import free_name, transcribe, transcribe_files
+from app.core.options import Options
+from app.core.pcm import Pcm
+from app.core.transcript import AudioInfo, Progress, Segment
+from app.engine.transcriber import EngineEvent, Transcriber
+from tests.clients import tone_wav
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class HalfAndHalf:
+    """Says one word for each half of the audio."""
+
+    def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent]:
+        """The transcriber's seam."""
+        total_s = len(pcm) / 16_000
+        yield AudioInfo(options.language or "en", 1.0, total_s)
+        for half in range(2):
+            start, end = total_s / 2 * half, total_s / 2 * (half + 1)
+            yield Segment(half, 0, start, end, f" half{half}", (1,), -0.1, 1.0, 0.0, 0.0)
+            yield Progress(end, total_s)
+
+
+class Terminal(io.StringIO):
+    """Standard error as a person has it."""
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line without a model."""
+    monkeypatch.setattr(cli, "load_model", lambda _: None)
+    monkeypatch.setattr(cli, "transcriber_of", lambda *_: HalfAndHalf())
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    """Four seconds of sound."""
+    file = tmp_path / "talk.wav"
+    file.write_bytes(tone_wav(4.0))
+    return file
+
+
+def test_a_terminal_shows_seconds_done_speed_and_time_left(speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar counts seconds of audio up to the file's length and names speed and time left."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    transcript = transcribe(speech, cast("Transcriber", HalfAndHalf()), Options(), max_audio_s=60)
+    assert transcript.text == "half0 half1"
+    shown = screen.getvalue()
+    assert "talk.wav: 100%" in shown
+    assert "4/4 s of audio" in shown
+    assert re.search(r"[0-9.]+x, [0-9:]+ left", shown)
+
+
+def test_text_goes_to_standard_output(engine: None, speech: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Without a directory the text is printed, and nothing else."""
+    assert transcribe_files([str(speech)], file_format="txt") == 0
+    assert capfdbinary.readouterr().out == b"half0 half1\n"
+
+
+@pytest.mark.parametrize(
+    ("file_format", "begin"), [("txt", "half0"), ("srt", "1\n00:"), ("vtt", "WEBVTT"), ("json", "{")]
+)
+def test_every_format_is_written(
+    engine: None, speech: Path, tmp_path: Path, file_format: cli.FileFormat, begin: str
+) -> None:
+    """The file's name keeps its stem and gets the format's ending; the directory is made."""
+    target = tmp_path / "new" / "place"
+    assert transcribe_files([str(speech)], file_format=file_format, output_dir=str(target)) == 0
+    assert (target / f"talk.{file_format}").read_text(encoding="utf-8").startswith(begin)
+
+
+def test_a_bad_file_is_one_line_and_the_others_are_done(
+    engine: None, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Missing, empty and undecodable files and a directory: a line each, exit code 1, the rest written."""
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "text.mp3").write_text("hello", encoding="utf-8")
+    bad = [str(tmp_path / name) for name in ("missing.wav", "empty.wav", "text.mp3", "")]
+    assert transcribe_files([*bad, str(speech)], file_format="txt", output_dir=str(tmp_path / "out")) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(bad) == len(lines)
+    assert all(file in line for file, line in zip(bad, lines, strict=True))
+    assert (tmp_path / "out" / "talk.txt").exists()
+
+
+def test_a_lost_device_is_one_line(
+    speech: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the engine raises in mid-file is told with the file and the remedy, without a traceback."""
+
+    class Lost(HalfAndHalf):
+        def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent]:
+            yield next(super().events(pcm, options, cancelled))
+            raise RuntimeError("CUDA failed with error unspecified launch failure")
+
+    monkeypatch.setattr(cli, "load_model", lambda _: None)
+    monkeypatch.setattr(cli, "transcriber_of", lambda *_: Lost())
+    assert transcribe_files([str(speech)], file_format="txt") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(speech) in line
+    assert "unspecified launch failure" in line
+    assert "doctor" in line
+
+
+def test_a_text_that_cannot_be_written_is_one_line_and_the_others_are_done(
+    engine: None, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line names the source, the place and the reason; exit code 1; the next file is written."""
+    other = tmp_path / "other.wav"
+    other.write_bytes(speech.read_bytes())
+    blocked = tmp_path / "out" / "talk.txt"
+    blocked.mkdir(parents=True)
+    assert transcribe_files([str(speech), str(other)], file_format="txt", output_dir=str(tmp_path / "out")) == 1
+    assert capsys.readouterr().err == f"error: {speech}: {blocked}: Is a directory\n"
+    assert (tmp_path / "out" / "other.txt").read_text(encoding="utf-8").startswith("half0")
+
+
+def test_a_full_standard_output_is_one_line(speech: Path) -> None:
+    """The first text that nobody takes ends the run: the others would be lost, too."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "transcribe", str(speech), str(speech)],
+            env={"PATH": os.environ["PATH"], "MODEL_SIZE": "demo", "DEVICE": "cpu"},
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False, cwd=ROOT,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "error: standard output: No space left on device\n")
+
+
+def test_a_language_nobody_knows_stops_before_the_work(
+    engine: None, speech: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong --language is told once, not once per file."""
+    assert transcribe_files([str(speech)], file_format="txt", language="klingon") == 1
+    assert "klingon" in capsys.readouterr().err
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    """talk.wav, talk.mp3 and another talk.wav become three files."""
+    written: set[Path] = set()
+    for file in ("a/talk.wav", "a/talk.mp3", "b/talk.wav", "c/talk.wav", "d/talk.wav"):
+        name = free_name(tmp_path, Path(file), "srt", written)
+        assert name not in written
+        written.add(name)
+    assert tmp_path / "talk.srt" in written

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from app.core.errors import StartupError
+from app.core.options import Options
+from app.engine.build import build_engine, load_model, parallelism_for, slots_for, transcriber_of
+from app.engine.failures import FailureWatch
+from app.engine.fake import FakeEngine
+from tests.clients import settings_for_test
+from tests.samples import pcm_of
+
+
+@pytest.mark.parametrize(("asked", "device", "slots"), [(0, "cpu", 8), (0, "cuda", 32), (3, "cpu", 3), (3, "cuda", 3)])
+def test_slots(asked: int, device: str, slots: int):
+    """The number asked for; 0 is what suits the device."""
+    assert slots_for(settings_for_test(max_concurrent_transcriptions=asked), device) == slots
+
+
+def test_fake_needs_no_model():
+    """MODEL_SIZE=fake loads nothing."""
+    assert isinstance(build_engine(settings_for_test()), FakeEngine)
+
+
+def test_model_that_is_not_there_is_one_line(tmp_path: Path):
+    """The message names the value."""
+    missing = str(tmp_path / "no-such-model")
+    with pytest.raises(StartupError) as refused:
+        load_model(settings_for_test(model_size=missing))
+    assert missing in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+async def test_demo_engine_is_warm_and_says_what_runs():
+    """The bundled model loads, has run once, and names itself, its device and its arithmetic."""
+    engine = build_engine(settings_for_test(model_size="demo", device="cpu", compute_type="int8"))
+    try:
+        assert engine.info.model.endswith("demo")
+        assert (engine.info.device, engine.info.compute_type_asked) == ("cpu", "int8")
+        assert engine.info.compute_type
+    finally:
+        await engine.close()
+
+
+def test_command_line_gets_the_same_model_without_threads():
+    """Transcriber and server share one loader."""
+    settings = settings_for_test(model_size="demo", device="cpu", beam_size=1)
+    transcriber = transcriber_of(load_model(settings), settings)
+    transcriber.check(Options(language="en"))
+    transcriber.close()
+
+
+@pytest.mark.parametrize(("device", "windows"), [("cpu", 8), ("cuda", 16)])
+def test_parallelism_is_what_was_asked_for_and_the_table_for_the_rest(device: str, windows: int):
+    """REPLICAS, CPU_THREADS and MAX_BATCH_SIZE win; 0 leaves each to the device."""
+    asked = parallelism_for(settings_for_test(replicas=3, cpu_threads=5, max_batch_size=7), device)
+    assert (asked.replicas, asked.threads, asked.max_batch) == (3, 5, 7)
+    assert parallelism_for(settings_for_test(), device).max_batch == windows
+
+
+async def test_engine_says_how_its_work_is_spread():
+    """Replicas, threads and batch of the loaded engine are told, and it is sound."""
+    settings = settings_for_test(model_size="demo", device="cpu", replicas=1, cpu_threads=2, max_batch_size=3)
+    engine = build_engine(settings)
+    try:
+        assert (engine.info.replicas, engine.info.threads, engine.info.max_batch) == (1, 2, 3)
+        assert engine.critical is None
+    finally:
+        await engine.close()
+
+
+def test_lost_device_reaches_the_engine():
+    """A sticky error in a call makes the whole engine critical: loading joins the watch with the model threads."""
+    settings = settings_for_test(model_size="demo", device="cpu")
+    model, failures = load_model(settings), FailureWatch()
+
+    def lost(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA failed with error unspecified launch failure")
+
+    weights = model.whisper.model
+    model.whisper.model = SimpleNamespace(
+        device="cpu", is_multilingual=True, device_index=[0], n_mels=weights.n_mels, encode=lost
+    )
+    transcriber = transcriber_of(model, settings, failures)
+    with pytest.raises(RuntimeError, match="CUDA failed"):
+        list(transcriber.events(pcm_of("en-00.wav"), Options(language="en"), lambda: False))
+    assert failures.critical
+    transcriber.close()

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+
+from app.core.pcm import SAMPLE_RATE_HZ
+from app.engine.vad import speech_spans
+from tests.samples import pcm_of
+
+SECOND = SAMPLE_RATE_HZ
+
+
+def spans_of(pcm, block_s: float = 120.0):
+    """Speech in pcm, looked at in blocks of `block_s`."""
+    return list(speech_spans(pcm, min_silence_ms=160, pad_ms=400, block_samples=int(block_s * SECOND)))
+
+
+def test_silence_and_noise_hold_no_speech() -> None:
+    """Eight seconds of silence and of noise give no span at all."""
+    assert spans_of(pcm_of("silence.wav")) == []
+    assert spans_of(pcm_of("noise.wav")) == []
+
+
+def test_small_blocks_find_the_speech_that_one_look_finds() -> None:
+    """Looking block by block covers what one look at the whole file covers, nothing twice."""
+    pcm = pcm_of("long-en.wav")
+    whole, blocks = np.zeros(len(pcm), np.int8), np.zeros(len(pcm), np.int8)
+    for span in spans_of(pcm, 1000.0):
+        whole[span.start : span.stop] = 1
+    for span in spans_of(pcm, 20.0):
+        blocks[span.start : span.stop] += 1
+    assert blocks.max() == 1
+    missed = np.count_nonzero((whole == 1) & (blocks == 0)) / SECOND
+    assert missed < 1.0, f"{missed:.2f} s of speech were lost at block borders"
+
+
+def test_the_first_span_comes_before_the_end_was_looked_at() -> None:
+    """Speech of the first block is known while the rest of the file has not been read."""
+    pcm = pcm_of("long-en.wav")
+    spans = speech_spans(pcm, min_silence_ms=160, pad_ms=400, block_samples=20 * SECOND)
+    first = next(spans)
+    pcm[30 * SECOND :] = 0  # what comes later is still unread, so changing it changes the result
+    assert first.start < 2 * SECOND
+    assert max(span.stop for span in spans) < 32 * SECOND
+
+
+def test_speech_without_a_pause_is_never_dropped() -> None:
+    """A block that is speech from end to end is handed on as it is."""
+    voice = pcm_of("en-10.wav")
+    pcm = np.tile(voice[SECOND // 2 : 2 * SECOND], 20)
+    heard = np.zeros(len(pcm), np.int8)
+    for span in spans_of(pcm, 2.0):
+        heard[span.start : span.stop] += 1
+    assert heard.max() == 1
+    assert heard.mean() > 0.9

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from starlette.types import Message
+
+from app.core.errors import Cancelled
+from app.http.middleware.disconnect import unless_gone
+
+
+class Line:
+    """A client that stays until it hangs up."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+
+    async def receive(self) -> Message:
+        """Wait for the end."""
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+
+async def test_work_of_a_client_that_stays_is_answered():
+    """Its result, as if nobody watched."""
+
+    async def work() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    assert await unless_gone(Line().receive, work()) == 7
+
+
+async def test_errors_of_the_work_are_raised_as_they_are():
+    """The watcher hides nothing."""
+
+    async def work() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await unless_gone(Line().receive, work())
+
+
+async def test_work_has_ended_when_a_client_that_left_is_reported():
+    """Its `finally` has run: what it held is free."""
+    line, freed = Line(), asyncio.Event()
+
+    async def work() -> None:
+        line.gone.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            freed.set()
+
+    with pytest.raises(Cancelled):
+        await unless_gone(line.receive, work())
+    assert freed.is_set()

@@ -1,0 +1,105 @@
+import pytest
+
+from app.live.policy.hypothesis import Word
+from app.live.policy.segmenting import Segmenter, segment_of
+
+
+def words(text, start=0.0, step=0.4, length=0.3):
+    """Words at an even pace."""
+    return [Word(start + i * step, start + i * step + length, f" {w}") for i, w in enumerate(text.split())]
+
+
+def sentences(max_segment_s=10.0, gap_s=0.8):
+    """Sentences with ordinary limits."""
+    return Segmenter(max_segment_s=max_segment_s, gap_s=gap_s)
+
+
+def texts(segments):
+    """Texts of segments."""
+    return [segment.text for segment in segments]
+
+
+def test_sentence_ends_a_segment():
+    """Words wait until their sentence ends; what follows waits for its own."""
+    gathered = sentences()
+    assert gathered.add(words("we all"), close=False) == []
+    assert texts(gathered.add(words("gaze. And thou", start=0.8), close=False)) == [" we all gaze."]
+    assert [word.text for word in gathered.open_words] == [" And", " thou"]
+
+
+def test_pause_completes():
+    """A pause completes whatever is open, and with nothing open it completes nothing."""
+    gathered = sentences()
+    assert texts(gathered.add(words("we all"), close=True)) == [" we all"]
+    assert gathered.add((), close=True) == []
+
+
+def test_gap_between_words_completes():
+    """A silence inside one pass is a border too."""
+    gathered = sentences()
+    assert texts(gathered.add([*words("we all"), *words("gaze", start=3.0)], close=False)) == [" we all"]
+
+
+def test_endless_sentence_is_broken_at_a_clause():
+    """Without sentence end a segment is completed at its last comma rather than within a phrase."""
+    gathered = sentences(max_segment_s=4.0)
+    done = gathered.add(words("a b c d e f, g h i j k l m"), close=False)
+    assert texts(done) == [" a b c d e f,"]
+
+
+def test_endless_sentence_is_broken_at_its_widest_gap():
+    """Without a comma the widest gap of the second half is the border."""
+    gathered = sentences(max_segment_s=4.0)
+    speech = [*words("a b c d e f"), *words("g h i j k", start=2.7)]
+    assert texts(gathered.add(speech, close=False)) == [" a b c d e f"]
+
+
+def test_one_long_word_is_one_segment():
+    """What cannot be divided stays whole."""
+    gathered = sentences(max_segment_s=2.0)
+    assert gathered.add([Word(0, 9, " something")], close=False) == []
+    assert texts(gathered.add((), close=True)) == [" something"]
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("你好世界" * 20, "你好世界" * 8 + "你"),
+        ("你好世界，" * 16, "你好世界，" * 6),
+        ("今日は良い天気です。明日は雨？" * 6, "今日は良い天気です。明日は雨？" * 2),
+        ("สวัสดีครับ" * 8, "สวัสดีครับ" * 3 + "สวั"),
+        (" we all gaze at" * 6, " we all gaze at" * 2 + " we all"),
+        (" We all gaze, and thou." * 4, " We all gaze, and thou."),
+        (" “We all.” (So it is.)" * 4, " “We all.” (So it is.) “We all.”"),
+    ],
+)
+def test_a_long_segment_without_words_is_divided(text, first):
+    """A service that knows no words gives whole segments: the limit holds, nothing is lost, times go on."""
+    gathered = sentences()
+    done = gathered.add([Word(0, 24, text, ends_segment=True)], close=True)
+    assert all(0 < segment.end - segment.start <= 10.0 for segment in done)
+    assert [segment.start for segment in done[1:]] == pytest.approx([segment.end for segment in done[:-1]])
+    assert (done[0].start, done[-1].end) == (0, 24)
+    assert "".join(word.text for segment in done for word in segment.words) == text
+    assert done[0].text.strip() == first.strip()
+
+
+def test_chinese_sentence_ends_behind_its_quotation_mark():
+    """Its signs are words without spaces; the limit holds for them as for any other."""
+    gathered = sentences()
+    signs = [Word(i * 0.5, i * 0.5 + 0.5, sign) for i, sign in enumerate(["「", "你", "好", "。」", "他", "说"])]
+    assert texts(gathered.add(signs, close=True)) == [" 「你好。」", " 他说"]
+    endless = [Word(i * 0.25, i * 0.25 + 0.25, "你") for i in range(120)]
+    assert all(segment.end - segment.start <= 10.0 for segment in gathered.add(endless, close=True))
+
+
+def test_abbreviation_is_no_sentence():
+    """A point after an instant does not end a segment."""
+    gathered = sentences()
+    assert gathered.add([Word(0.0, 0.2, " Mr.")], close=False) == []
+
+
+def test_text_has_the_leading_space():
+    """Also where the model wrote none, as in Chinese; times are those of the first and last word."""
+    segment = segment_of([Word(1.0, 1.2, "你"), Word(1.2, 1.5, "好")], completed=True, language="zh")
+    assert (segment.text, segment.start, segment.end, segment.language) == (" 你好", 1.0, 1.5, "zh")

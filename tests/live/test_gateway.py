@@ -1,0 +1,295 @@
+"""Several clients at one gateway, in virtual time."""
+
+import asyncio
+
+import pytest
+
+from app.live.gateway import ConnectionLimits
+from app.live.session.connection import SessionLimits
+from tests.live import live, tones, virtual
+from tests.live.backend import Backend
+
+
+def test_eight_streams_never_mix():
+    """Eight recordings in eight languages at once: each client has its own words, each call its own language."""
+    languages = ["en", "de", "es", "fr", "it", "nl", "pt", "pl"]
+    recordings = [tones.chatter(40, seed=40 + i) for i in range(8)]
+    backend = Backend(delay_s=0.4, jitter_s=0.05)
+
+    async def main():
+        async with live.gateway(backend, slots=3) as gate:
+            return await asyncio.gather(
+                *(
+                    live.stream(gate, recording, uid=f"u{i}", language=language, initial_prompt=f"p{i}")
+                    for i, (recording, language) in enumerate(zip(recordings, languages, strict=True))
+                )
+            )
+
+    sockets = virtual.run(main())
+    for i, (socket, recording) in enumerate(zip(sockets, recordings, strict=True)):
+        assert socket.words == recording.text
+        assert {message["uid"] for message in socket.messages} == {f"u{i}"}
+    by_stream: dict[str, set[tuple[str, str]]] = {}
+    for request in backend.log:
+        by_stream.setdefault(request.stream, set()).add((request.fields["language"][0], request.fields["prompt"][0]))
+    assert sorted(by_stream.values(), key=str) == sorted([{(x, f"p{i}")} for i, x in enumerate(languages)], key=str)
+    assert backend.most_at_once <= 3
+
+
+def test_calls_never_exceed_the_slots():
+    """Twenty streams share two slots: two calls at once, one per stream, and everybody gets everything."""
+    recordings = [tones.chatter(30, seed=60 + i) for i in range(20)]
+    backend = Backend(delay_s=0.3)
+
+    async def main():
+        async with live.gateway(backend, slots=2) as gate:
+            return await asyncio.gather(*(live.stream(gate, r, uid=f"u{i}") for i, r in enumerate(recordings)))
+
+    sockets = virtual.run(main())
+    assert all(socket.words == recording.text for socket, recording in zip(sockets, recordings, strict=True))
+    assert backend.most_at_once == 2
+    assert max(backend.most_in_flight.values()) == 1
+
+
+def test_full_gateway_says_wait_and_holds_the_socket():
+    """The client over the limit gets a number of minutes, and its socket stays open until it closes or 5 s pass."""
+    recording = tones.chatter(20, seed=80)
+
+    async def main():
+        admission = ConnectionLimits(max_clients=1)
+        async with live.gateway(
+            Backend(), admission=admission, limits=SessionLimits(max_connection_time_s=600)
+        ) as gate:
+            first = asyncio.create_task(live.stream(gate, recording, uid="first"))
+            await asyncio.sleep(1)
+            late = live.MemorySocket()
+            started = asyncio.get_running_loop().time()
+            late.say(live.handshake(uid="late"))
+            await gate.serve(late)
+            held = asyncio.get_running_loop().time() - started
+            again = live.MemorySocket()
+            again.say(live.handshake(uid="again"))
+            again.leave()
+            await gate.serve(again)
+            return await first, late, held
+
+    first, late, held = virtual.run(main())
+    assert late.messages == [{"uid": "late", "status": "WAIT", "message": pytest.approx(9.98, abs=0.1)}]
+    assert held == pytest.approx(5.0)
+    assert first.words == recording.text
+
+
+def test_burst_of_clients_cannot_pass_the_limit():
+    """Fifty hellos in the same moment: ten are served, forty wait."""
+
+    async def main():
+        async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=10)) as gate:
+            sockets = [live.MemorySocket() for _ in range(50)]
+            tasks = [asyncio.create_task(gate.serve(socket)) for socket in sockets]
+            for i, socket in enumerate(sockets):
+                socket.say(live.handshake(uid=f"u{i}"))
+            await asyncio.sleep(1)
+            count = gate.health()["active_connections"]
+            for socket in sockets:
+                socket.leave()
+            await asyncio.gather(*tasks)
+            return count, sockets
+
+    count, sockets = virtual.run(main())
+    assert count == 10
+    assert sum(1 for socket in sockets if any(m.get("status") == "WAIT" for m in socket.messages)) == 40
+
+
+@pytest.mark.parametrize("first", [b"\0" * 4096, "no json", '{"uid": ["x"]}', '{"uid": "u", "audio_format": "mp3"}'])
+def test_bad_handshake_is_explained_and_closed(first):
+    """An ERROR with the reason, then 1008; nothing is left behind."""
+
+    async def main():
+        async with live.gateway(Backend()) as gate:
+            socket = live.MemorySocket()
+            socket.say(first)
+            await gate.serve(socket)
+            return socket, gate.health()["active_connections"]
+
+    socket, count = virtual.run(main())
+    assert socket.messages[0]["status"] == "ERROR"
+    assert socket.closed == (1008, "bad_handshake")
+    assert count == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "uid"),
+    [
+        ('{"uid": "u", "audio_format": "mp3"}', "u"),
+        ('{"uid": 7, "audio_format": "mp3"}', "7"),
+        ('{"uid": "\\ud800"}', ""),
+        ("no json", ""),
+    ],
+)
+def test_a_refused_handshake_has_the_uid_back(first, uid):
+    """The stock client ignores every message without its own uid, so the reason must carry it."""
+
+    async def main():
+        async with live.gateway(Backend()) as gate:
+            socket = live.MemorySocket()
+            socket.say(first)
+            await gate.serve(socket)
+            return socket
+
+    socket = virtual.run(main())
+    assert socket.messages[0]["uid"] == uid
+    assert socket.messages[0]["status"] == "ERROR"
+
+
+def test_missing_handshake_times_out():
+    """A client that says nothing is closed after the handshake time."""
+
+    async def main():
+        async with live.gateway(Backend(), admission=ConnectionLimits(handshake_timeout_s=10)) as gate:
+            socket = live.MemorySocket()
+            await gate.serve(socket)
+            return socket, asyncio.get_running_loop().time()
+
+    socket, seconds = virtual.run(main())
+    assert socket.closed == (1008, "handshake_timeout")
+    assert seconds == pytest.approx(10)
+
+
+def test_missing_uid_is_invented():
+    """A client without uid is served under one that stays the same."""
+
+    async def main():
+        async with live.gateway(Backend()) as gate:
+            return await live.stream(gate, tones.speak([["alpha"]]), uid=None)
+
+    socket = virtual.run(main())
+    assert socket.words == ["alpha"]
+    assert len({message["uid"] for message in socket.messages}) == 1
+    assert socket.messages[0]["uid"]
+
+
+def test_same_uid_takes_over():
+    """A client that came back replaces what is left of its old connection, even when the gateway is full."""
+    recording = tones.chatter(10, seed=81)
+
+    async def main():
+        async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=1)) as gate:
+            old = live.MemorySocket()
+            served = asyncio.create_task(gate.serve(old))
+            old.say(live.handshake(uid="same"))
+            await live.play(old, recording.pcm[:48_000])
+            new = await live.stream(gate, recording, uid="same")
+            await served
+            return old, new, gate.health()["active_connections"]
+
+    old, new, count = virtual.run(main())
+    assert old.aborted
+    assert new.words == recording.text
+    assert count == 0
+
+
+def test_drain_flushes_and_closes_with_1012():
+    """On a stop every stream gets its last words, then 1012; nobody new is taken."""
+    recordings = [tones.chatter(30, seed=90 + i) for i in range(4)]
+
+    async def main():
+        async with live.gateway(Backend(delay_s=0.5)) as gate:
+            sockets = [live.MemorySocket() for _ in recordings]
+            tasks = [asyncio.create_task(gate.serve(socket)) for socket in sockets]
+            for i, (socket, recording) in enumerate(zip(sockets, recordings, strict=True)):
+                socket.say(live.handshake(uid=f"u{i}"))
+                tasks.append(asyncio.create_task(live.play(socket, recording.pcm)))
+            await asyncio.sleep(12.3)
+            await gate.drain()
+            seconds = asyncio.get_running_loop().time() - 12.3
+            late = live.MemorySocket()
+            late.say(live.handshake(uid="late"))
+            await gate.serve(late)
+            for task in tasks:
+                task.cancel()
+            return sockets, seconds, late, gate.health()["status"]
+
+    sockets, seconds, late, status = virtual.run(main())
+    assert seconds < 3
+    assert status == "draining"
+    assert late.closed[0] == 1013
+    for socket, recording in zip(sockets, recordings, strict=True):
+        assert socket.closed[0] == 1012
+        said = [word.text for word in recording.words if word.end < 11.9]
+        assert socket.words[: len(said)] == said
+
+
+def test_drain_is_bounded_by_its_grace():
+    """With a service that does not answer, the stop takes the grace time, and what was heard is made final."""
+    recording = tones.chatter(30, seed=95, words_per_sentence=(40, 40))
+    backend = Backend(delay_s=0.2)
+
+    async def main():
+        async with live.gateway(backend, limits=SessionLimits(drain_grace_s=5)) as gate:
+            task = asyncio.create_task(live.stream(gate, recording))
+            await asyncio.sleep(10)
+            backend.delay_s = 1e6
+            await asyncio.sleep(2)
+            await gate.drain()
+            socket = await task
+            return socket, asyncio.get_running_loop().time()
+
+    async def with_limit():
+        async with asyncio.timeout(1000):
+            return await main()
+
+    socket, _ = virtual.run(with_limit())
+    heard = [word.text for word in recording.words if word.end < 9]
+    assert socket.words[: len(heard)] == heard
+    assert socket.closed[0] == 1012
+
+
+def test_health_and_metrics_tell_the_state():
+    """Connections, sessions and lag are visible, and nothing a client said is."""
+    recording = tones.chatter(20, seed=96)
+    backend = Backend(refuse=lambda request: 503)
+
+    async def main():
+        async with live.gateway(backend) as gate:
+            task = asyncio.create_task(live.stream(gate, recording, uid="secret-uid"))
+            await asyncio.sleep(15)
+            health, metrics = gate.health(), gate.metrics_text().decode()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return health, metrics
+
+    health, metrics = virtual.run(main())
+    assert health["status"] == "healthy"
+    assert health["active_connections"] == 1
+    assert health["lag_s"] > 10
+    assert health["sessions"][0]["audio_s"] == pytest.approx(15, abs=0.5)
+    assert "secret-uid" not in str(health) + metrics
+    assert "wsgw_sessions_active 1.0" in metrics
+    assert 'wsgw_upstream_requests_total{outcome="busy"}' in metrics
+
+
+def test_memory_is_flat_over_a_long_talk():
+    """However long a stream lasts, it holds the audio of its newest window and no more."""
+    recording = tones.chatter(60, seed=97)
+
+    async def main():
+        async with live.gateway(Backend(delay_s=0.2)) as gate:
+            socket = live.MemorySocket()
+            served = asyncio.create_task(gate.serve(socket))
+            socket.say(live.handshake())
+            peaks = []
+            for _ in range(8):
+                playing = asyncio.create_task(live.play(socket, recording.pcm, chunk=16_000))
+                peak = 0.0
+                while not playing.done():
+                    await asyncio.sleep(1)
+                    peak = max(peak, gate.health()["buffered_s"])
+                peaks.append(peak)
+                socket.received.clear()
+            socket.leave()
+            await served
+            return peaks
+
+    peaks = virtual.run(main())
+    assert max(peaks) < 14
+    assert peaks[-1] <= max(peaks[:3]) + 1

@@ -1,0 +1,250 @@
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from app.live.policy.windows import LiveWindow
+from app.live.remote import (
+    Busy,
+    Rejected,
+    RemoteError,
+    RemoteOptions,
+    RemoteTranscriber,
+    TimedOut,
+    Unavailable,
+    retry_after_s,
+)
+from tests.live import virtual
+
+URL = "http://service/v1/audio/transcriptions"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def window(**changes):
+    """A second of audio."""
+    fields: dict[str, Any] = {
+        "number": 3,
+        "start": 0,
+        "end": 16_000,
+        "pcm": b"\1\0" * 16_000,
+        "why": "step",
+        "prompt": "",
+        "language": None,
+    }
+    return LiveWindow(**(fields | changes))
+
+
+def ask(handler, *, call=None, timeout_s=5.0, **changes):
+    """One call against `handler`; returns (hypothesis or error, outcomes)."""
+    outcomes = []
+
+    async def main():
+        async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
+            remote = RemoteTranscriber(
+                client,
+                url=URL,
+                api_key="secret",
+                timeout_s=timeout_s,
+                on_answer=lambda outcome, seconds: outcomes.append((outcome, seconds)),
+            )
+            try:
+                return await remote.transcribe(window(**changes), call or RemoteOptions(request_id="s1"))
+            except RemoteError as error:
+                return error
+
+    return virtual.run(main()), outcomes
+
+
+def answering(status, *, headers=None, json=None, content=None):
+    """A service that always answers this."""
+    return lambda request: httpx.Response(status, headers=headers, json=json, content=content)
+
+
+def test_request_is_what_the_service_expects():
+    """Multipart with a WAV, word and segment times, the realtime lane, the key, and an id per pass."""
+    seen = []
+
+    def handle(request):
+        seen.append((request.headers, request.read()))
+        return httpx.Response(200, json={"text": "", "segments": [], "language": "en"})
+
+    ask(handle, language="de", prompt="Vexa", call=RemoteOptions(task="translate", tier="deferred", request_id="s1"))
+    headers, body = seen[0]
+    assert headers["authorization"] == "Bearer secret"
+    assert headers["x-request-id"] == "s1-3"
+    for name, value in {
+        "model": "default",
+        "temperature": "0",
+        "response_format": "verbose_json",
+        "timestamp_granularities": "segment",
+        "transcription_tier": "deferred",
+        "language": "de",
+        "prompt": "Vexa",
+        "task": "translate",
+    }.items():
+        assert f'name="{name}"\r\n\r\n{value}\r\n'.encode() in body
+    assert b'name="timestamp_granularities"\r\n\r\nword\r\n' in body
+    assert b'filename="audio.wav"\r\nContent-Type: audio/wav\r\n\r\nRIFF' in body
+
+
+def test_absent_options_are_not_sent():
+    """No language, no prompt and no task means that the fields are absent, not empty."""
+    bodies = []
+
+    def handle(request):
+        bodies.append(request.read())
+        return httpx.Response(200, json={"segments": []})
+
+    ask(handle)
+    assert not any(f'name="{name}"'.encode() in bodies[0] for name in ("language", "prompt", "task"))
+
+
+def test_answer_is_read():
+    """A good answer becomes words."""
+    heard, outcomes = ask(
+        answering(200, json={"segments": [{"text": " Hi", "start": 0, "end": 0.5}], "language": "en"})
+    )
+    assert [word.text for word in heard.words] == [" Hi"]
+    assert outcomes[0][0] == "ok"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_busy_says_when(status):
+    """Both ways to say "busy" carry the time to wait."""
+    error, outcomes = ask(answering(status, headers={"Retry-After": "3"}))
+    assert isinstance(error, Busy)
+    assert error.retry_after_s == 3.0
+    assert outcomes[0][0] == "busy"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("0", 0.5), ("600", 10.0), (None, 1.0), ("soon", 1.0), ("9" * 400, 10.0), ("9" * 5000, 1.0)]
+)
+def test_retry_after_is_bounded(header, seconds):
+    """Never at once, never longer than live speech can wait; absent or unreadable is a second."""
+    error, _ = ask(answering(503, headers={"Retry-After": header} if header else {}))
+    assert error.retry_after_s == seconds
+
+
+def test_retry_after_may_be_a_date():
+    """HTTP allows a date instead of seconds."""
+    assert retry_after_s("Thu, 01 Jan 2026 00:00:07 GMT", now=NOW) == 7.0
+    assert retry_after_s("Wed, 31 Dec 2025 00:00:00 GMT", now=NOW) == 0.0
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 408])
+def test_server_trouble_may_pass(status):
+    """Failures of the service are temporary; where somebody on the way gave up waiting, a shorter window may do."""
+    error, _ = ask(answering(status))
+    assert isinstance(error, Unavailable)
+    assert isinstance(error, TimedOut) == (status in {408, 504})
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, "audio"), (413, "audio"), (422, "audio"), (401, "setup"), (404, "setup")]
+)
+def test_permanent_refusals_are_told_apart(status, kind):
+    """One is about this audio, the other about the gateway's own settings."""
+    error, outcomes = ask(answering(status))
+    assert isinstance(error, Rejected)
+    assert error.kind == kind
+    assert outcomes[0][0] == f"rejected_{kind}"
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b"null", b'{"error": {"param": ["file"]}}'])
+def test_a_refusal_nobody_can_read_is_a_refusal(content):
+    """What is wrong with the body of a 400 changes nothing about the status."""
+    error, _ = ask(answering(400, content=content))
+    assert isinstance(error, Rejected)
+
+
+@pytest.mark.parametrize(
+    ("param", "kind"),
+    [("language", "language"), ("file", "audio"), (None, "audio"), ("prompt", "setup"), ("model", "setup")],
+)
+def test_field_at_fault_tells_what_a_400_is_about(param, kind):
+    """A bad language is not bad audio: nothing may be skipped for it."""
+    error, _ = ask(answering(400, json={"error": {"message": "no", "param": param}}))
+    assert isinstance(error, Rejected)
+    assert error.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("status", "param", "kind"),
+    [
+        (400, "model", "translation"),
+        (405, None, "translation"),
+        (400, "language", "language"),
+        (400, "file", "audio"),
+        (401, None, "setup"),
+        (404, "model", "setup"),
+    ],
+)
+def test_a_refused_translation_is_not_a_wrong_setup(status, param, kind):
+    """Whatever a service blames, translating is at fault, unless it is the key, the address or the audio."""
+    refusal = answering(status, json={"error": {"message": "no", "param": param}})
+    error, _ = ask(refusal, call=RemoteOptions(task="translate"))
+    assert isinstance(error, Rejected)
+    assert error.kind == kind
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"content": b"<html>"},
+        {"content": b"[" * 200_000},
+        {"content": b"\xff\xfe"},
+        {"json": [1]},
+        {"json": "text"},
+        {"json": {}},
+        {"json": {"error": {"message": "out of memory"}}},
+    ],
+)
+def test_nonsense_is_no_answer(response):
+    """A page of a proxy in between, or an error sent as a success, is no transcript, and never an empty one."""
+    error, _ = ask(answering(200, **response))
+    assert isinstance(error, Unavailable)
+
+
+def test_deadline():
+    """A service that never answers is given up after the deadline, in whole, not per phase."""
+
+    async def hang(request):
+        await asyncio.sleep(1000)
+
+    error, outcomes = ask(hang, timeout_s=7.0)
+    assert isinstance(error, TimedOut)
+    assert "7 s" in str(error)
+    assert outcomes == [("unavailable", pytest.approx(7.0))]
+
+
+def test_connection_trouble():
+    """A service that cannot be reached is unavailable, and its name is no secret of the message."""
+
+    def refuse(request):
+        raise httpx.ConnectError("boom to 10.0.0.7")
+
+    error, _ = ask(refuse)
+    assert isinstance(error, Unavailable)
+    assert "10.0.0.7" not in str(error)
+
+
+def test_cancelling_drops_the_call():
+    """A client that leaves takes its call with it."""
+    outcomes = []
+
+    async def main():
+        async def hang(request):
+            await asyncio.sleep(1000)
+
+        async with httpx.AsyncClient(transport=httpx.MockTransport(hang)) as client:
+            remote = RemoteTranscriber(client, url=URL, on_answer=lambda outcome, seconds: outcomes.append(outcome))
+            task = asyncio.create_task(remote.transcribe(window(), RemoteOptions()))
+            await asyncio.sleep(1)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    virtual.run(main())
+    assert outcomes == ["cancelled"]

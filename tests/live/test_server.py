@@ -1,0 +1,318 @@
+"""The door on a real port: what hostile and unlucky clients do to it, and to their neighbours."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import socket as sockets
+
+import httpx
+import numpy as np
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from app.commands.streaming import serve
+from app.live.gateway import ConnectionLimits
+from app.live.session.connection import SessionLimits
+from tests.live import live, real, tones
+from tests.live.backend import Backend, HttpServer
+
+SPEECH = tones.chatter(6, seed=5)
+
+
+@pytest.fixture(scope="module")
+def service():
+    """A transcription service that hears tones."""
+    with HttpServer(Backend(delay_s=0.05)) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def gateway(service):
+    """One gateway for all clients here."""
+    with real.running(service, limits=SessionLimits(drain_grace_s=1, send_timeout_s=2)) as running:
+        yield running
+
+
+async def talk(url, recording=SPEECH, *, speed=20.0, **options):
+    """A polite client; returns (words, close code)."""
+    async with connect(url, **options) as ws:
+        await ws.send(live.handshake(uid=f"u{id(ws)}"))
+        listening = asyncio.create_task(_words(ws))
+        for start in range(0, len(recording.pcm), live.CHUNK):
+            await ws.send(recording.pcm[start : start + live.CHUNK].astype("<f4").tobytes())
+            await asyncio.sleep(live.CHUNK / tones.RATE / speed)
+        await ws.send(b"END_OF_AUDIO")
+        words = await listening
+        return words, ws.close_code
+
+
+async def _words(ws):
+    """The final words until the server closes, however it does."""
+    kept: dict[tuple[str, str, str], str] = {}
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            for segment in json.loads(await ws.recv()).get("segments", ()):
+                if segment["completed"]:
+                    kept.setdefault((segment["start"], segment["end"], segment["text"]), segment["text"])
+    return tones.plain("".join(kept.values()))
+
+
+async def alive(running):
+    """The gateway still serves a neighbour correctly."""
+    assert await talk(running.url) == (SPEECH.text, 1000)
+    assert httpx.get(f"{running.http}/health").json()["status"] == "healthy"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/ws", "/v1/stream/asr", "/some/where?x=1"])
+async def test_any_path_is_served(gateway, path):
+    """Clients connect to many paths; all of them work."""
+    assert await talk(gateway.url + path, tones.speak([["alpha"]])) == (["alpha"], 1000)
+
+
+async def test_health_and_metrics(gateway):
+    """Both are plain HTTP on the same port; other plain requests are told to upgrade."""
+    async with httpx.AsyncClient() as client:
+        health = await client.get(f"{gateway.http}/health")
+        metrics = await client.get(f"{gateway.http}/metrics")
+        other = await client.get(f"{gateway.http}/")
+    assert health.status_code == 200
+    assert health.json().keys() >= {"status", "active_connections", "max_clients", "sessions", "lag_s"}
+    assert "wsgw_sessions_active" in metrics.text
+    assert other.status_code == 426
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"additional_headers": {"Authorization": "Bearer good"}},
+        {"additional_headers": {"Authorization": "bearer good"}},
+        {"additional_headers": {"X-API-Key": "good"}},
+        {"subprotocols": ["bearer", "good"]},
+        {"path": "/ws?token=good"},
+    ],
+)
+async def test_keys_are_accepted_in_every_form(service, options):
+    """Header, subprotocol or query: each lets the client in, and the key is never echoed."""
+    options = dict(options)
+    with real.running(service, keys=("other", "good"), limits=SessionLimits(drain_grace_s=1)) as running:
+        async with connect(running.url + options.pop("path", ""), **options) as ws:
+            await ws.send(live.handshake())
+            assert json.loads(await ws.recv())["message"] == "SERVER_READY"
+            assert ws.subprotocol in {None, "bearer"}
+
+
+@pytest.mark.parametrize("options", [{}, {"additional_headers": {"Authorization": "Bearer bad"}}, {"path": "/?token="}])
+async def test_wrong_key_is_refused_before_the_upgrade(service, options):
+    """401 as plain HTTP; health stays open."""
+    options = dict(options)
+    with real.running(service, keys=("good",), limits=SessionLimits(drain_grace_s=1)) as running:
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(running.url + options.pop("path", ""), **options):
+                pass
+        assert refused.value.response.status_code == 401
+        assert httpx.get(f"{running.http}/health").status_code == 200
+
+
+async def test_frame_of_20_mb(gateway):
+    """Closed with 1009 before it is held in memory; the neighbours hear nothing of it."""
+    ws = await connect(gateway.url)
+    await ws.send(live.handshake())
+    with contextlib.suppress(ConnectionClosed):
+        await ws.send(b"\0" * 20_000_000)
+        while True:
+            await ws.recv()
+    assert ws.close_code == 1009
+    await alive(gateway)
+
+
+async def test_frame_above_the_limit(gateway):
+    """What a handshake may be long no frame of audio may: it closes with 1009, as does one sent right behind it."""
+    for pause_s in (0.2, 0.0):
+        async with connect(gateway.url) as ws:
+            await ws.send(live.handshake(uid=f"f{pause_s}"))
+            await asyncio.sleep(pause_s)
+            with contextlib.suppress(ConnectionClosed):
+                await ws.send(bytes(3 * 2**20))
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    await ws.recv()
+            assert ws.close_code == 1009
+    await alive(gateway)
+
+
+async def test_handshake_with_enrolled_voices(gateway):
+    """Ten speakers of a few seconds are megabytes: the client is served, and hears why where it is too much."""
+    voice = base64.b64encode(bytes(44 + 5 * 32_000)).decode()
+    async with connect(gateway.url) as ws:
+        await ws.send(live.handshake(known_speakers=[{"name": f"s{i}", "audio_base64": voice} for i in range(10)]))
+        assert json.loads(await ws.recv())["message"] == "SERVER_READY"
+    async with connect(gateway.url) as ws:
+        await ws.send(live.handshake(uid="big", known_speakers=[{"name": "s", "audio_base64": "A" * 9_000_000}]))
+        refusal = json.loads(await ws.recv())
+        assert (refusal["uid"], refusal["status"]) == ("big", "ERROR")
+        assert "8388608" in refusal["message"]
+        with pytest.raises(ConnectionClosed):
+            await ws.recv()
+        assert ws.close_code == 1008
+
+
+async def test_odd_frames_nan_and_text(gateway):
+    """Frames of any length, samples that are no numbers, empty frames and stray text: words still arrive."""
+    recording = tones.speak([["alpha", "bravo"], ["kilo", "lima"]])
+    data = recording.pcm.astype("<f4").tobytes()
+    data = data[: 2 * tones.RATE * 4 - 4000] + np.full(1000, np.nan, "<f4").tobytes() + data[2 * tones.RATE * 4 :]
+    async with connect(gateway.url) as ws:
+        await ws.send(live.handshake())
+        listening = asyncio.create_task(_words(ws))
+        for start in range(0, len(data), 3333):
+            await ws.send(data[start : start + 3333])
+            await ws.send(b"")
+            await ws.send("what?")
+        await ws.send(b"END_OF_AUDIO")
+        assert await listening == recording.text
+    await alive(gateway)
+
+
+async def test_random_bytes(gateway):
+    """Garbage of any kind ends in a close or in silence, never in a broken gateway."""
+    random = np.random.default_rng(3)
+    async with connect(gateway.url) as ws:
+        await ws.send(live.handshake())
+        for size in random.integers(1, 50_000, 50):
+            await ws.send(random.bytes(int(size)))
+        await ws.send(b"END_OF_AUDIO")
+        await _words(ws)
+    await alive(gateway)
+
+
+async def test_flood_slows_the_client_down(service):
+    """A client that sends a hundred times faster than speech is read no faster than memory allows."""
+    recording = tones.chatter(150, seed=6)
+    limits = SessionLimits(buffer_max_s=40, drain_grace_s=1)
+    with real.running(service, limits=limits) as running:
+        peak = 0.0
+        task = asyncio.create_task(talk(running.url, recording, speed=1e6))
+        async with httpx.AsyncClient() as client:
+            while not task.done():
+                peak = max(peak, (await client.get(f"{running.http}/health")).json()["buffered_s"])
+                await asyncio.sleep(0.02)
+        assert await task == (recording.text, 1000)
+        assert peak < 42
+
+
+async def test_client_that_stops_reading(gateway):
+    """It is cut off after the send time, while its neighbour is served as ever."""
+    deaf = sockets.create_connection(("127.0.0.1", gateway.port))
+    deaf.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    deaf.sendall(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    deaf.sendall(_masked(1, live.handshake(uid="d" * 200, send_last_n_segments=0).encode()))
+    await alive(gateway)
+    deaf.close()
+    await alive(gateway)
+
+
+def _masked(opcode, payload):
+    """A client's frame with an all-zero mask."""
+    length = len(payload)
+    head = (
+        bytes([0x80 | opcode, 0x80 | length])
+        if length < 126
+        else bytes([0x80 | opcode, 0xFE]) + length.to_bytes(2, "big")
+    )
+    return head + b"\0\0\0\0" + payload
+
+
+async def test_reset_connection_frees_its_place(gateway):
+    """A TCP reset in the middle of audio leaves no session behind."""
+    ws = await connect(gateway.url)
+    await ws.send(live.handshake())
+    await ws.send(SPEECH.pcm[:32_000].astype("<f4").tobytes())
+    raw = ws.transport.get_extra_info("socket")
+    raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    ws.transport.abort()
+    for _ in range(100):
+        if httpx.get(f"{gateway.http}/health").json()["active_connections"] == 0:
+            break
+        await asyncio.sleep(0.05)
+    assert httpx.get(f"{gateway.http}/health").json()["active_connections"] == 0
+
+
+async def test_many_idle_connections(service):
+    """Two hundred sockets that say nothing do not keep one client from being served."""
+    with real.running(
+        service, admission=ConnectionLimits(handshake_timeout_s=3), limits=SessionLimits(drain_grace_s=1)
+    ) as running:
+        idle = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(100)]
+        silent = [await connect(running.url) for _ in range(100)]
+        await alive(running)
+        for _, writer in idle:
+            writer.close()
+        for ws in silent:
+            ws.transport.abort()
+
+
+async def test_burst_of_clients(service):
+    """Sixty at once with forty places: each is either served completely or told to wait."""
+    recording = tones.speak([["alpha", "bravo"]])
+
+    async def one(url):
+        async with connect(url) as ws:
+            await ws.send(live.handshake(uid=str(id(ws))))
+            first = json.loads(await ws.recv())
+            if first.get("status") == "WAIT":
+                return "wait"
+            listening = asyncio.create_task(_words(ws))
+            await ws.send(recording.pcm.astype("<f4").tobytes())
+            await asyncio.sleep(0.5)
+            await ws.send(b"END_OF_AUDIO")
+            return tuple(await listening)
+
+    with real.running(
+        service, admission=ConnectionLimits(max_clients=40), limits=SessionLimits(drain_grace_s=1)
+    ) as running:
+        results = await asyncio.gather(*(one(running.url) for _ in range(60)))
+    assert results.count("wait") == 20
+    assert results.count(("alpha", "bravo")) == 40
+
+
+async def test_stop_flushes_and_closes_with_1012(service):
+    """On a stop a client in mid-speech gets its last words and 1012; new ones find the port closed."""
+    recording = tones.speak([["alpha", "bravo", "charlie"]], tail_s=0, pause_s=0)
+    with real.running(service, limits=SessionLimits(drain_grace_s=5)) as running:
+        async with connect(running.url) as ws:
+            await ws.send(live.handshake())
+            listening = asyncio.create_task(_words(ws))
+            await ws.send(recording.pcm.astype("<f4").tobytes())
+            await asyncio.sleep(0.3)
+            running.terminate()
+            assert await listening == recording.text
+            assert ws.close_code == 1012
+        with pytest.raises(OSError, match="Connect"):
+            await connect(running.url)
+
+
+def test_port_in_use_is_one_line(service, capsys):
+    """A taken port ends the start with a sentence that names it, and status 1."""
+    with sockets.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert serve(host="127.0.0.1", port=port) == 1
+    assert f"127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["answers pings", "vanished"])
+async def test_a_vanished_client_gives_its_place_back(service, answers):
+    """Behind a proxy TCP stays alive: who answers no ping is dropped, who only says nothing is kept."""
+    with real.running(service, limits=SessionLimits(drain_grace_s=1), ping_s=0.3, dead_peer_s=0.9) as running:
+        async with connect(running.url) as ws:
+            await ws.send(live.handshake())
+            await ws.recv()
+            if not answers:
+                ws.transport.pause_reading()
+            await asyncio.sleep(4)
+            assert running.gateway.health()["active_connections"] == (1 if answers else 0)
+            ws.transport.resume_reading()
