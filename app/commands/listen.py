@@ -13,10 +13,10 @@ import math
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from app.core.subtitles import srt
 from app.live.client.client import Line, ListenerCallbacks, LiveClient, Refused, Unusable
 from app.live.client.sources import UnreadableAudio, paced, read_wav, standard_input
 from app.settings.gateway import ClientSettings
@@ -57,20 +57,6 @@ class Screen:
         if self._live:
             self._out.write(CLEAR_LINE)
             self._out.flush()
-
-
-def srt(lines: Sequence[Line]) -> str:
-    """The final lines as a SubRip file."""
-    return "".join(
-        f"{number}\n{_clock(line.start)} --> {_clock(line.end)}\n{line.text.strip()}\n\n"
-        for number, line in enumerate(lines, start=1)
-    )
-
-
-def _clock(seconds: float) -> str:
-    milliseconds = round(seconds * 1000)
-    minutes, milliseconds = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{milliseconds // 1000:02d},{milliseconds % 1000:03d}"
 
 
 async def listen(options: argparse.Namespace, screen: Screen) -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from app.__main__ import main
-from app.commands.listen import Screen, srt
+from app.commands.listen import Screen
 from app.live.client.client import Line
 from app.live.session.connection import SessionLimits
 from tests.live import real, stock, tones
@@ -49,12 +49,6 @@ def test_pipe_gets_final_lines_only():
     screen.line(Line(0, 2, " We all.", completed=True))
     screen.close()
     assert out.getvalue() == "We all.\n"
-
-
-def test_srt_of_lines():
-    """Numbers, times with commas, text, blank line."""
-    lines = [Line(0.5, 1.25, " One.", completed=True), Line(3661.0, 3662.5, " Two.", completed=True)]
-    assert srt(lines) == ("1\n00:00:00,500 --> 00:00:01,250\nOne.\n\n2\n01:01:01,000 --> 01:01:02,500\nTwo.\n\n")
 
 
 def test_file_to_text_and_srt(url, tmp_path, capsys):

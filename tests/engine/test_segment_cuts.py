@@ -11,7 +11,8 @@ from faster_whisper.transcribe import Segment as WhisperSegment
 from faster_whisper.transcribe import Word as WhisperWord
 from faster_whisper.transcribe import merge_punctuations
 
-from app.engine.segment_cuts import LONG_SEGMENT_S, NEVER_FIRST, NEVER_LAST, SHORT_PIECE_S, SpokenWord, pieces_of
+from app.core.text_breaks import NEVER_FIRST, NEVER_LAST
+from app.engine.segment_cuts import LONG_SEGMENT_S, SHORT_PIECE_S, SpokenWord, pieces_of
 
 
 def spoken(text: str, *, start_s: float = 0.0, word_s: float = 0.5, pauses: dict[int, float] | None = None) -> tuple[

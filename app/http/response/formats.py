@@ -2,14 +2,13 @@
 
 Pure. Times leave here as whole milliseconds, every span is at least one of them long, and no number is
 NaN or infinite: clients drop segments without length, and strict JSON parsers refuse the whole body.
-Source: OpenAI's bodies as the SDKs read them; SRT as OpenAI lays it out; W3C WebVTT for cue text.
+Source: OpenAI's bodies as the SDKs read them.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -23,8 +22,9 @@ from app.contracts.openai import (
     UsageDuration,
     WordBody,
 )
-from app.core import languages
+from app.core import languages, subtitles
 from app.core.options import Task
+from app.core.times import bounded, span_ms, to_ms
 from app.core.transcript import Segment, Transcript, Word
 
 ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
@@ -33,10 +33,7 @@ LanguageStyle = Literal["code", "name"]
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _TEXT_TYPE: Final = "text/plain; charset=utf-8"  # also for srt and vtt: the .NET SDK refuses other types
 _JSON_TYPE: Final = "application/json"
-_LONGEST_S: Final = 359_999.0  # a hundred hours: an infinite time has to become some number
 _SCORE_LIMIT: Final = 1_000.0  # far outside what a log-probability or a compression ratio can be
-_ARROW: Final = re.compile(r"-{2,}>")
-_CONTROLS: Final = {**dict.fromkeys([*range(0x20), 0x7F]), ord("\t"): " "}
 
 
 def _encode_text(text: str) -> bytes:
@@ -67,44 +64,28 @@ def _encode_with_lists(
     return _encode_text("".join([*parts, "}"]))
 
 
-def _bounded(value: float, low: float, high: float) -> float:
-    """Give a finite float; NaN, which says nothing, becomes the lower bound."""
-    if low <= value <= high:
-        return float(value)
-    return high if value > high else low
-
-
-def _ms(time_s: float) -> int:
-    return round(_bounded(time_s, 0.0, _LONGEST_S) * 1000)
-
-
-def _span_ms(start_s: float, end_s: float) -> tuple[int, int]:
-    start_ms = _ms(start_s)
-    return start_ms, max(_ms(end_s), start_ms + 1)
-
-
 def sane_s(time_s: float) -> float:
     """Give seconds as every body shows them: finite, not negative, whole milliseconds."""
-    return _ms(time_s) / 1000
+    return to_ms(time_s) / 1000
 
 
 def span_s(segment: Segment) -> tuple[float, float]:
     """Give a segment's start and end in seconds, as every body shows them."""
-    start_ms, end_ms = _span_ms(segment.start, segment.end)
+    start_ms, end_ms = span_ms(segment.start, segment.end)
     return start_ms / 1000, end_ms / 1000
 
 
 def _word_spans_ms(segment: Segment) -> Iterator[tuple[Word, int, int]]:
     """Give each word with its span: at least a millisecond long, and inside its segment."""
-    first_ms, last_ms = _span_ms(segment.start, segment.end)
+    first_ms, last_ms = span_ms(segment.start, segment.end)
     for word in segment.words or ():
-        start_ms = min(max(_ms(word.start), first_ms), last_ms - 1)
-        yield word, start_ms, min(max(_ms(word.end), start_ms + 1), last_ms)
+        start_ms = min(max(to_ms(word.start), first_ms), last_ms - 1)
+        yield word, start_ms, min(max(to_ms(word.end), start_ms + 1), last_ms)
 
 
 def _usage(transcript: Transcript) -> UsageDuration:
     # rounded to milliseconds first: 8.0000001 s are 8 s, not 9
-    return {"type": "duration", "seconds": math.ceil(_ms(transcript.info.duration_s) / 1000)}
+    return {"type": "duration", "seconds": math.ceil(to_ms(transcript.info.duration_s) / 1000)}
 
 
 def _verbose_head(transcript: Transcript, task: Task, style: LanguageStyle) -> TranscriptionVerbose:
@@ -112,8 +93,8 @@ def _verbose_head(transcript: Transcript, task: Task, style: LanguageStyle) -> T
     return {
         "task": task,
         "language": languages.name(info.language) if style == "name" else info.language,
-        "language_probability": _bounded(info.language_probability, 0.0, 1.0),
-        "duration": _ms(info.duration_s) / 1000,
+        "language_probability": bounded(info.language_probability, 0.0, 1.0),
+        "duration": to_ms(info.duration_s) / 1000,
         "text": transcript.text,
         "usage": _usage(transcript),
     }
@@ -125,7 +106,7 @@ def _segment_word_bodies(segment: Segment) -> list[SegmentWordBody]:
             "word": word.word,
             "start": start_ms / 1000,
             "end": end_ms / 1000,
-            "probability": _bounded(word.probability, 0.0, 1.0),
+            "probability": bounded(word.probability, 0.0, 1.0),
         }
         for word, start_ms, end_ms in _word_spans_ms(segment)
     ]
@@ -140,7 +121,7 @@ def _word_bodies(segment: Segment) -> list[WordBody]:
 
 
 def _segment_body(segment: Segment, *, words: bool) -> SegmentBody:
-    start_ms, end_ms = _span_ms(segment.start, segment.end)
+    start_ms, end_ms = span_ms(segment.start, segment.end)
     body: SegmentBody = {
         "id": segment.id,
         "seek": segment.seek,
@@ -148,10 +129,10 @@ def _segment_body(segment: Segment, *, words: bool) -> SegmentBody:
         "end": end_ms / 1000,
         "text": segment.text,
         "tokens": list(segment.tokens),
-        "temperature": _bounded(segment.temperature, 0.0, 1.0),
-        "avg_logprob": _bounded(segment.avg_logprob, -_SCORE_LIMIT, 0.0),
-        "compression_ratio": _bounded(segment.compression_ratio, 0.0, _SCORE_LIMIT),
-        "no_speech_prob": _bounded(segment.no_speech_prob, 0.0, 1.0),
+        "temperature": bounded(segment.temperature, 0.0, 1.0),
+        "avg_logprob": bounded(segment.avg_logprob, -_SCORE_LIMIT, 0.0),
+        "compression_ratio": bounded(segment.compression_ratio, 0.0, _SCORE_LIMIT),
+        "no_speech_prob": bounded(segment.no_speech_prob, 0.0, 1.0),
         "audio_start": start_ms / 1000,
         "audio_end": end_ms / 1000,
     }
@@ -163,7 +144,7 @@ def _segment_body(segment: Segment, *, words: bool) -> SegmentBody:
 def logprob_bodies(segments: Iterable[Segment]) -> list[LogprobBody]:
     """Give every text token of these segments with its log-probability."""
     return [
-        {"token": each.token, "logprob": _bounded(each.logprob, -_SCORE_LIMIT, 0.0), "bytes": list(each.utf8)}
+        {"token": each.token, "logprob": bounded(each.logprob, -_SCORE_LIMIT, 0.0), "bytes": list(each.utf8)}
         for segment in segments
         for each in segment.logprobs or ()
     ]
@@ -180,57 +161,6 @@ def _verbose_lists(
     if logprobs:
         lists["logprobs"] = (logprob_bodies([segment]) for segment in transcript.segments)
     return lists
-
-
-@dataclass(frozen=True, slots=True)
-class _Cue:
-    start_ms: int
-    end_ms: int
-    text: str
-
-
-def _cues(segments: Iterable[Segment]) -> Iterator[_Cue]:
-    """Give the segments that have text, in an order every player accepts."""
-    earliest_ms = 0
-    for segment in segments:
-        # a blank line would end the cue, so only lines with text are kept
-        lines = (line.translate(_CONTROLS).strip() for line in segment.text.splitlines())
-        text = "\n".join(filter(None, lines))
-        if not text:
-            continue
-        start_ms, end_ms = _span_ms(segment.start, segment.end)
-        start_ms = max(start_ms, earliest_ms)
-        yield _Cue(start_ms, max(end_ms, start_ms + 1), text)
-        earliest_ms = start_ms
-
-
-def _clock(ms: int, point: str) -> str:
-    seconds, ms = divmod(ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{point}{ms:03d}"
-
-
-def _srt(segments: Iterable[Segment]) -> str:
-    cues = [
-        # SRT has no escapes, so an arrow in speech is written short
-        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{_ARROW.sub('->', cue.text)}"
-        for number, cue in enumerate(_cues(segments), start=1)
-    ]
-    return "\n\n".join(cues) + "\n\n\n" if cues else ""
-
-
-def _vtt_escape(text: str) -> str:
-    # "&" and "<" begin markup in a cue, "-->" ends it; a lone ">" is allowed and stays readable
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("-->", "--&gt;")
-
-
-def _vtt(segments: Iterable[Segment]) -> str:
-    cues = (
-        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{_vtt_escape(cue.text)}\n\n"
-        for cue in _cues(segments)
-    )
-    return "WEBVTT\n\n" + "".join(cues)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +207,6 @@ def render(
         case "text":
             return Rendering(_encode_text(transcript.text + "\n"), _TEXT_TYPE)
         case "srt":
-            return Rendering(_encode_text(_srt(transcript.segments)), _TEXT_TYPE)
+            return Rendering(_encode_text(subtitles.srt(transcript.segments)), _TEXT_TYPE)
         case "vtt":
-            return Rendering(_encode_text(_vtt(transcript.segments)), _TEXT_TYPE)
+            return Rendering(_encode_text(subtitles.vtt(transcript.segments)), _TEXT_TYPE)

@@ -9,16 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from unicodedata import category
 
+from app.core.text_breaks import ends_clause, ends_sentence, may_break
 from app.live.policy.hypothesis import Word
-from app.live.policy.spacing import without_spaces
 
-SENTENCE_ENDS = tuple(".!?…。！？؟।")
-CLAUSE_ENDS = (*SENTENCE_ENDS, ",", ";", ":", "、", "，", "；")
-CLOSING = "\"'»”’)」』）】》〉"  # what may stand behind the end of a sentence
-NEVER_FIRST = "ะาำๅๆฯーっゃゅょッャュョ々"  # signs that belong to the one before, in scripts without spaces
-NEVER_LAST = "เแโใไ「『（【《〈“‘"  # or to the one behind
 SHORTEST_SENTENCE_S = 0.3  # "Mr." alone is no segment
 
 
@@ -51,26 +45,18 @@ def divided(word: Word, longest_s: float) -> list[Word]:
         return [word]
     most = int(len(text) * longest_s / seconds)
     first = len(text) - len(text.lstrip()) + 1
-    places = [n for n in range(first, len(text)) if _may_cut(text[n - 1], text[n])]
+    places = [n for n in range(first, len(text)) if may_break(text[n - 1], text[n])]
     cuts = [0]
     while len(text) - cuts[-1] > most and (later := [n for n in places if n > cuts[-1]]):
         fitting = [n for n in later if n <= cuts[-1] + most] or later[:1]
         second_half = [n for n in fitting if n > cuts[-1] + most / 2]
-        sentences = [n for n in second_half if text[max(0, n - 4) : n].rstrip(CLOSING).endswith(SENTENCE_ENDS)]
-        clauses = [n for n in second_half if text[n - 1] in CLAUSE_ENDS]
+        sentences = [n for n in second_half if ends_sentence(text[max(0, n - 4) : n])]
+        clauses = [n for n in second_half if ends_clause(text[n - 1])]
         cuts.append((sentences or clauses or fitting)[-1])
     times = [word.start + seconds * n / len(text) for n in cuts] + [word.end]
     texts = [text[n:end] for n, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
     parts = zip(times, times[1:], texts, strict=False)
     return [replace(word, start=start, end=end, text=part) for start, end, part in parts]
-
-
-def _may_cut(before: str, sign: str) -> bool:
-    """Can a line end between these two signs? Before a space, or between words of a script that shows none."""
-    if sign.isspace() or before.isspace():
-        return sign.isspace()
-    stays = sign in CLOSING or sign in CLAUSE_ENDS or sign in NEVER_FIRST or category(sign).startswith("M")
-    return without_spaces(before) and not stays and before not in NEVER_LAST
 
 
 class Segmenter:
@@ -103,15 +89,13 @@ class Segmenter:
 
     def _ends_sentence(self) -> bool:
         last = self._open[-1]
-        return (
-            last.text.rstrip(CLOSING).endswith(SENTENCE_ENDS) and last.end - self._open[0].start >= SHORTEST_SENTENCE_S
-        )
+        return ends_sentence(last.text) and last.end - self._open[0].start >= SHORTEST_SENTENCE_S
 
     def _best_break(self) -> int:
         """Behind the last clause in the second half, else at the widest gap there, else before the newest word."""
         half = max(1, len(self._open) // 2)
         places = range(half, len(self._open))
-        clauses = [n for n in places if self._open[n - 1].text.endswith(CLAUSE_ENDS)]
+        clauses = [n for n in places if ends_clause(self._open[n - 1].text)]
         if clauses:
             return clauses[-1]
         return max(places, key=lambda n: (self._open[n].start - self._open[n - 1].end, n))

@@ -10,24 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-# First and last code point of scripts written without spaces between words, and their punctuation.
-WITHOUT_SPACES = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x0F00, 0x0FFF),  # Tibetan
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x2E80, 0x312F),  # radicals, Chinese and Japanese punctuation, kana, bopomofo
-    (0x31A0, 0xA4CF),  # more of them, Chinese signs, Yi
-    (0xF900, 0xFAFF),  # compatibility signs
-    (0xFE30, 0xFE4F),  # vertical punctuation
-    (0xFF00, 0xFF9F),  # full-width letters and punctuation, half-width kana
-    (0x20000, 0x3FFFF),  # rarer Chinese signs
-)
-
-
-def without_spaces(sign: str) -> bool:
-    """Does the sign belong to a script that puts no space between words?"""
-    return any(first <= ord(sign) <= last for first, last in WITHOUT_SPACES)
+from app.core.text_breaks import is_unspaced
 
 
 def spaced(before: str, text: str) -> str:
@@ -38,7 +21,7 @@ def spaced(before: str, text: str) -> str:
         text: not blank.
     """
     sign = text[0]
-    if sign.isspace() or before[-1:].isspace() or without_spaces(sign) or (before and without_spaces(before[-1])):
+    if sign.isspace() or before[-1:].isspace() or is_unspaced(sign) or (before and is_unspaced(before[-1])):
         return text
     return " " + text if any(c.isalnum() for c in text) else text
 
