@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # started by its path, Python looks for modules beside this file only
+# Started by its path, Python looks for modules beside this file first, where tests/http hides the library's http.
+sys.path[0] = str(ROOT)
 
 from tests.load import report  # noqa: E402 - after the line above
 from tests.load.arithmetic import summarise  # noqa: E402

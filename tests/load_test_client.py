@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-if str(ROOT) not in sys.path:  # run as a script
-    sys.path.insert(0, str(ROOT))
+if sys.path[0] == str(ROOT / "tests"):  # run as a script; and tests/http would hide the library's http
+    sys.path[0] = str(ROOT)
 
 from bench.live import client, material, plot, report, score  # noqa: E402  after the path above
 from bench.live.resources import Resources  # noqa: E402  as above
