@@ -1,6 +1,6 @@
 """Load a running service and say what it does: `python tests/load_test.py --help`.
 
-Runs against anything that speaks the OpenAI API: one worker, the local cluster, compose. See LOAD_TESTING.md.
+Runs against anything that speaks the OpenAI API: one worker, the local cluster, compose. See docs/load-testing.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python tests/load_test_client.py --num-clients 8 --port 9090 --audio-dir tests/audio --duration 600
     python tests/load_test_client.py --ramp 1,2,4,8,16 --only long --plot
 
-Writes `run_<N>_clients_<timestamp>.json` per level. The measures are explained in LOAD_TESTING.md.
+Writes `run_<N>_clients_<timestamp>.json` per level. The measures are explained in docs/load-testing.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Draw what the policy does with a few sentences: `python -m bench.live.timeline docs/streaming-timeline.svg`.
+"""Draw what the policy does with a few sentences: `python -m bench.live.timeline docs/live-timeline.svg`.
 
 The picture is a replay, not a drawing: the real Stream is fed sound where words are spoken, a stand-in
 for the service hears the words that lie in each window, and one stretch of refusals is played as well.

@@ -7,7 +7,7 @@ Five rules, all in audio time; the first that applies wins, and the largest coun
     overdue  passes keep disagreeing: words of long ago are final anyway
     full     the window cannot grow: final up to its last segment end
 Source: Macháček et al., "Turning Whisper into Real-Time Transcription System" (2023) for agreement;
-the other rules are ours, see docs/streaming.md.
+the other rules are ours, see docs/live.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a live stream decides by: lengths of audio in seconds, never counts of repeated answers.
 
 A pass over 2 s of audio costs a Whisper nearly what a pass over 20 s costs, and at temperature 0 a
-repeat says nothing new, so every rule here is about how much audio there is. See docs/streaming.md.
+repeat says nothing new, so every rule here is about how much audio there is. See docs/live.md.
 """
 
 from __future__ import annotations
