@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 NEWER_NGINX := .cache/nginx-newer/nginx
 
-.PHONY: setup run cluster packages test lock
+.PHONY: setup run cluster packages check test lock
 
 setup: .venv/.installed  ## install what the worker needs into .venv
 
@@ -37,6 +37,12 @@ cluster: setup  ## three workers behind nginx on 127.0.0.1:8083; WORKERS=5 GATEW
 packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node, systemd's checker
 	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm systemd-analyze
 	@test -x $(NEWER_NGINX) || sh deploy/nginx/fetch-newer.sh $(dir $(NEWER_NGINX))
+
+check: .venv/.installed-dev  ## lint, types and unit tests, under 90 seconds on two cores; `make test` runs the rest too
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	PYTHONASYNCIODEBUG=1 $(BIN)/pytest --quiet --numprocesses 2 -m "not slow"
 
 test: .venv/.installed-dev packages $(NODE)/node_modules/.installed  ## lint, types and every test
 	$(BIN)/ruff check

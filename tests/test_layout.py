@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SLOW
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(path.relative_to(ROOT / "app") for path in (ROOT / "app").rglob("*.py") if path.name != "__init__.py")
 TESTS = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
@@ -60,3 +62,8 @@ def test_every_test_says_what_is_expected(test: Path):
 def test_packages_hold_no_code():
     """`__init__.py` files are empty, so importing a package runs nothing."""
     assert [str(path) for path in (ROOT / "app").rglob("__init__.py") if path.read_text(encoding="utf-8").strip()] == []
+
+
+def test_slow_tests_exist():
+    """Each path that is marked as slow is there."""
+    assert [path for path in SLOW if not (ROOT / "tests" / path).exists()] == []
