@@ -97,7 +97,7 @@ def refused(data: bytes | io.BytesIO) -> str:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("extension", [None, "m3u8", "mpd", "sdp", "ffconcat"])
+@pytest.mark.parametrize("extension", [None, "m3u8"])
 def test_uploads_that_name_others_are_refused(name, extension, canary, neighbour):
     """Playlists and the like reach neither the network nor the disk, even under a telling name."""
     path, port = str(neighbour), canary.getsockname()[1]

@@ -182,7 +182,7 @@ def test_odd_float_frames_spoil_nothing(cut_off):
 
 @pytest.mark.parametrize("audio_format", TYPES)
 @pytest.mark.parametrize("sound", SOUNDS)
-@pytest.mark.parametrize("size", [1, 7, 331, 8191, 20_001])
+@pytest.mark.parametrize("size", [1, 331, 20_001])
 def test_reframed_sound_is_put_together(audio_format, sound, size):
     """Whatever the sound, bytes that a proxy cut elsewhere are joined, and nothing is left out."""
     pcm = SOUNDS[sound][: 16 * size]
