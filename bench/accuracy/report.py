@@ -84,17 +84,19 @@ def plot(summaries: Sequence[Summary], path: Path, *, audio_s: float, title: str
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen
 
-    points = [(each, each.errors.rate, each.cpu_s) for each in summaries]
+    points = sorted(
+        (each.cpu_s / audio_s * 60, each.errors.rate * 100, each.setting)
+        for each in summaries
+        if each.cpu_s is not None and each.errors.rate is not None
+    )
     figure, axes = plt.subplots(figsize=(8, 5))
-    for summary, rate, cpu_s in points:
-        if rate is None or cpu_s is None:
-            continue
-        x, y = cpu_s / audio_s * 60, rate * 100
-        axes.plot(x, y, "o", markersize=9, color="C1" if summary.setting.startswith("stock") else "C0")
-        axes.annotate(summary.setting, (x, y), xytext=(8, 5), textcoords="offset points")
-    axes.set(xlabel="CPU seconds per minute of audio", ylabel="word error rate, %", xlim=(0, None))
-    axes.margins(x=0.2, y=0.2)
-    axes.set_xlim(left=0)
+    for number, (x, y, name) in enumerate(points):
+        axes.plot(x, y, "o", markersize=9, color="C1" if name.startswith("stock") else "C0")
+        above = number % 2 == 0  # by turns, so that the names of neighbours do not cover each other
+        axes.annotate(name, (x, y), xytext=(0, 9 if above else -18), textcoords="offset points", ha="center")
+    axes.set(xlabel="CPU seconds per minute of audio", ylabel="word error rate, %")
+    axes.set_xlim(0, 1.15 * max((x for x, _, _ in points), default=1.0))
+    axes.margins(y=0.2)
     axes.grid(alpha=0.3)
     axes.set_title(title)
     figure.tight_layout()
