@@ -39,8 +39,8 @@ async def test_a_refused_body_of_unknown_length_is_read_to_its_end():
 
 async def test_an_endless_body_is_cut_off(monkeypatch: pytest.MonkeyPatch):
     """After so many bytes, or after so long, whoever sends it."""
-    monkeypatch.setattr(drain_body, "MAX_UNREAD_BYTES", 5000)
-    monkeypatch.setattr(drain_body, "MAX_UNREAD_S", 0.05)
+    monkeypatch.setattr(drain_body, "MAX_DRAINED_BYTES", 5000)
+    monkeypatch.setattr(drain_body, "MAX_DRAIN_S", 0.05)
     async with worker(api_keys="sk-1") as running:
         flood = exchange_of(running.app, (b"transfer-encoding", b"chunked"))
         for _ in range(100):
@@ -109,7 +109,7 @@ def test_clients_that_send_before_they_read_hear_the_refusal():
 
 def test_a_real_endless_body_is_cut_off(monkeypatch: pytest.MonkeyPatch):
     """Whoever reads while sending has the refusal; the connection then breaks, and the server serves on."""
-    monkeypatch.setattr(drain_body, "MAX_UNREAD_BYTES", 1_000_000)
+    monkeypatch.setattr(drain_body, "MAX_DRAINED_BYTES", 1_000_000)
     with live_server(api_keys="sk-1") as address:
         wire = Wire(address)
         wire.send(f"POST {PATH} HTTP/1.1", "Host: w", CHUNKED)

@@ -227,7 +227,7 @@ async def test_large_bodies_take_turns(monkeypatch: pytest.MonkeyPatch):
         now -= 1
         return Upload()
 
-    monkeypatch.setattr(json_body, "aside", slowly)
+    monkeypatch.setattr(json_body, "in_thread", slowly)
     raw = json_of("A" * LARGE_BYTES)
     await asyncio.gather(*(read_json(request(raw), max_file_bytes=MAX_AUDIO_BYTES, turn=turn) for _ in range(4)))
     assert most == 1
