@@ -21,8 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.errors import RetryLater, ShuttingDown, TooLarge, TranscriptionError
 from app.core.options import Tier
 from app.http.middleware.drain_body import SIZE
-from app.http.request.forms import tier_of
 from app.http.request.multipart import ENVELOPE_BYTES, too_large
+from app.http.request.options import tier_of
 from app.http.request_record import RequestRecord, record_of
 from app.http.response import errors as api_errors
 from app.ops.keys import KeyRing

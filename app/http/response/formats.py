@@ -27,7 +27,7 @@ from app.core import languages
 from app.core.options import Task
 from app.core.transcript import Segment, Transcript, Word
 
-ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 LanguageStyle = Literal["code", "name"]
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -23,7 +23,8 @@ from app.contracts.openai import (
     TranscriptionVerbose,
     error_envelope,
 )
-from app.http.request.schema import Schema, request_body
+from app.http.request.options import Schema
+from app.http.request.schema import COMPONENTS, request_body
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -185,6 +186,7 @@ def _restore_nulls(example: Any) -> None:
 def _document(app: FastAPI) -> Schema:
     made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = made["components"]["schemas"]
+    schemas.update(COMPONENTS)
     for event in (TextDeltaEvent, TextDoneEvent):
         schema = TypeAdapter(event).json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))

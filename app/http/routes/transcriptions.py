@@ -15,10 +15,9 @@ from app.core.options import Task
 from app.core.transcript import AudioInfo, Timings, Transcript
 from app.engine.engine import in_thread, transcribe
 from app.http.middleware.disconnect import unless_gone
-from app.http.request import forms
 from app.http.request.body import read_body
-from app.http.request.forms import TranscriptionForm
 from app.http.request.multipart import Upload
+from app.http.request.parse import ParsedRequest, parse
 from app.http.request_record import record_of
 from app.http.response import openapi
 from app.http.response.events import EventWriter
@@ -57,45 +56,45 @@ async def _answer(request: Request, *, default_format: ResponseFormat, task: Tas
     upload = await read_body(request, max_file_bytes=worker.max_upload_bytes, turn=worker.json_turn)
     streaming = False
     try:
-        form = forms.parse(
+        wanted = parse(
             upload.fields,
             default_format=default_format,
             tier_header=request.headers.get("x-transcription-tier"),
             task=task,
         )
-        worker.check_model(form.model)
+        worker.check_model(wanted.model)
         file = _file_of(upload)
         record = record_of(request.scope)
-        record.lane, record.stream = form.options.tier, form.stream
-        if form.stream:
-            stream = await unless_gone(request.receive, _stream(request, worker, upload, file, form))
+        record.lane, record.stream = wanted.options.tier, wanted.stream
+        if wanted.stream:
+            stream = await unless_gone(request.receive, _stream(request, worker, upload, file, wanted))
             streaming = True
             return stream
-        transcript = await unless_gone(request.receive, _transcribe(worker, file, form))
+        transcript = await unless_gone(request.receive, _transcribe(worker, file, wanted))
     finally:
         if not streaming:
             upload.close()
     record.info, record.timings = transcript.info, transcript.timings
-    return await _rendered(transcript, form, worker)
+    return await _rendered(transcript, wanted, worker)
 
 
-async def _transcribe(worker: WorkerState, file: BinaryIO, form: TranscriptionForm) -> Transcript:
+async def _transcribe(worker: WorkerState, file: BinaryIO, wanted: ParsedRequest) -> Transcript:
     started = time.monotonic()
-    permit = await worker.admission.acquire(form.options.tier)
+    permit = await worker.admission.acquire(wanted.options.tier)
     queue_s = time.monotonic() - started
-    transcript = await transcribe(worker.engine, file, form.options, permit)
+    transcript = await transcribe(worker.engine, file, wanted.options, permit)
     return replace(transcript, timings=replace(transcript.timings, queue_s=queue_s))
 
 
 async def _stream(
-    request: Request, worker: WorkerState, upload: Upload, file: BinaryIO, form: TranscriptionForm
+    request: Request, worker: WorkerState, upload: Upload, file: BinaryIO, wanted: ParsedRequest
 ) -> EventStream:
     """The response, once the first event is there; from then on it owns the upload."""
     record = record_of(request.scope)
     started = time.monotonic()
-    permit = await worker.admission.acquire(form.options.tier)
+    permit = await worker.admission.acquire(wanted.options.tier)
     queue_s = time.monotonic() - started
-    events = worker.engine.stream(file, form.options, permit)
+    events = worker.engine.stream(file, wanted.options, permit)
 
     def on_timings(timings: Timings) -> None:
         record.timings = replace(timings, queue_s=queue_s)
@@ -110,7 +109,7 @@ async def _stream(
         await events.aclose()
         raise
     record.info = info
-    writer = EventWriter(logprobs=form.options.logprobs, started_s=time.monotonic())
+    writer = EventWriter(logprobs=wanted.options.logprobs, started_s=time.monotonic())
     return EventStream(
         frames(info, events, writer, on_timings=on_timings),
         headers={"Server-Timing": f"queue;dur={queue_s * 1000:.1f}"},
@@ -127,15 +126,15 @@ async def _first(events: AsyncGenerator[EngineEvent | Timings, None]) -> AudioIn
     return info
 
 
-async def _rendered(transcript: Transcript, form: TranscriptionForm, worker: WorkerState) -> Response:
+async def _rendered(transcript: Transcript, wanted: ParsedRequest, worker: WorkerState) -> Response:
     rendering = await in_thread(
         lambda: render(
             transcript,
-            response_format=form.response_format,
-            task=form.options.task,
-            words=form.words,
-            segments=form.segments,
-            logprobs=form.options.logprobs,
+            response_format=wanted.response_format,
+            task=wanted.options.task,
+            words=wanted.words,
+            segments=wanted.segments,
+            logprobs=wanted.options.logprobs,
             language_style=worker.language_style,
         )
     )

@@ -4,10 +4,11 @@ import pytest
 
 from app.core.errors import InvalidRequest, UnsupportedValue
 from app.core.options import Options
-from app.http.request.forms import PROMPT_CHARACTERS, TranscriptionForm, parse
+from app.http.request.options import PROMPT_CHARACTERS
+from app.http.request.parse import ParsedRequest, parse
 
 
-def form(*fields: tuple[str, str], tier_header: str | None = None) -> TranscriptionForm:
+def form(*fields: tuple[str, str], tier_header: str | None = None) -> ParsedRequest:
     """Parse these fields beside a model."""
     return parse([("model", "whisper-1"), *fields], tier_header=tier_header)
 
