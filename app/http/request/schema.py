@@ -1,4 +1,4 @@
-"""The request body of the OpenAPI document: the fields of `TranscriptionRequest` beside the audio, in both encodings."""
+"""The request body in the OpenAPI document: the declared fields beside the audio, in both encodings."""
 
 from __future__ import annotations
 
