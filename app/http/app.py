@@ -22,6 +22,7 @@ from app.http.middleware.cors import Cors
 from app.http.middleware.drain_body import DrainBody
 from app.http.middleware.gate import AccessLog, Gate, HeadAsGet, RequestDetails, UnhandledErrors
 from app.http.request.multipart import ENVELOPE_BYTES
+from app.http.request.receive import UploadBudget, UploadLimits
 from app.http.response import errors as api_errors
 from app.http.response import openapi
 from app.http.routes import docs, models, page, transcriptions
@@ -43,6 +44,7 @@ def create_app(
     settings: WorkerSettings,
     *,
     build: Callable[[WorkerSettings], Engine] = build_engine,
+    upload_limits: UploadLimits = UploadLimits(),  # noqa: B008 - frozen
     on_fatal: Callable[[str], None] = log_fatal,
     on_ready: Callable[[], None] | None = None,
     on_critical: Callable[[str], None] | None = None,
@@ -52,6 +54,7 @@ def create_app(
     Args:
         settings: the whole configuration.
         build: makes the engine; called once, on a thread, after the server listens.
+        upload_limits: what unfinished uploads may take.
         on_fatal: told in one line why the model cannot be loaded.
         on_ready: called once the model is warm.
         on_critical: told, from any thread, why this process can serve no more.
@@ -69,6 +72,7 @@ def create_app(
         language_style=settings.verbose_json_language,
         strict_models=settings.strict_models,
         metrics=_metrics(admission),
+        uploads=UploadBudget(upload_limits),
     )
 
     async def load() -> None:

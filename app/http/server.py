@@ -10,6 +10,7 @@ import contextlib
 import faulthandler
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,11 +19,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.contracts.openai import error_envelope
 from app.http.app import create_app
-from app.http.response.formats import encode_json
+from app.http.connection import ConnectionLimits, connection_class
 from app.settings.worker import WorkerSettings
 
 log = logging.getLogger("app")
@@ -34,22 +33,6 @@ BACKLOG = 512
 EXIT_CRITICAL = 70
 # What other requests get to finish in when the model hangs or its device is lost.
 CRITICAL_GRACE_S = 5.0
-
-
-class Http(HttpToolsProtocol):
-    """uvicorn's HTTP, whose refusal of what is no HTTP has the shape of every other error."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer bytes that cannot be read as a request, and close."""
-        body = encode_json(error_envelope(f"{msg} Let an HTTP library build it.", kind="invalid_request_error"))
-        head = (
-            "HTTP/1.1 400 Bad Request\r\n"
-            "content-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n"
-            "connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode("ascii") + body)
-        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -82,6 +65,13 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def max_connections() -> int:
+    """How many connections may be open: a thousand, or half of the open files that this process is allowed."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = ConnectionLimits().max_connections
+    return most if allowed == resource.RLIM_INFINITY else min(most, allowed // 2)
+
+
 def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callable[[], None] | None = None) -> int:
     """Serve on a bound socket; returns the exit code. `on_ready` is called once the model is warm."""
     fatal: list[str] = []
@@ -105,7 +95,7 @@ def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callab
     app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready, on_critical=on_critical)
     config = uvicorn.Config(
         app,
-        http=Http,
+        http=connection_class(ConnectionLimits(max_connections=max_connections())),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -13,6 +13,7 @@ from app.core.errors import NotReady, UnknownModel
 from app.engine.engine import Engine
 from app.http.admission import Admission
 from app.http.metrics import WorkerMetrics
+from app.http.request.receive import UploadBudget
 
 # Ids that clients have built in; each means the model that runs.
 ALIASES = (
@@ -31,7 +32,8 @@ class WorkerState:
     strict_models: bool
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     loaded: Engine | None = None
-    # Large JSON bodies are taken apart one by one, so that a crowd of them takes the memory of one.
+    uploads: UploadBudget = field(default_factory=UploadBudget)
+    # Large JSON bodies are parsed one by one: each takes several times its size in memory.
     json_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     started: float = field(default_factory=time.monotonic)
 

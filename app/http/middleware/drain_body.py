@@ -9,13 +9,12 @@ without one, or one beyond what is ever accepted, may never end. Then the answer
 from __future__ import annotations
 
 import asyncio
-import re
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Longer numbers are no sizes; int() refuses them, and digits beyond ASCII.
-SIZE = re.compile(r"[0-9]{1,18}")
+from app.http.request.receive import content_length
+
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
 # 25 MB at 10 Mbit/s.
 MAX_DRAIN_S = 20.0
@@ -44,9 +43,11 @@ class DrainBody:
         async def holding_send(message: Message) -> None:
             nonlocal early
             if message["type"] == "http.response.start":
-                early = not ended
+                headers = MutableHeaders(scope=message)
+                # an answer that closes the connection itself expects nothing more: the upload has stalled
+                early = not ended and headers.get("connection") != "close"
                 if early:
-                    MutableHeaders(scope=message)["connection"] = "close"
+                    headers["connection"] = "close"
             await send({**message, "more_body": True} if early and message["type"] == "http.response.body" else message)
 
         await self._app(scope, noting_receive, holding_send)
@@ -55,10 +56,8 @@ class DrainBody:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _may_be_endless(self, headers: Headers) -> bool:
-        length = headers.get("content-length", "")
-        if SIZE.fullmatch(length):
-            return int(length) > self._max_body_bytes
-        return "transfer-encoding" in headers
+        size = content_length(headers)
+        return "transfer-encoding" in headers if size is None else size > self._max_body_bytes
 
 
 async def _drain_body(receive: Receive) -> None:

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import RetryLater, ShuttingDown, TooLarge, TranscriptionError
+from app.core.errors import Overloaded, RetryLater, ShuttingDown, TooLarge, TranscriptionError
 from app.core.options import Tier
-from app.http.middleware.drain_body import SIZE
+from app.http.connection import CROWDED
 from app.http.request.multipart import ENVELOPE_BYTES, too_large
 from app.http.request.options import tier_of
+from app.http.request.receive import content_length
 from app.http.request_record import RequestRecord, record_of
 from app.http.response import errors as api_errors
 from app.ops.keys import KeyRing
@@ -149,9 +150,11 @@ class Gate:
         record_of(scope).key_id = self._keys.check(headers)
         if scope["method"] != "POST" or "/audio/" not in scope["path"]:
             return
-        length = headers.get("content-length", "")
-        if SIZE.fullmatch(length) and int(length) > self._max_upload_bytes + ENVELOPE_BYTES:
+        size = content_length(headers)
+        if size is not None and size > self._max_upload_bytes + ENVELOPE_BYTES:
             raise TooLarge(too_large(self._max_upload_bytes))
+        if scope.get("state", {}).get(CROWDED):
+            raise Overloaded("This server has too many open connections. Retry shortly.", retry_after_s=1)
         # the field of the same name is still unread, but Vexa sends both
         refusal = self._refusal(tier_of(headers.get("x-transcription-tier")))
         if refusal is not None:

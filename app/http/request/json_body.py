@@ -14,11 +14,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from app.core.errors import Cancelled, InvalidRequest, TooLarge
+from app.core.errors import InvalidRequest, TooLarge
 from app.engine.engine import in_thread
-from app.http.request.multipart import IGNORED_PREFIX, MAX_FIELD_BYTES, MAX_FIELDS_BYTES, MAX_PARTS, Upload, counted
+from app.http.request.multipart import IGNORED_PREFIX, MAX_FIELD_BYTES, MAX_FIELDS_BYTES, MAX_PARTS, Upload
+from app.http.request.receive import Share, chunks_of
 
 AUDIO_FIELD = "input_audio"
 # Base64 and JSON are held in memory whole, unlike multipart, which goes to disk.
@@ -36,25 +37,26 @@ AROUND_BYTES = 1024 * 1024
 DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 
 
-async def read_json(request: Request, *, max_file_bytes: int, turn: asyncio.Semaphore) -> Upload:
+async def read_json(request: Request, *, max_file_bytes: int, share: Share, turn: asyncio.Semaphore) -> Upload:
     """Read the whole body.
 
     Args:
         request: with a JSON body.
         max_file_bytes: the audio's limit, beside that of what is held in memory.
-        turn: held while a large body is taken apart.
+        share: what this upload holds of the budget of all uploads.
+        turn: held while a large body is parsed.
     Raises:
-        InvalidRequest: no JSON object, no audio in it, or broken base64.
+        InvalidRequest: no JSON object, no audio in it, or invalid base64.
         TooLarge: the audio is larger than `max_file_bytes` or than what is held in memory.
-        Cancelled: the client left while sending.
+        UploadStalled, Overloaded, Cancelled: as `chunks_of` and `Share.hold`.
     """
     limit_bytes = min(max_file_bytes, MAX_AUDIO_BYTES)
     body = bytearray()
     try:
-        async for chunk in counted(request, limit_bytes * 4 // 3 + AROUND_BYTES):
+        max_body_bytes = limit_bytes * 4 // 3 + AROUND_BYTES
+        async for chunk in chunks_of(request, max_body_bytes=max_body_bytes, timeout_s=share.limits.chunk_timeout_s):
             body += chunk
-    except ClientDisconnect as exc:
-        raise Cancelled("The client left while sending.") from exc
+            share.hold(len(body))
     except TooLarge as exc:
         raise _too_large(limit_bytes) from exc
     async with turn if len(body) > LARGE_BYTES else contextlib.nullcontext():

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import UploadFile
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from app.core.errors import Cancelled, InvalidRequest, StorageFull, TooLarge, UnsupportedContentType
+from app.core.errors import InvalidRequest, StorageFull, TooLarge, UnsupportedContentType
+from app.http.request.receive import Share, chunks_of
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
@@ -56,32 +57,37 @@ class Upload:
             self.file.close()
 
 
-async def read_upload(request: Request, *, max_file_bytes: int) -> Upload:
+async def read_upload(request: Request, *, max_file_bytes: int, share: Share) -> Upload:
     """Read the whole body.
 
     Cancelling it removes what was spooled.
 
+    Args:
+        request: with a multipart body.
+        max_file_bytes: the largest file.
+        share: what this upload holds of the budget of all uploads.
     Raises:
-        UnsupportedContentType: not multipart/form-data, or compressed.
-        InvalidRequest: broken.
+        UnsupportedContentType: not multipart/form-data.
+        InvalidRequest: the body is malformed.
         TooLarge: the file is larger than `max_file_bytes`.
         StorageFull: the disk has no room for it.
-        Cancelled: the client left while sending.
+        UploadStalled, Overloaded, Cancelled: as `chunks_of` and `Share.hold`.
     """
     parts = _Parts(max_file_bytes)
     try:
         boundary = _boundary(request)
         parser = MultipartParser(boundary, parts.callbacks(), max_header_size=MAX_PART_HEADER_BYTES)
-        async for chunk in _without_preamble(counted(request, max_file_bytes + ENVELOPE_BYTES), boundary):
+        chunks = chunks_of(
+            request, max_body_bytes=max_file_bytes + ENVELOPE_BYTES, timeout_s=share.limits.chunk_timeout_s
+        )
+        async for chunk in _without_preamble(chunks, boundary):
             parser.write(chunk)
             await parts.spool()
+            share.hold(parts.in_memory_bytes)
         return await parts.take()
     except FormParserError as exc:
         parts.upload.close()
         raise InvalidRequest("The multipart body is broken; let an HTTP library build it.") from exc
-    except ClientDisconnect as exc:
-        parts.upload.close()
-        raise Cancelled("The client left while sending.") from exc
     except OSError as exc:
         parts.upload.close()
         log.exception("an upload cannot be stored")
@@ -125,8 +131,14 @@ class _Parts:
             "on_end": self._close,
         }
 
+    @property
+    def in_memory_bytes(self) -> int:
+        """What this upload holds in memory: its texts, and its file until that goes to disk."""
+        file_bytes = self.upload.file_bytes
+        return self._fields_bytes + (file_bytes if file_bytes <= SPOOL_BYTES else 0)
+
     async def spool(self) -> None:
-        """Write what arrived of the file."""
+        """Write what arrived of the file; beyond 8 MiB it goes to disk, on a thread."""
         if self._file is not None and self._unwritten:
             data = b"".join(self._unwritten)
             self._unwritten.clear()
@@ -213,20 +225,6 @@ def _boundary(request: Request) -> bytes:
     if not boundary:
         raise InvalidRequest("Content-Type: multipart/form-data needs a boundary; let an HTTP library build it.")
     return boundary
-
-
-async def counted(request: Request, max_body_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives, whatever its headers say of its size.
-
-    Raises:
-        TooLarge: it is longer than that.
-    """
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > max_body_bytes:
-            raise TooLarge(f"The request body is larger than {max_body_bytes / 1024 / 1024:g} MiB.")
-        yield chunk
 
 
 async def _without_preamble(chunks: AsyncGenerator[bytes, None], boundary: bytes) -> AsyncGenerator[bytes, None]:

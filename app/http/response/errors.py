@@ -39,6 +39,7 @@ TABLE: tuple[tuple[type[errors.TranscriptionError], _Row], ...] = (
     (errors.UnsupportedValue, _Row(400, "invalid_request_error", "unsupported_value")),
     (errors.InvalidRequest, _Row(400, "invalid_request_error", None)),
     (errors.TooLarge, _Row(413, "invalid_request_error", "request_too_large")),
+    (errors.UploadStalled, _Row(408, "invalid_request_error", "upload_stalled")),
     (errors.UnknownModel, _Row(404, "invalid_request_error", "model_not_found")),
     (errors.Unauthorized, _Row(401, "invalid_request_error", "invalid_api_key")),
     (errors.Overloaded, _Row(503, "server_error", "server_is_overloaded")),
@@ -59,6 +60,8 @@ def to_response(error: errors.TranscriptionError) -> Response:
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.UploadStalled):
+        headers["Connection"] = "close"  # the rest of the body may never arrive
     if row.status == 500:  # noqa: PLR2004 - the same input fails the same way: a retry only adds load
         headers |= NO_RETRY
     return _json(row.status, envelope_of(error), headers)

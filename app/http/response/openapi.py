@@ -62,7 +62,7 @@ _EVENT: Final[Schema] = {
     },
 }
 _TIMING: Final[Schema] = {
-    "Server-Timing": {"description": "decode, queue and model in milliseconds.", "schema": {"type": "string"}}
+    "Server-Timing": {"description": "Audio decoding, queue and model in milliseconds.", "schema": {"type": "string"}}
 }
 _OK: Final[Schema] = {
     "description": "The transcript in the format that was asked for.",
@@ -132,6 +132,11 @@ _AUDIO_ERRORS: Final[Responses] = {
     ),
     401: _UNAUTHORIZED,
     404: _NOT_FOUND,
+    408: _error(
+        "The client stopped sending before its upload was complete.",
+        "No data arrived for 60 seconds; the upload was given up.",
+        code="upload_stalled",
+    ),
     413: _error(
         "More bytes than MAX_UPLOAD_BYTES.",
         "file: larger than the limit of 500 MiB (MAX_UPLOAD_BYTES=524288000).",

@@ -53,7 +53,9 @@ async def create_translation(request: Request) -> Response:
 
 async def _answer(request: Request, *, default_format: ResponseFormat, task: Task | None = None) -> Response:
     worker = state_of(request)
-    upload = await read_body(request, max_file_bytes=worker.max_upload_bytes, turn=worker.json_turn)
+    upload = await read_body(
+        request, max_file_bytes=worker.max_upload_bytes, budget=worker.uploads, turn=worker.json_turn
+    )
     streaming = False
     try:
         wanted = parse(

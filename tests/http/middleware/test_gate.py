@@ -133,7 +133,7 @@ async def test_too_large_is_answered_by_its_header_alone():
         await asked
 
 
-@pytest.mark.parametrize("length", [b"-1", b"abc", b"", b"1e9", b"\xb2", b"9" * 5000, b"+99999999999", b"0x7fffffffff"])
+@pytest.mark.parametrize("length", [b"-1", b"abc", b"", b"1e9", b"\xb2", b"+99999999999", b"0x7fffffffff"])
 async def test_odd_content_length_is_not_believed_and_not_a_crash(open_worker: Worker, length: bytes):
     """A header that is no size says nothing; the body is counted anyway."""
     exchange = Exchange(open_worker.app, [(b"content-length", length), (b"content-type", MULTIPART)])

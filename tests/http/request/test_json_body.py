@@ -12,6 +12,7 @@ from app.core.errors import InvalidRequest, TooLarge
 from app.http.request import json_body
 from app.http.request.json_body import LARGE_BYTES, MAX_AUDIO_BYTES, MAX_STRUCTURE, parse, read_json
 from app.http.request.multipart import Upload
+from app.http.request.receive import Share, UploadBudget
 from tests.clients import PATH, Worker, tone_wav, worker
 from tests.http.request.test_multipart import request
 
@@ -229,7 +230,14 @@ async def test_large_bodies_take_turns(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(json_body, "in_thread", slowly)
     raw = json_of("A" * LARGE_BYTES)
-    await asyncio.gather(*(read_json(request(raw), max_file_bytes=MAX_AUDIO_BYTES, turn=turn) for _ in range(4)))
+    await asyncio.gather(
+        *(
+            read_json(request(raw), max_file_bytes=MAX_AUDIO_BYTES, share=Share(UploadBudget()), turn=turn)
+            for _ in range(4)
+        )
+    )
     assert most == 1
     async with turn:
-        await asyncio.wait_for(read_json(request(body()), max_file_bytes=MAX_AUDIO_BYTES, turn=turn), 5)
+        await asyncio.wait_for(
+            read_json(request(body()), max_file_bytes=MAX_AUDIO_BYTES, share=Share(UploadBudget()), turn=turn), 5
+        )

@@ -12,6 +12,7 @@ from starlette.types import Message
 from app.core.errors import Cancelled, InvalidRequest, StorageFull, TooLarge, TranscriptionError, UnsupportedContentType
 from app.http.request import multipart as uploads
 from app.http.request.multipart import MAX_FIELD_BYTES, MAX_FIELDS_BYTES, MAX_PARTS, Upload, read_upload
+from app.http.request.receive import Share, UploadBudget
 from tests.clients import BOUNDARY, FILE_PART, MODEL_PART, MULTIPART, body_of, part
 
 FILE = b"\x00\xff RIFF" * 100
@@ -39,13 +40,13 @@ def receiver(messages: list[Message]) -> Any:
 
 async def read(*parts: bytes, limit: int = 1 << 20) -> Upload:
     """Read a well-formed body of these parts."""
-    return await read_upload(request(body_of(*parts)), max_file_bytes=limit)
+    return await read_upload(request(body_of(*parts)), max_file_bytes=limit, share=Share(UploadBudget()))
 
 
 async def refused(made: Request, *, limit: int = 1 << 20) -> TranscriptionError:
     """The error that reading makes."""
     with pytest.raises(TranscriptionError) as error:
-        await read_upload(made, max_file_bytes=limit)
+        await read_upload(made, max_file_bytes=limit, share=Share(UploadBudget()))
     return error.value
 
 
@@ -65,7 +66,7 @@ async def test_body_in_tiny_chunks(size: int):
     """Boundaries and headers may be cut anywhere; 65,537 single bytes are just slow."""
     body = body_of(FILE_PART[:0] + part('name="file"; filename="a.wav"', FILE), MODEL_PART)
     chunks = [body[start : start + size] for start in range(0, len(body), size)]
-    with closing(await read_upload(request(*chunks), max_file_bytes=1 << 20)) as upload:
+    with closing(await read_upload(request(*chunks), max_file_bytes=1 << 20, share=Share(UploadBudget()))) as upload:
         assert upload.file is not None
         assert upload.file.read() == FILE
         assert upload.fields == [("model", "whisper-1")]
@@ -80,7 +81,7 @@ async def test_text_before_the_first_boundary_is_read_past(preamble: bytes, size
     """A preamble, as RFC 2046 allows, in chunks of any size."""
     body = preamble + body_of(MODEL_PART, part('name="file"', FILE))
     chunks = [body[start : start + size] for start in range(0, len(body), size)]
-    with closing(await read_upload(request(*chunks), max_file_bytes=1 << 20)) as upload:
+    with closing(await read_upload(request(*chunks), max_file_bytes=1 << 20, share=Share(UploadBudget()))) as upload:
         assert upload.fields == [("model", "whisper-1")]
         assert upload.file is not None
         assert upload.file.read() == FILE
@@ -235,7 +236,7 @@ async def test_charset_of_the_request_is_not_believed(charset: str):
         body_of(part('name="prompt"', "\\ud800 +2AA- \\d ü"), FILE_PART),
         content_type=MULTIPART + f'; charset="{charset}"'.encode(),
     )
-    with closing(await read_upload(made, max_file_bytes=1 << 20)) as upload:
+    with closing(await read_upload(made, max_file_bytes=1 << 20, share=Share(UploadBudget()))) as upload:
         assert upload.fields == [("prompt", "\\ud800 +2AA- \\d ü")]
 
 
@@ -286,7 +287,7 @@ async def test_broken_bodies(body: bytes):
 async def test_data_after_the_last_boundary_is_ignored():
     """An epilogue is allowed by the standard."""
     made = request(body_of(FILE_PART, MODEL_PART) + b"epilogue" * 100)
-    with closing(await read_upload(made, max_file_bytes=1 << 20)) as upload:
+    with closing(await read_upload(made, max_file_bytes=1 << 20, share=Share(UploadBudget()))) as upload:
         assert upload.fields == [("model", "whisper-1")]
 
 
@@ -318,7 +319,7 @@ async def test_spooled_file_is_gone_after_any_failure(monkeypatch: pytest.Monkey
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-type", MULTIPART)]}
     limit = 100 if outcome == "too large" else 1 << 20
-    task = asyncio.create_task(read_upload(Request(scope, receive), max_file_bytes=limit))
+    task = asyncio.create_task(read_upload(Request(scope, receive), max_file_bytes=limit, share=Share(UploadBudget())))
     await asyncio.sleep(0.05)
     task.cancel()
     (result,) = await asyncio.gather(task, return_exceptions=True)

@@ -23,6 +23,7 @@ EXAMPLES: list[tuple[errors.TranscriptionError, int, str, str | None, str | None
     (errors.AudioTooShort("m"), 400, "invalid_request_error", "file", "audio_too_short"),
     (errors.AudioTooLong("m"), 400, "invalid_request_error", "file", "audio_too_long"),
     (errors.TooLarge("m"), 413, "invalid_request_error", "file", "request_too_large"),
+    (errors.UploadStalled("m"), 408, "invalid_request_error", None, "upload_stalled"),
     (errors.UnknownModel("m"), 404, "invalid_request_error", "model", "model_not_found"),
     (errors.Unauthorized("m", presented=True), 401, "invalid_request_error", None, "invalid_api_key"),
     (errors.Unauthorized("m", presented=False), 401, "invalid_request_error", None, None),
@@ -71,6 +72,7 @@ def test_headers_that_belong_to_errors():
     """Retry-After is an integer, a 401 names its scheme, a failure of ours is not worth a retry."""
     assert to_response(errors.Overloaded("m", retry_after_s=3)).headers["retry-after"] == "3"
     assert to_response(errors.Unauthorized("m", presented=False)).headers["www-authenticate"] == "Bearer"
+    assert to_response(errors.UploadStalled("m")).headers["connection"] == "close"
     assert to_response(errors.EngineFailure("m")).headers["x-should-retry"] == "false"
     assert "x-should-retry" not in to_response(errors.Overloaded("m", retry_after_s=3)).headers
 
