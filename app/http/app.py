@@ -71,6 +71,7 @@ def create_app(
         max_upload_bytes=settings.max_upload_bytes,
         language_style=settings.verbose_json_language,
         strict_models=settings.strict_models,
+        served_model_name=settings.served_model_name,
         metrics=_metrics(admission),
         uploads=UploadBudget(upload_limits),
     )
@@ -184,5 +185,5 @@ async def _open(worker: WorkerState, settings: WorkerSettings, build: Callable[[
         "slots": worker.admission.slots,
     }
     engine.on_batch(worker.metrics.count_batch)
-    worker.metrics.name_model(model=engine.info.model, device=engine.info.device, compute_type=engine.info.compute_type)
+    worker.metrics.name_model(model=worker.model_name, device=engine.info.device, compute_type=engine.info.compute_type)
     log.info("ready", extra={"fields": record})

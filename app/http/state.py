@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Literal, cast
 
 from fastapi import Request
@@ -17,8 +19,15 @@ from app.http.request.receive import UploadBudget
 
 # Ids that clients have built in; each means the model that runs.
 ALIASES = (
-    "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "default",
+    "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "gpt-live-transcribe", "default",
 )  # fmt: skip
+
+
+@cache
+def public_name(model: str) -> str:
+    """A size or a hub id as it is; of a path only the last component, because clients must not see the rest."""
+    path = Path(model).expanduser()
+    return path.absolute().name if model.startswith(("/", ".", "~")) or path.is_dir() else model
 
 
 @dataclass(slots=True)
@@ -30,6 +39,7 @@ class WorkerState:
     max_upload_bytes: int
     language_style: Literal["code", "name"]
     strict_models: bool
+    served_model_name: str = ""
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     loaded: Engine | None = None
     uploads: UploadBudget = field(default_factory=UploadBudget)
@@ -49,13 +59,22 @@ class WorkerState:
         return self.loaded
 
     @property
+    def model_name(self) -> str:
+        """The public name of the model.
+
+        Raises:
+            NotReady: the model is still loading.
+        """
+        return self.served_model_name or public_name(self.engine.info.model)
+
+    @property
     def model_ids(self) -> tuple[str, ...]:
         """The model that runs, then the names that mean it.
 
         Raises:
             NotReady: the model is still loading.
         """
-        return tuple(dict.fromkeys((self.engine.info.model, *ALIASES)))
+        return tuple(dict.fromkeys((self.model_name, *ALIASES)))
 
     def check_model(self, model: str) -> None:
         """Refuse a name that is not served, if the server is strict about it.

@@ -52,7 +52,7 @@ async def health(request: Request) -> JSONResponse:
         "state": state,
         "worker_id": worker.worker_id,
         "timestamp": datetime.now(UTC).replace(tzinfo=None).isoformat(),
-        "model": engine.info.model if engine else None,
+        "model": worker.model_name if engine else None,
         "device": engine.info.device if engine else None,
         "gpu_available": engine is not None and engine.info.device == "cuda",
         "compute_type": engine.info.compute_type if engine else None,

@@ -130,7 +130,7 @@ def about(worker: WorkerState) -> RootBody:
     return {
         "service": "speech-to-text",
         "worker_id": worker.worker_id,
-        "model": engine.info.model if engine else None,
+        "model": worker.model_name if engine else None,
         "device": engine.info.device if engine else None,
         "status": "ready" if worker.admission.ready else "initializing",
         "endpoints": {"transcribe": "/v1/audio/transcriptions", "health": "/health", "docs": "/docs"},
