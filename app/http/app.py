@@ -18,9 +18,12 @@ from app.engine.build import build_engine, slots_for
 from app.engine.engine import Engine, in_daemon_thread
 from app.http.admission import Admission
 from app.http.metrics import WorkerMetrics
+from app.http.middleware.access_log import AccessLog, RequestDetails
 from app.http.middleware.cors import Cors
 from app.http.middleware.drain_body import DrainBody
-from app.http.middleware.gate import AccessLog, Gate, HeadAsGet, RequestDetails, UnhandledErrors
+from app.http.middleware.gate import Gate
+from app.http.middleware.head_as_get import HeadAsGet
+from app.http.middleware.unhandled_errors import UnhandledErrors
 from app.http.request.multipart import ENVELOPE_BYTES
 from app.http.request.receive import UploadBudget, UploadLimits
 from app.http.response import errors as api_errors
@@ -152,10 +155,10 @@ def _count(metrics: WorkerMetrics, details: RequestDetails) -> None:
     record = details.record
     outcome = record.outcome(details.status)
     metrics.count_request(
-        details.path, status=details.status, outcome=outcome, lane=record.lane, seconds=details.seconds
+        details.path, status=details.status, outcome=outcome, tier=record.tier, seconds=details.seconds
     )
     if record.info is not None and record.timings is not None:
-        metrics.count_transcription(record.info, record.timings, lane=record.lane)
+        metrics.count_transcription(record.info, record.timings, tier=record.tier)
 
 
 async def _open(worker: WorkerState, settings: WorkerSettings, build: Callable[[WorkerSettings], Engine]) -> None:

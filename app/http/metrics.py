@@ -51,9 +51,9 @@ class WorkerMetrics:
         self._registry = CollectorRegistry()
         self._requests = self._counter("requests", "Requests answered", ("endpoint", "code", "outcome"))
         self._seconds = self._histogram(
-            "request_seconds", "From a request's head to its last byte", _REQUEST_S, ("endpoint", "lane")
+            "request_seconds", "From a request's head to its last byte", _REQUEST_S, ("endpoint", "tier")
         )
-        self._queue_s = self._histogram("queue_wait_seconds", "Waiting for a slot", _WAIT_S, ("lane",))
+        self._queue_s = self._histogram("queue_wait_seconds", "Waiting for a slot", _WAIT_S, ("tier",))
         self._decode_s = self._histogram("decode_seconds", "Decoding the upload", _STAGE_S)
         self._model_s = self._histogram("inference_seconds", "Inside the model", _STAGE_S)
         self._audio_s = self._histogram("audio_seconds", "Length of the audio that was transcribed", _AUDIO_S)
@@ -78,15 +78,15 @@ class WorkerMetrics:
         self._gauge("ready", "1 while new work is taken").set_function(ready)
         self._gauge("draining", "1 once the process has been told to stop").set_function(draining)
 
-    def count_request(self, path: str, *, status: int, outcome: str, lane: str, seconds: float) -> None:
+    def count_request(self, path: str, *, status: int, outcome: str, tier: str, seconds: float) -> None:
         """A request has been answered."""
         endpoint = endpoint_of(path)
         self._requests.labels(endpoint, str(status), outcome).inc()
-        self._seconds.labels(endpoint, lane).observe(seconds)
+        self._seconds.labels(endpoint, tier).observe(seconds)
 
-    def count_transcription(self, info: AudioInfo, timings: Timings, *, lane: str) -> None:
+    def count_transcription(self, info: AudioInfo, timings: Timings, *, tier: str) -> None:
         """A file has been transcribed to its end."""
-        self._queue_s.labels(lane).observe(timings.queue_s)
+        self._queue_s.labels(tier).observe(timings.queue_s)
         self._decode_s.observe(timings.audio_decode_s)
         self._model_s.observe(timings.model_s)
         self._audio_s.observe(info.duration_s)

@@ -112,7 +112,7 @@ def _json(status: int, body: ErrorEnvelope, headers: Mapping[str, str] | None) -
 
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.TranscriptionError)  # noqa: S101 - registered for it alone
-    record_of(request.scope).note_error(error)
+    record_of(request.scope).error = error
     return to_response(error)
 
 

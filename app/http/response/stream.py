@@ -142,5 +142,5 @@ async def _with_final_error(chunks: AsyncIterator[bytes], scope: Scope) -> Async
 
 
 def _final_error(error: TranscriptionError, scope: Scope) -> bytes:
-    record_of(scope).note_error(error)
+    record_of(scope).error = error
     return event_bytes(api_errors.envelope_of(error))

@@ -67,7 +67,7 @@ async def _answer(request: Request, *, default_format: ResponseFormat, task: Tas
         worker.check_model(wanted.model)
         file = _file_of(upload)
         record = record_of(request.scope)
-        record.lane, record.stream = wanted.options.tier, wanted.stream
+        record.tier, record.stream = wanted.options.tier, wanted.stream
         if wanted.stream:
             stream = await unless_gone(request.receive, _stream(request, worker, upload, file, wanted))
             streaming = True
