@@ -109,11 +109,21 @@ class LogprobBody(TypedDict):
 Logprobs = Annotated[list[LogprobBody], Field(description="When include[]=logprobs asked for them.")]
 
 
-@with_config(_example({"text": "Good morning.", "usage": _USAGE}))
+class LanguageBody(TypedDict):
+    """A language of the audio."""
+
+    code: str
+
+
+Languages = Annotated[list[LanguageBody], Field(description="Empty when the audio holds no speech.")]
+
+
+@with_config(_example({"text": "Good morning.", "languages": [{"code": "en"}], "usage": _USAGE}))
 class TranscriptionJson(TypedDict):
     """The body of `response_format=json`."""
 
     text: str
+    languages: NotRequired[Annotated[Languages, Field(description="Absent in translations.")]]
     usage: UsageDuration
     logprobs: NotRequired[Logprobs]
 
@@ -204,18 +214,12 @@ class TextDeltaEvent(TypedDict):
     logprobs: NotRequired[Logprobs]
 
 
-class LanguageBody(TypedDict):
-    """A language that was heard."""
-
-    code: str
-
-
 class TextDoneEvent(TypedDict):
     """The whole text of a stream: exactly one, and last."""
 
     type: Literal["transcript.text.done"]
     text: str
-    languages: Annotated[list[LanguageBody], Field(description="Empty when nothing was said.")]
+    languages: Languages
     usage: UsageTokens
     logprobs: NotRequired[Logprobs]
 

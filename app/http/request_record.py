@@ -38,7 +38,7 @@ _BY_STATUS: Final[Mapping[int, Outcome]] = {
     499: "cancelled",
     503: "not_ready",  # of a health route; every other 503 has its error
 }
-_BY_ERROR: Final[Mapping[type[TranscriptionError], Outcome]] = {
+_BY_ERROR: Final[Mapping[type[object], Outcome]] = {
     Overloaded: "rejected_busy",
     NotReady: "rejected_loading",
     ShuttingDown: "rejected_draining",

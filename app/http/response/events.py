@@ -14,7 +14,7 @@ from typing import Final
 
 from app.contracts.openai import StreamEvent, TextDeltaEvent, TextDoneEvent
 from app.core.transcript import AudioInfo, Progress, Segment
-from app.http.response.formats import encode_json, logprob_bodies, sane_s, span_s
+from app.http.response.formats import encode_json, language_bodies, logprob_bodies, sane_s, span_s
 
 DONE_EVENT: Final = b"data: [DONE]\n\n"
 PING: Final = b": ping\n\n"
@@ -131,8 +131,7 @@ class EventWriter:
         event: TextDoneEvent = {
             "type": "transcript.text.done",
             "text": self._deltas.text,
-            # a probability of 0 means that nothing was said from which a language could be heard
-            "languages": [{"code": self._info.language}] if self._info.language_probability else [],
+            "languages": language_bodies(self._info),
             "usage": {
                 "type": "tokens",
                 "input_tokens": input_tokens,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.contracts.openai import (
+    LanguageBody,
     LogprobBody,
     SegmentBody,
     SegmentWordBody,
@@ -25,7 +26,7 @@ from app.contracts.openai import (
 )
 from app.core import languages
 from app.core.options import Task
-from app.core.transcript import Segment, Transcript, Word
+from app.core.transcript import AudioInfo, Segment, Transcript, Word
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 LanguageStyle = Literal["code", "name"]
@@ -105,6 +106,17 @@ def _word_spans_ms(segment: Segment) -> Iterator[tuple[Word, int, int]]:
 def _usage(transcript: Transcript) -> UsageDuration:
     # rounded to milliseconds first: 8.0000001 s are 8 s, not 9
     return {"type": "duration", "seconds": math.ceil(_ms(transcript.info.duration_s) / 1000)}
+
+
+def language_bodies(info: AudioInfo) -> list[LanguageBody]:
+    """Give the language of the audio as a list, as gpt-transcribe does; empty if there was no speech to detect it."""
+    return [{"code": info.language}] if info.language_probability else []
+
+
+def _json_body(transcript: Transcript, task: Task) -> TranscriptionJson:
+    if task == "translate":  # OpenAI's translations have no languages
+        return {"text": transcript.text, "usage": _usage(transcript)}
+    return {"text": transcript.text, "languages": language_bodies(transcript.info), "usage": _usage(transcript)}
 
 
 def _verbose_head(transcript: Transcript, task: Task, style: LanguageStyle) -> TranscriptionVerbose:
@@ -266,10 +278,10 @@ def render(
     """
     match response_format:
         case "json":
-            body: TranscriptionJson = {"text": transcript.text, "usage": _usage(transcript)}
+            short = _json_body(transcript, task)
             if logprobs:
-                body["logprobs"] = logprob_bodies(transcript.segments)
-            return Rendering(encode_json(body), _JSON_TYPE)
+                short["logprobs"] = logprob_bodies(transcript.segments)
+            return Rendering(encode_json(short), _JSON_TYPE)
         case "verbose_json":
             head = _verbose_head(transcript, task, language_style)
             lists = _verbose_lists(transcript, words=words, segments=segments, logprobs=logprobs)

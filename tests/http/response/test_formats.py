@@ -21,7 +21,7 @@ from openai.types.audio import (
 
 from app.contracts.openai import error_envelope
 from app.core.options import Task
-from app.core.transcript import Segment, Transcript
+from app.core.transcript import AudioInfo, Segment, Transcript
 from app.http.response.formats import LanguageStyle, Rendering, ResponseFormat, encode_json, render
 from tests.transcripts import EMPTY, SEGMENT, TRANSCRIPT, odd_transcripts
 
@@ -289,3 +289,11 @@ def test_any_transcript_gives_sound_subtitles():
         assert spans == cue_spans_ms([block[1:] for block in numbered])
         assert all(start < end for start, end in spans)
         assert [start for start, _ in spans] == sorted(start for start, _ in spans)
+
+
+def test_json_names_the_language_of_a_transcription():
+    """As gpt-transcribe does: a list with its code, empty if there was no speech to detect it; not in translations."""
+    silence = replace(TRANSCRIPT, info=AudioInfo("en", 0.0, 1.0))
+    assert strict_json(draw(TRANSCRIPT, "json").body)["languages"] == [{"code": "de"}]
+    assert strict_json(draw(silence, "json").body)["languages"] == []
+    assert "languages" not in strict_json(draw(TRANSCRIPT, "json", task="translate").body)

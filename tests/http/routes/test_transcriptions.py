@@ -69,7 +69,11 @@ async def test_default_body_serves_openai_and_vexa(open_worker: Worker):
 @pytest.mark.parametrize(
     ("response_format", "media_type", "begins"),
     [
-        ("json", "application/json", '{"text":"word0000 word0001","usage":{"type":"duration","seconds":2}}'),
+        (
+            "json",
+            "application/json",
+            '{"text":"word0000 word0001","languages":[{"code":"en"}],"usage":{"type":"duration","seconds":2}}',
+        ),
         ("text", "text/plain; charset=utf-8", "word0000 word0001\n"),
         ("srt", "text/plain; charset=utf-8", "1\n00:00:00,000 --> 00:00:02,000\nword0000 word0001\n"),
         ("vtt", "text/plain; charset=utf-8", "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nword0000"),
