@@ -59,8 +59,8 @@ def has_text(answer: httpx.Response) -> None:
 
 
 def has_openais_json(answer: httpx.Response) -> None:
-    """Text and usage, nothing else."""
-    assert set(answer.json()) == {"text", "usage"}
+    """Text, languages and usage, nothing else."""
+    assert set(answer.json()) == {"text", "languages", "usage"}
     has_text(answer)
 
 
