@@ -1,7 +1,7 @@
-"""Run the worker: listen, load, drain, and leave with an exit code that tells the truth.
+"""Run the worker: listen, load the model, drain, and exit with a code that says why.
 
-0: asked to stop, and every running request was answered. 1: could not start. 70: the model hangs or
-its device is lost; a supervisor should start a fresh process. 128 + n: the second signal n, gone at once.
+0: stopped by a signal, after running requests were answered. 1: could not start. 70: the model hangs or
+its device is lost, and a supervisor should start a new process. 128 + n: a second signal n, exit at once.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from app.settings.worker import WorkerSettings
 
 log = logging.getLogger("app")
 
-# Above the 60 s for which nginx keeps an idle connection, so that we never close one it is about to use.
+# Above the 60 s for which nginx keeps an idle connection: the worker never closes one that nginx is about to use.
 KEEP_ALIVE_S = 75
 BACKLOG = 512
-# EX_SOFTWARE of sysexits.h: something inside is broken, not the configuration.
+# EX_SOFTWARE of sysexits.h: an internal error, not a wrong configuration.
 EXIT_CRITICAL = 70
-# What other requests get to finish in when the model hangs or its device is lost.
+# The time in which other requests may finish when the model hangs or its device is lost.
 CRITICAL_GRACE_S = 5.0
 
 
 class Server(uvicorn.Server):
-    """uvicorn, draining on the first signal and leaving on the second."""
+    """uvicorn's server, which drains on the first signal and exits on the second."""
 
     def __init__(self, config: uvicorn.Config, on_drain: Callable[[], None]) -> None:
         super().__init__(config)
@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM here and do not raise them again: a drained exit is exit 0."""
+        """Handle SIGINT and SIGTERM here, and do not raise them again: after draining the exit code is 0."""
         before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -53,13 +53,13 @@ class Server(uvicorn.Server):
                 signal.signal(sig, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """First signal: drain. Second: gone at once, whatever a native call is doing."""
+        """First signal: drain. Second signal: exit at once, even during a native call."""
         if self.should_exit:
             os._exit(128 + sig)
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuse new work before the listener closes, then let what runs finish."""
+        """Refuse new work before the listener closes, then let running requests finish."""
         self._on_drain()
         log.info("draining")
         await super().shutdown(sockets)
@@ -73,7 +73,7 @@ def max_connections() -> int:
 
 
 def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callable[[], None] | None = None) -> int:
-    """Serve on a bound socket; returns the exit code. `on_ready` is called once the model is warm."""
+    """Serve on a bound socket until a signal; `on_ready` is called once the model is warm. Returns the exit code."""
     fatal: list[str] = []
     broken: list[str] = []
     server: Server
@@ -83,9 +83,9 @@ def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callab
         server.should_exit = True
 
     def on_critical(reason: str) -> None:
-        """From any thread: answer what still can be answered, then leave for good."""
+        """From any thread: answer what still can be answered, then exit."""
         broken.append(reason)
-        log.critical("this process can serve no more", extra={"fields": {"reason": reason, "exit_code": EXIT_CRITICAL}})
+        log.critical("critical failure", extra={"fields": {"reason": reason, "exit_code": EXIT_CRITICAL}})
         faulthandler.dump_traceback(all_threads=True)
         last_resort = threading.Timer(CRITICAL_GRACE_S, os._exit, args=(EXIT_CRITICAL,))
         last_resort.daemon = True

@@ -1,4 +1,4 @@
-"""What the routes share: the engine once it is there, the slots, and a few values of the settings."""
+"""What the routes share: the engine once it is loaded, admission, and values from the settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.http.admission import Admission
 from app.http.metrics import WorkerMetrics
 from app.http.request.receive import UploadBudget
 
-# Ids that clients have built in; each means the model that runs.
+# Model names that clients have built in; each means the loaded model.
 ALIASES = (
     "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "gpt-live-transcribe", "default",
 )  # fmt: skip
@@ -32,7 +32,7 @@ def public_name(model: str) -> str:
 
 @dataclass(slots=True)
 class WorkerState:
-    """One worker, as its routes see it."""
+    """The state of one worker."""
 
     admission: Admission
     worker_id: str
@@ -69,7 +69,7 @@ class WorkerState:
 
     @property
     def model_ids(self) -> tuple[str, ...]:
-        """The model that runs, then the names that mean it.
+        """The model's name, then its aliases.
 
         Raises:
             NotReady: the model is still loading.
@@ -77,10 +77,10 @@ class WorkerState:
         return tuple(dict.fromkeys((self.model_name, *ALIASES)))
 
     def check_model(self, model: str) -> None:
-        """Refuse a name that is not served, if the server is strict about it.
+        """Refuse a name that is not served, if STRICT_MODELS is set.
 
         Raises:
-            UnknownModel: with the names that are served.
+            UnknownModel: lists the names that are served.
         """
         if self.strict_models and model not in self.model_ids:
             raise UnknownModel(f"The model '{model[:100]}' does not exist here; served: {', '.join(self.model_ids)}.")

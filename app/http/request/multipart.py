@@ -1,9 +1,9 @@
-"""Read a multipart body into fields and one file, never trusting a header about its size.
+"""Read a multipart body into fields and one file, whatever its headers announce about its size.
 
-Parts stream through python-multipart; a file over 8 MiB waits on disk, not in memory. Everything
-is bounded: the file exactly, each text, all texts, the number of parts. A part named `file` is the
-file with or without a filename (openai-java sends bytes so), and filenames are never used.
-Source: RFC 7578; starlette.formparsers, which bounds neither the file nor the sum of the texts.
+Parts stream through python-multipart; a file above 8 MiB goes to disk. Everything is bounded: the file,
+each field, all fields, the number of parts. The part named `file` is the file, with or without a filename
+(openai-java sends bytes without one), and filenames are never used.
+Source: RFC 7578; starlette.formparsers, which limits neither the file nor the sum of the fields.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("app.api")
 
-STORAGE_RETRY_S = 5  # other uploads give their room back in seconds
+STORAGE_RETRY_S = 5  # other uploads free their space within seconds
 SPOOL_BYTES = 8 * 1024 * 1024
-# Texts, boundaries and part headers around the file; four samples of known speakers are 10 MiB.
+# Fields, boundaries and part headers beside the file; four reference recordings of speakers take 10 MiB.
 ENVELOPE_BYTES = 16 * 1024 * 1024
 MAX_PARTS = 200
 MAX_FIELD_BYTES = 512 * 1024
 MAX_FIELDS_BYTES = 4 * 1024 * 1024
 # Filenames of 10 kB exist; the parser's own limit is 4 kB.
 MAX_PART_HEADER_BYTES = 32 * 1024
-# Lines that mail software writes before the first boundary.
+# Text before the first boundary, as mail software writes it.
 MAX_PREAMBLE_BYTES = 8 * 1024
 FILE_FIELD = "file"
-# Samples of voices: this server does not tell speakers apart, so they are read past, however long.
+# Names and recordings of speakers are accepted and ignored, whatever their size: diarization is not supported.
 IGNORED_PREFIX = "known_speaker_"
 
 
 @dataclass(slots=True)
 class Upload:
-    """A request's body, taken apart. `close` frees the spooled file."""
+    """A parsed body. `close` removes the spooled file."""
 
     fields: list[tuple[str, str]] = field(default_factory=list)
     file: BinaryIO | None = None
@@ -87,12 +87,12 @@ async def read_upload(request: Request, *, max_file_bytes: int, share: Share) ->
         return await parts.take()
     except FormParserError as exc:
         parts.upload.close()
-        raise InvalidRequest("The multipart body is broken; let an HTTP library build it.") from exc
+        raise InvalidRequest("The multipart body is malformed; let an HTTP library build it.") from exc
     except OSError as exc:
         parts.upload.close()
-        log.exception("an upload cannot be stored")
+        log.exception("storing an upload failed")
         raise StorageFull(
-            "There is no room for this upload at the moment. Retry shortly.", retry_after_s=STORAGE_RETRY_S
+            "The server has no space for this upload at the moment. Retry shortly.", retry_after_s=STORAGE_RETRY_S
         ) from exc
     except BaseException:
         parts.upload.close()
@@ -100,12 +100,12 @@ async def read_upload(request: Request, *, max_file_bytes: int, share: Share) ->
 
 
 def too_large(max_file_bytes: int) -> str:
-    """Say what the limit is, in a unit people read."""
+    """The error message for a file above the limit."""
     return f"file: larger than the limit of {max_file_bytes / 1024 / 1024:g} MiB (MAX_UPLOAD_BYTES={max_file_bytes})."
 
 
 class _Parts:
-    """What python-multipart finds, gathered; `spool` writes the file, off the loop once it is large."""
+    """Collects what python-multipart finds; `spool` writes the file, on a thread once it is large."""
 
     def __init__(self, max_file_bytes: int) -> None:
         self.upload = Upload()
@@ -116,10 +116,10 @@ class _Parts:
         self._ended = False
         self._header_name, self._header_value, self._disposition = bytearray(), bytearray(), b""
         self._name = ""
-        self._text: bytearray | None = None  # None: not a text
+        self._text: bytearray | None = None  # None: this part is not a field
 
     def callbacks(self) -> MultipartCallbacks:
-        """The parser's view of this object."""
+        """The callbacks of the parser."""
         return {
             "on_part_begin": self._begin,
             "on_header_field": lambda data, start, end: self._header_name.extend(data[start:end]),
@@ -133,12 +133,12 @@ class _Parts:
 
     @property
     def in_memory_bytes(self) -> int:
-        """What this upload holds in memory: its texts, and its file until that goes to disk."""
+        """What this upload holds in memory: its fields, and its file until it goes to disk."""
         file_bytes = self.upload.file_bytes
         return self._fields_bytes + (file_bytes if file_bytes <= SPOOL_BYTES else 0)
 
     async def spool(self) -> None:
-        """Write what arrived of the file; beyond 8 MiB it goes to disk, on a thread."""
+        """Write what has arrived of the file; above 8 MiB to disk, on a thread."""
         if self._file is not None and self._unwritten:
             data = b"".join(self._unwritten)
             self._unwritten.clear()
@@ -148,10 +148,10 @@ class _Parts:
         """The whole upload, its file at its start.
 
         Raises:
-            InvalidRequest: the last boundary never came.
+            InvalidRequest: the last boundary is missing.
         """
         if not self._ended:
-            raise InvalidRequest("The multipart body ends before its last boundary; send it again, whole.")
+            raise InvalidRequest("The multipart body ends before its last boundary; send it again completely.")
         if self._file is not None:
             await self._file.seek(0)
         return self.upload
@@ -171,11 +171,11 @@ class _Parts:
     def _enter(self) -> None:
         _, parameters = parse_options_header(self._disposition)
         if b"name" not in parameters:
-            raise InvalidRequest("The multipart body is broken: a part has no name.")
+            raise InvalidRequest("The multipart body is malformed: a part has no name.")
         self._name = _decode(parameters[b"name"])
         if self._name == FILE_FIELD:
             self._open_file()
-        elif b"filename" not in parameters and not self._name.startswith(IGNORED_PREFIX):  # other files are read past
+        elif b"filename" not in parameters and not self._name.startswith(IGNORED_PREFIX):  # other files are ignored
             self._text = bytearray()
 
     def _open_file(self) -> None:
@@ -228,10 +228,10 @@ def _boundary(request: Request) -> bytes:
 
 
 async def _without_preamble(chunks: AsyncGenerator[bytes, None], boundary: bytes) -> AsyncGenerator[bytes, None]:
-    """The body from its first boundary on: RFC 2046, 5.1.1 lets text stand before it, the parser does not."""
+    """The body from its first boundary on: RFC 2046, 5.1.1 allows text before it, the parser does not."""
     delimiter = b"\r\n--" + boundary
     limit = MAX_PREAMBLE_BYTES + len(delimiter)
-    head: bytearray | None = bytearray(b"\r\n")  # so that a boundary at the very start is found like any other
+    head: bytearray | None = bytearray(b"\r\n")  # so that a boundary at the start is found like any other
     async for chunk in chunks:
         if head is None:
             yield chunk
@@ -239,7 +239,7 @@ async def _without_preamble(chunks: AsyncGenerator[bytes, None], boundary: bytes
         searched = max(len(head) - len(delimiter), 0)
         head += chunk
         at = head.find(delimiter, searched, limit)
-        if at >= 0 or len(head) > limit:  # too long: the parser says what is wrong
+        if at >= 0 or len(head) > limit:  # too long: the parser reports what is wrong
             yield bytes(head[max(at, 0) + 2 :])
             head = None
     if head is not None:
@@ -247,7 +247,7 @@ async def _without_preamble(chunks: AsyncGenerator[bytes, None], boundary: bytes
 
 
 def _decode(raw: bytes) -> str:
-    """UTF-8, or the one encoding in which every byte means something."""
+    """Decode UTF-8, else Latin-1, in which every byte is valid."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -1,8 +1,8 @@
-"""Turn a transcript into the bytes a client asked for: json, verbose_json, text, srt or vtt.
+"""Render a transcript as json, verbose_json, text, srt or vtt. Pure.
 
-Pure. Times leave here as whole milliseconds, every span is at least one of them long, and no number is
-NaN or infinite: clients drop segments without length, and strict JSON parsers refuse the whole body.
-Source: OpenAI's bodies as the SDKs read them; SRT as OpenAI lays it out; W3C WebVTT for cue text.
+Times are whole milliseconds, every span is at least a millisecond long, and no number is NaN or infinite:
+clients drop segments without length, and strict JSON parsers reject the whole body.
+Source: OpenAI's bodies as the SDKs read them; SRT in OpenAI's layout; W3C WebVTT for cue text.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 LanguageStyle = Literal["code", "name"]
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_TEXT_TYPE: Final = "text/plain; charset=utf-8"  # also for srt and vtt: the .NET SDK refuses other types
+_TEXT_TYPE: Final = "text/plain; charset=utf-8"  # also for srt and vtt: the .NET SDK rejects other types
 _JSON_TYPE: Final = "application/json"
-_LONGEST_S: Final = 359_999.0  # a hundred hours: an infinite time has to become some number
+_LONGEST_S: Final = 359_999.0  # a hundred hours: replaces an infinite time
 _SCORE_LIMIT: Final = 1_000.0  # far outside what a log-probability or a compression ratio can be
 _ARROW: Final = re.compile(r"-{2,}>")
 _CONTROLS: Final = {**dict.fromkeys([*range(0x20), 0x7F]), ord("\t"): " "}
 
 
 def _encode_text(text: str) -> bytes:
-    # half a surrogate pair has no UTF-8 form; one odd character must not lose the whole answer
+    # a lone surrogate has no UTF-8 form; one odd character must not fail the whole answer
     return text.encode("utf-8", errors="replace")
 
 
 def encode_json(body: Mapping[str, object]) -> bytes:
-    """Give compact UTF-8 JSON.
+    """Compact JSON in UTF-8.
 
     Raises:
-        ValueError: a number is NaN or infinite; everything rendered here is made finite before.
+        ValueError: a number is NaN or infinite; everything rendered here is finite.
     """
     return _encode_text(_ENCODER.encode(body))
 
@@ -57,9 +57,9 @@ def encode_json(body: Mapping[str, object]) -> bytes:
 def _encode_with_lists(
     head: Mapping[str, object], lists: Mapping[str, Iterable[Sequence[Mapping[str, object]]]]
 ) -> bytes:
-    """Give the bytes of one JSON object: `head`, then each list, whose items come in batches.
+    """The bytes of one JSON object: `head`, then each list, whose items come in batches.
 
-    One call for hours of words would hold the interpreter, and so the event loop, from start to end.
+    Encoding hours of words in one call would block the interpreter, and so the event loop.
     """
     parts = [_ENCODER.encode(head)[:-1]]
     for key, batches in lists.items():
@@ -69,7 +69,7 @@ def _encode_with_lists(
 
 
 def _bounded(value: float, low: float, high: float) -> float:
-    """Give a finite float; NaN, which says nothing, becomes the lower bound."""
+    """A float within bounds; NaN becomes the lower bound."""
     if low <= value <= high:
         return float(value)
     return high if value > high else low
@@ -84,19 +84,19 @@ def _span_ms(start_s: float, end_s: float) -> tuple[int, int]:
     return start_ms, max(_ms(end_s), start_ms + 1)
 
 
-def sane_s(time_s: float) -> float:
-    """Give seconds as every body shows them: finite, not negative, whole milliseconds."""
+def rounded_s(time_s: float) -> float:
+    """Seconds as in every body: finite, not negative, whole milliseconds."""
     return _ms(time_s) / 1000
 
 
 def span_s(segment: Segment) -> tuple[float, float]:
-    """Give a segment's start and end in seconds, as every body shows them."""
+    """A segment's start and end in seconds, as in every body."""
     start_ms, end_ms = _span_ms(segment.start, segment.end)
     return start_ms / 1000, end_ms / 1000
 
 
 def _word_spans_ms(segment: Segment) -> Iterator[tuple[Word, int, int]]:
-    """Give each word with its span: at least a millisecond long, and inside its segment."""
+    """Each word with its span: at least a millisecond long, and inside its segment."""
     first_ms, last_ms = _span_ms(segment.start, segment.end)
     for word in segment.words or ():
         start_ms = min(max(_ms(word.start), first_ms), last_ms - 1)
@@ -109,7 +109,7 @@ def _usage(transcript: Transcript) -> UsageDuration:
 
 
 def language_bodies(info: AudioInfo) -> list[LanguageBody]:
-    """Give the language of the audio as a list, as gpt-transcribe does; empty if there was no speech to detect it."""
+    """The language of the audio as a list, as gpt-transcribe sends it; empty if there was no speech to detect it."""
     return [{"code": info.language}] if info.language_probability else []
 
 
@@ -173,7 +173,7 @@ def _segment_body(segment: Segment, *, words: bool) -> SegmentBody:
 
 
 def logprob_bodies(segments: Iterable[Segment]) -> list[LogprobBody]:
-    """Give every text token of these segments with its log-probability."""
+    """Every text token of these segments with its log-probability."""
     return [
         {"token": each.token, "logprob": _bounded(each.logprob, -_SCORE_LIMIT, 0.0), "bytes": list(each.utf8)}
         for segment in segments
@@ -265,16 +265,16 @@ def render(
 ) -> Rendering:
     """Render a transcript.
 
-    Hours of speech take tenths of a second: call it off the event loop when the transcript is long.
+    Hours of speech take tenths of a second: call it on a thread when the transcript is long.
 
     Args:
-        transcript: what the engine answered.
+        transcript: the engine's result.
         response_format: one of OpenAI's five.
-        task: told back in verbose_json.
-        words: give words, in the segments and at the top level; verbose_json only.
-        segments: give the list of segments; verbose_json only.
-        language_style: `code` gives "en", `name` gives "english"; verbose_json only.
-        logprobs: give the log-probabilities of the text tokens; json and verbose_json only.
+        task: repeated in verbose_json.
+        words: include words, in the segments and at the top level; verbose_json only.
+        segments: include the list of segments; verbose_json only.
+        language_style: `code` for "en", `name` for "english"; verbose_json only.
+        logprobs: include the log-probabilities of the text tokens; json and verbose_json only.
     """
     match response_format:
         case "json":
