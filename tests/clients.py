@@ -40,7 +40,7 @@ def settings_for_test(**overrides: Any) -> WorkerSettings:
 
 
 def tone_wav(seconds: float = 2.0) -> bytes:
-    """A 440 Hz tone as 16 kHz mono s16 WAV: the fake engine hears one word a second."""
+    """A 440 Hz tone as 16 kHz mono s16 WAV, for which the fake engine writes one word a second."""
     n_samples = round(seconds * 16_000)
     samples = (8000 * np.sin(np.arange(n_samples) * 2 * np.pi * 440 / 16_000)).astype("<i2")
     file = io.BytesIO()

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_every_setting_is_documented() -> None:
-    """README and .env.example name each variable, so that no knob is hidden and none is dead."""
+    """README and .env.example name each variable."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     for name in WorkerSettings.model_fields:

@@ -2,7 +2,7 @@
 
 uvicorn waits for ever for the rest of a request's head and of a body that no route reads, and accepts
 any number of connections, of pipelined requests and of headers. A body that a route reads is limited in
-`request.receive`, where the client can still be told. At the limit of connections the one that has been
+`request.receive`, where the client can still be answered. At the limit of connections the one that has been
 idle longest makes room for a new one; if all are busy, new ones may still read the health routes.
 """
 

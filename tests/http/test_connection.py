@@ -32,7 +32,7 @@ def test_a_silent_connection_is_closed():
 
 
 @pytest.mark.parametrize("sent", [b"GET /health HTTP/1.1\r\nHost: w\r\nX-A: b", b"G", b"GET /health HTTP/1.1\r\n"])
-def test_half_a_head_is_answered_and_closed(sent: bytes):
+def test_an_incomplete_head_is_answered_and_closed(sent: bytes):
     """A head that does not arrive in time is a 408 in the envelope."""
     with live_server(connection_limits=QUICK) as address, Wire(address) as wire:
         wire.socket.sendall(sent)
@@ -59,7 +59,7 @@ def test_a_head_in_drips_gains_no_time():
         assert received.startswith((b"HTTP/1.1 408", b"HTTP/1.1 431", b"HTTP/1.1 400"))
 
 
-def test_half_a_second_head_on_a_kept_connection():
+def test_an_incomplete_second_head_on_a_kept_connection():
     """A kept connection has no more time for its next request than for its first."""
     with live_server(connection_limits=QUICK) as address, Wire(address) as wire:
         wire.send("GET /health/live HTTP/1.1", "Host: w")

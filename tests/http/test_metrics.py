@@ -80,13 +80,13 @@ async def test_requests_are_counted_by_how_they_ended(open_worker: Worker):
     assert seen["whisper_audio_seconds_count", ()] == 2.0
 
 
-async def test_load_is_told_while_it_lasts():
+async def test_load_is_visible_while_it_lasts():
     """Slots, what is in them, what waits, and a refusal."""
     engine = HeldEngine()
     async with worker(engine, max_concurrent_transcriptions=1, api_keys="k") as running:
         running.client.headers["authorization"] = "Bearer k"
         task = asyncio.create_task(running.transcribe())
-        await until(lambda: len(engine.asked) == 1)
+        await until(lambda: len(engine.received) == 1)
         await running.transcribe()
         await running.client.post(PATH, headers={"authorization": "Bearer wrong"})
         seen = await scrape(running)

@@ -44,7 +44,7 @@ def test_outcomes(status: int, error: TranscriptionError | None, outcome: str):
 
 
 def test_stream_whose_client_left_is_cancelled():
-    """Its status was 200, and yet nobody heard the end."""
+    """A stream whose client disconnected counts as cancelled, although its status was 200."""
     assert RequestRecord(request_id="r", hung_up=True).outcome(200) == "cancelled"
 
 

@@ -26,7 +26,7 @@ def state(*, strict: bool = False, loaded: bool = True) -> WorkerState:
 
 
 def test_engine_that_is_not_there_yet():
-    """Whoever needs the engine before it is loaded is told to come back."""
+    """Everything that needs the engine raises NotReady until it is loaded."""
     for ask in (lambda s: s.engine, lambda s: s.model_ids, lambda s: s.check_model("x")):
         with pytest.raises(NotReady) as refused:
             ask(state(strict=True, loaded=False))
@@ -49,7 +49,7 @@ def test_only_a_strict_service_checks_names():
 
 
 def test_a_path_shows_only_its_last_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Where models are kept is nobody's business; sizes and hub ids are names already."""
+    """Of a path only the last component is shown; sizes and hub ids are shown as they are."""
     (tmp_path / "my-model").mkdir()
     monkeypatch.chdir(tmp_path)
     for model in (str(tmp_path / "my-model"), f"{tmp_path}/my-model/", "./my-model", "my-model", "~/models/my-model"):

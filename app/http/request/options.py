@@ -64,7 +64,7 @@ def _require_model(value: str) -> str:
 def _refuse_speakers(value: str) -> str:
     if value == "diarized_json":
         raise UnsupportedValue(
-            "response_format: 'diarized_json' is not supported, because this server does not tell speakers apart; "
+            "response_format: 'diarized_json' is not supported, because this server does not identify speakers; "
             f"use one of {', '.join(FORMATS)}.",
             param="response_format",
         )

@@ -20,7 +20,7 @@ LOGPROB_FORMATS: tuple[ResponseFormat, ...] = ("json", "verbose_json")
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """What a client asked for, beside its audio.
+    """What a client requested, beside its audio.
 
     Attributes:
         words: verbose_json holds word times.

@@ -16,7 +16,7 @@ def access_lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("sent", ["a", "req-1.2_3", "0123456789abcdef" * 4])
 async def test_sane_request_id_is_kept(open_worker: Worker, sent: str):
-    """The caller's own id comes back, so that its logs and ours meet."""
+    """A valid X-Request-ID of the client is kept, so that the logs of both sides can be matched."""
     answer = await open_worker.client.get("/health", headers={"X-Request-ID": sent})
     assert answer.headers["x-request-id"] == sent
 
@@ -25,7 +25,7 @@ async def test_sane_request_id_is_kept(open_worker: Worker, sent: str):
     "sent", [b"", b" ", b"a b", b"x" * 65, b"a\r\nSet-Cookie: a=b", b"a\n", b"\xc3\xbc", b"<script>", b'"', b"a\x00b"]
 )
 async def test_odd_request_id_is_replaced(open_worker: Worker, caplog: pytest.LogCaptureFixture, sent: bytes):
-    """Nothing of it is repeated, in no header and no log line."""
+    """An invalid X-Request-ID is replaced, and appears in no header and no log line."""
     caplog.set_level(logging.DEBUG, "app.access")
     exchange = Exchange(open_worker.app, [(b"x-request-id", sent)], path="/health", method="GET")
     exchange.feed(b"")
@@ -38,7 +38,7 @@ async def test_odd_request_id_is_replaced(open_worker: Worker, caplog: pytest.Lo
 
 
 async def test_every_answer_has_openais_headers(open_worker: Worker):
-    """Successes and errors alike carry id, version and time."""
+    """Successes and errors carry the id, the version and the processing time."""
     for answer in (await open_worker.transcribe(), await open_worker.client.get("/nowhere")):
         assert answer.headers["x-request-id"].startswith("req_")
         assert answer.headers["openai-version"] == "2020-10-01"
@@ -46,7 +46,7 @@ async def test_every_answer_has_openais_headers(open_worker: Worker):
 
 
 async def test_one_line_for_each_request(open_worker: Worker, caplog: pytest.LogCaptureFixture):
-    """Status, time and the facts of the audio; its words, the prompt and the file's name stay out."""
+    """One line with status, times, duration and language; never the text, the prompt or the file's name."""
     caplog.set_level(logging.DEBUG)
     file = {"file": ("private-name.wav", tone_wav(), "audio/wav")}
     fields = {**MODEL, "prompt": "private-prompt", "hotwords": "private-hotword"}
@@ -61,7 +61,7 @@ async def test_one_line_for_each_request(open_worker: Worker, caplog: pytest.Log
 
 
 async def test_no_key_is_logged(caplog: pytest.LogCaptureFixture):
-    """Right or wrong, in a header or in a query by mistake: a fingerprint at most."""
+    """No key appears in the log, valid or not, in a header or in a query: at most its fingerprint."""
     caplog.set_level(logging.DEBUG)
     async with worker(api_keys="sk-right") as running:
         right = await running.client.get("/v1/models", headers={"Authorization": "Bearer sk-right"})
@@ -90,7 +90,7 @@ async def test_path_cannot_forge_a_line(
 
 
 async def test_probes_are_not_logged(open_worker: Worker, caplog: pytest.LogCaptureFixture):
-    """Health is asked every few seconds; nobody wants to read that."""
+    """Health probes come every few seconds and are not logged at info level."""
     caplog.set_level(logging.INFO)
     for path in ("/health", "/health/live", "/health/ready"):
         await open_worker.client.get(path)

@@ -22,7 +22,7 @@ class Line:
 
 
 async def test_work_of_a_client_that_stays_is_answered():
-    """Its result, as if nobody watched."""
+    """The result of the work is returned unchanged."""
 
     async def work() -> int:
         await asyncio.sleep(0)
@@ -32,7 +32,7 @@ async def test_work_of_a_client_that_stays_is_answered():
 
 
 async def test_errors_of_the_work_are_raised_as_they_are():
-    """The watcher hides nothing."""
+    """An exception of the work is raised unchanged."""
 
     async def work() -> None:
         raise ValueError("no")
@@ -42,7 +42,7 @@ async def test_errors_of_the_work_are_raised_as_they_are():
 
 
 async def test_work_has_ended_when_a_client_that_left_is_reported():
-    """Its `finally` has run: what it held is free."""
+    """When Cancelled is raised, the work's `finally` blocks have run."""
     line, freed = Line(), asyncio.Event()
 
     async def work() -> None:

@@ -45,7 +45,7 @@ async def test_too_large_is_answered_by_its_header_alone():
 
 @pytest.mark.parametrize("length", [b"-1", b"abc", b"", b"1e9", b"\xb2", b"+99999999999", b"0x7fffffffff"])
 async def test_odd_content_length_is_not_believed_and_not_a_crash(open_worker: Worker, length: bytes):
-    """A header that is no size says nothing; the body is counted anyway."""
+    """A header that is not a number is ignored; the body is counted as it arrives."""
     exchange = Exchange(open_worker.app, [(b"content-length", length), (b"content-type", MULTIPART)])
     exchange.feed(body_of(MODEL_PART, part('name="file"; filename="a.wav"', tone_wav())))
     await exchange.run()
@@ -69,7 +69,7 @@ async def test_busy_is_answered_before_the_body_is_read():
         exchange = Exchange(running.app, [(b"content-type", MULTIPART)])
         exchange.feed(body_of(MODEL_PART, part('name="file"', tone_wav())))
         running_now = asyncio.create_task(exchange.run())
-        await until(lambda: len(engine.asked) == 1)
+        await until(lambda: len(engine.received) == 1)
         busy = Exchange(running.app, [(b"content-type", MULTIPART), (b"content-length", b"25000000")])
         busy.feed(b"x" * 65536, more=True)
         await busy.run()
@@ -117,7 +117,7 @@ def test_refused_upload_on_a_real_socket():
 
 
 def test_busy_upload_on_a_real_socket():
-    """The same for a 503, sent at once although the client has sent nothing of 25 MB."""
+    """The same for a 503, which is sent before the client has sent any of its body."""
     with live_server(FakeEngine(window_s=60), max_concurrent_transcriptions=1) as address:
         base = f"http://127.0.0.1:{address[1]}"
         first, second = Wire(address), Wire(address)
@@ -136,7 +136,7 @@ def test_busy_upload_on_a_real_socket():
 
 
 def test_hostile_bytes_on_a_real_socket():
-    """Requests no client sends: always a 400 or a closed connection, and the next client is served."""
+    """Malformed requests get a 400 or a closed connection, and the next client is served."""
     post = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: w\r\n"
     requests = [
         b"\x00\xff\x00\xff\r\n\r\n",
@@ -159,7 +159,7 @@ def test_hostile_bytes_on_a_real_socket():
 
 
 def test_client_that_leaves_in_the_middle_of_an_upload_costs_nothing():
-    """No slot, no queue, no error; the worker serves on."""
+    """An abandoned upload takes no slot and no place in the queue, and the worker continues."""
     with live_server(max_concurrent_transcriptions=1) as address:
         for _ in range(5):
             wire = Wire(address)

@@ -34,7 +34,7 @@ async def test_unexpected_error_leaks_nothing(open_worker: Worker, caplog: pytes
 
 
 async def test_cancellation_is_answered_and_passed_on():
-    """When the grace of a shutdown is over, a request without an answer yet gets a 503 instead of a broken line."""
+    """When the grace period of a shutdown is over, a request without an answer gets a 503."""
     sent: list[Message] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +54,7 @@ async def test_cancellation_is_answered_and_passed_on():
 
 
 async def test_an_error_after_the_first_byte_sends_nothing_more():
-    """The status is out already: a second one would only confuse the client."""
+    """After the status has been sent nothing else can be."""
     sent: list[Message] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

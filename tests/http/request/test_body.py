@@ -12,7 +12,7 @@ from tests.http.request.test_multipart import request
 
 
 async def test_multipart_and_json_give_the_same_upload():
-    """The type decides how it is read, not what it says."""
+    """Both content types give the same upload."""
     form = await read_body(
         request(body_of(MODEL_PART, FILE_PART)),
         max_file_bytes=1 << 20,
@@ -35,7 +35,7 @@ async def test_multipart_and_json_give_the_same_upload():
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x-unknown", "gzip, identity"])
 @pytest.mark.parametrize("content_type", [b"multipart/form-data; boundary=x", b"application/json"])
 async def test_compressed_body_is_never_inflated(encoding: str, content_type: bytes):
-    """A compressed body is refused by its header."""
+    """A compressed body is refused by its Content-Encoding, unread."""
     with pytest.raises(UnsupportedContentType):
         await read_body(
             request(b"\x1f\x8b" * 1000, content_type=content_type, content_encoding=encoding),
@@ -57,8 +57,8 @@ async def test_other_types_name_both_that_are_read(content_type: bytes):
         )
 
 
-async def test_no_type_at_all_asks_for_a_file():
-    """A bare POST is told what to send."""
+async def test_no_type_at_all_names_the_missing_file():
+    """A POST without a body gets an error that says what to send."""
     with pytest.raises(InvalidRequest, match="file: required"):
         await read_body(
             request(b"", content_type=None), max_file_bytes=1 << 20, budget=UploadBudget(), turn=asyncio.Semaphore(1)

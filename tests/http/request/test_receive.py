@@ -37,13 +37,13 @@ TYPE = f"Content-Type: {MULTIPART.decode()}"
     ],
 )
 def test_content_length(sent: str, size: int | None):
-    """A number of any length is a size; everything else is no announcement."""
+    """A number of any length is a size; everything else is ignored."""
     assert content_length(Headers({"content-length": sent})) == size
     assert content_length(Headers()) is None
 
 
 async def test_chunks_are_counted():
-    """The limit holds for what arrives."""
+    """The limit applies to the bytes that arrive."""
     assert [chunk async for chunk in chunks_of(request(b"ab", b"c"), max_body_bytes=3, timeout_s=5)][:2] == [
         b"ab",
         b"c",
@@ -64,8 +64,8 @@ async def test_a_stalled_body_is_given_up():
         _ = [chunk async for chunk in chunks_of(stalled, max_body_bytes=3, timeout_s=0.01)]
 
 
-async def test_a_client_that_leaves_is_told_apart():
-    """Hanging up is no timeout."""
+async def test_a_client_that_leaves_is_no_timeout():
+    """A disconnect is Cancelled, not a timeout."""
 
     async def receive() -> Message:
         return {"type": "http.disconnect"}
@@ -76,7 +76,7 @@ async def test_a_client_that_leaves_is_told_apart():
 
 
 def test_the_budget_is_shared_and_given_back():
-    """What one upload holds is not there for another, until that is complete."""
+    """What one upload holds is not available to another until it is complete."""
     budget = UploadBudget(UploadLimits(max_unfinished_bytes=10))
     with budget.share() as one, budget.share() as other:
         one.hold(6)
@@ -113,7 +113,7 @@ def test_sizes_beyond_64_bits_are_no_http(length: int):
 @pytest.mark.parametrize("kind", [TYPE, "Content-Type: application/json"])
 @pytest.mark.parametrize("length", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
 def test_a_stalled_upload_is_answered_and_closed(kind: str, length: str):
-    """A client that sends half a body and waits gets a 408, which the SDKs retry."""
+    """A client that sends part of a body and then stops gets a 408, which the SDKs retry."""
     with live_server(upload_limits=UploadLimits(chunk_timeout_s=0.2)) as address, Wire(address) as wire:
         wire.send(f"POST {PATH} HTTP/1.1", "Host: w", kind, length)
         status, headers, body = wire.read()
@@ -123,7 +123,7 @@ def test_a_stalled_upload_is_answered_and_closed(kind: str, length: str):
 
 
 def test_a_slow_upload_is_served():
-    """A pause shorter than the limit between any two pieces does no harm, however many there are."""
+    """Any number of pauses shorter than the limit is accepted."""
     body = body_of(MODEL_PART, FILE_PART)
     pieces = [body[at : at + 8000] for at in range(0, len(body), 8000)]
     with live_server(upload_limits=UploadLimits(chunk_timeout_s=2)) as address, Wire(address) as wire:
@@ -138,7 +138,7 @@ def test_a_slow_upload_is_served():
 
 
 def test_unfinished_uploads_share_a_budget():
-    """While half-sent uploads hold all memory a further one gets a 503; when they are gone, it is served."""
+    """While an unfinished upload holds the budget another gets a 503; afterwards it is served."""
     body = body_of(MODEL_PART, FILE_PART)
     head = (f"POST {PATH} HTTP/1.1", "Host: w", TYPE, f"Content-Length: {len(body)}")
     limits = UploadLimits(max_unfinished_bytes=len(body) + 1000)
