@@ -41,7 +41,9 @@ def _models(words: Sequence[str]) -> int:
 def _serve(arguments: argparse.Namespace) -> int:
     from app.commands.serve import run  # noqa: PLC0415 - as above
 
-    given = {key: value for key in ("host", "port") if (value := getattr(arguments, key)) is not None}
+    given = {
+        key: value for key in ("host", "port", "served_model_name") if (value := getattr(arguments, key)) is not None
+    }
     return run(demo=arguments.demo, **given)
 
 
@@ -113,6 +115,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve = commands.add_parser("serve", help="run the HTTP server, as main.py does")
     serve.add_argument("--host", help="address to listen on (HOST)")
     serve.add_argument("--port", type=int, help="port to listen on (PORT)")
+    serve.add_argument("--served-model-name", help="public name of the model (SERVED_MODEL_NAME)")
     serve.add_argument(
         "--demo",
         action="store_true",

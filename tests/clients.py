@@ -12,7 +12,7 @@ import wave
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import httpx
 import numpy as np
@@ -23,6 +23,8 @@ from starlette.types import Message, Scope
 from app.engine.engine import Engine
 from app.engine.fake import FakeEngine
 from app.http.app import create_app
+from app.http.connection import ConnectionLimits, connection_class
+from app.http.request.receive import UploadLimits
 from app.http.state import WorkerState
 from app.settings.worker import WorkerSettings
 
@@ -38,7 +40,7 @@ def settings_for_test(**overrides: Any) -> WorkerSettings:
 
 
 def tone_wav(seconds: float = 2.0) -> bytes:
-    """A 440 Hz tone as 16 kHz mono s16 WAV: the fake engine hears one word a second."""
+    """A 440 Hz tone as 16 kHz mono s16 WAV, for which the fake engine writes one word a second."""
     n_samples = round(seconds * 16_000)
     samples = (8000 * np.sin(np.arange(n_samples) * 2 * np.pi * 440 / 16_000)).astype("<i2")
     file = io.BytesIO()
@@ -181,12 +183,23 @@ async def until(condition: Callable[[], bool], *, timeout_s: float = 5.0) -> Non
 
 
 @contextmanager
-def live_server(engine: Engine | None = None, **overrides: Any) -> Iterator[tuple[str, int]]:
-    """The application behind a real uvicorn on a loopback port, in a thread."""
+def live_server(
+    engine: Engine | None = None,
+    *,
+    connection_limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
+    upload_limits: UploadLimits = UploadLimits(),  # noqa: B008 - frozen
+    **overrides: Any,
+) -> Iterator[tuple[str, int]]:
+    """The application behind a real socket on a loopback port, in a thread, with the connections of the worker."""
     loaded = FakeEngine() if engine is None else engine
     ready = threading.Event()
-    app = create_app(settings_for_test(**overrides), build=lambda _: loaded, on_ready=ready.set)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    app = create_app(
+        settings_for_test(**overrides), build=lambda _: loaded, upload_limits=upload_limits, on_ready=ready.set
+    )
+    http = connection_class(connection_limits)
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=http, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    )
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -205,6 +218,13 @@ class Wire:
     def __init__(self, address: tuple[str, int]) -> None:
         self.socket = socket.create_connection(address, timeout=10)
         self._unread = b""
+
+    def __enter__(self) -> Self:
+        """For `with`: hang up at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def send(self, *lines: str, body: bytes = b"") -> None:
         """Send a request's head, and what there is of its body."""

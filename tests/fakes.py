@@ -1,4 +1,4 @@
-"""Engines that do what a test tells them."""
+"""Engines that tests control."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.engine.transcriber import EngineEvent
 
 
 class FakeClock:
-    """Seconds that pass when a test says so."""
+    """A clock that a test advances."""
 
     def __init__(self, now_s: float = 0.0) -> None:
         self.now_s = now_s
@@ -28,11 +28,11 @@ class FakeClock:
 
 
 class HeldEngine:
-    """Holds every request until `go`; remembers what it was asked and who left."""
+    """Holds every request until `go`; records the options, and how many requests were cancelled."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
-        self.asked: list[Options] = []
+        self.received: list[Options] = []
         self.n_left = 0
         self.closed = False
 
@@ -41,10 +41,10 @@ class HeldEngine:
     critical: str | None = None
 
     def on_critical(self, tell: Callable[[str], None]) -> None:
-        """Nothing to tell."""
+        """Never called back."""
 
     def on_batch(self, tell: Callable[[str, int], None]) -> None:
-        """There is no model to call."""
+        """Never called back: there is no model."""
 
     async def stream(
         self,
@@ -53,7 +53,7 @@ class HeldEngine:
         permit: Permit,
     ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
-        self.asked.append(options)
+        self.received.append(options)
         try:
             await self.go.wait()
             yield AudioInfo(options.language or "en", 1.0, 1.0)
@@ -69,7 +69,7 @@ class HeldEngine:
 
 
 class SteppedEngine(HeldEngine):
-    """Says one thing each time it is let go on; `said` counts what it was let say."""
+    """Yields one event for each `step`; `said` counts the events."""
 
     def __init__(self, *events: EngineEvent | Timings | Exception) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class SteppedEngine(HeldEngine):
         self.said = 0
 
     def step(self, n_events: int = 1) -> None:
-        """Let it say so many things more."""
+        """Allow so many further events."""
         for _ in range(n_events):
             self._may_go_on.release()
 
@@ -89,7 +89,7 @@ class SteppedEngine(HeldEngine):
         permit: Permit,
     ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
-        self.asked.append(options)
+        self.received.append(options)
         try:
             for event in self._events:
                 await self._may_go_on.acquire()
@@ -136,7 +136,7 @@ class SpeakingEngine(HeldEngine):
         self._turns = threading.Semaphore(0)
 
     def speak(self, times: int = 1) -> None:
-        """Let the next segments be said; from any thread."""
+        """Allow the next segments; from any thread."""
         self._turns.release(times)
 
     async def stream(
@@ -146,7 +146,7 @@ class SpeakingEngine(HeldEngine):
         permit: Permit,
     ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
-        self.asked.append(options)
+        self.received.append(options)
         try:
             yield AudioInfo(options.language or "en", 1.0, self._total_s)
             for number, (start, end, text) in enumerate(self._said):

@@ -90,7 +90,7 @@ def test_the_walk_sees_the_code():
     """A rule over nothing would hold: the walk finds modules and known imports."""
     assert len(MODULES) > 20
     assert "app.engine.engine" in IMPORTS["app.http.app"]
-    assert "app.core.languages" in IMPORTS["app.http.request.forms"]
+    assert "app.core.languages" in IMPORTS["app.http.request.options"]
     assert importers("ctranslate2")
 
 
@@ -155,7 +155,7 @@ def test_ctranslate2_is_named_by_its_model_family_only():
 def test_core_is_pure():
     """Values, errors and options import nothing that runs: no framework, no loop, no clock, no files."""
     runs = WEB | NATIVE | {"asyncio", "threading", "time", "os", "pathlib", "logging"}
-    pure = ("app.core", "app.http.request.fields", "app.http.request.chunking", "app.http.request.forms")
+    pure = ("app.core", "app.http.request.fields", "app.http.request.options", "app.http.request.parse")
     assert (
         offenders((*pure, "app.http.response.formats", "app.http.response.events", "app.http.retry_after"), runs) == []
     )

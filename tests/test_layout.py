@@ -21,7 +21,7 @@ ELSEWHERE = {
     "commands/serve.py": "tests/e2e/test_process.py",  # ports, first steps and exit codes need a process
     "commands/streaming.py": "tests/e2e/test_gateway_process.py",  # signals and exit codes need a process
     "core/errors.py": "tests/http/response/test_errors.py",  # classes without behaviour; their table is what matters
-    "core/options.py": "tests/http/request/test_forms.py",  # a value type; forms make it
+    "core/options.py": "tests/http/request/test_parse.py",  # a value type; parse makes it
     "core/transcript.py": "tests/http/response/test_formats.py",  # value types; rendering reads every field
     "http/server.py": "tests/e2e/test_process.py",  # binding, signals and exit codes need a process
     "ops/process.py": "tests/e2e/test_process.py",  # ending a process needs one

@@ -1,29 +1,29 @@
-"""What the health routes answer, for probes, people and Vexa's own checks."""
+"""The bodies of the health routes and of `/`, for probes, people and Vexa's checks."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
 from pydantic import Field
-from typing_extensions import TypedDict  # before Python 3.12 pydantic refuses the one of typing
+from typing_extensions import TypedDict  # before Python 3.12 pydantic does not accept typing.TypedDict
 
 State = Literal["initializing", "ready", "draining", "critical"]
 
 
 class LiveBody(TypedDict):
-    """The event loop turns."""
+    """The event loop runs."""
 
     status: Literal["live"]
 
 
 class ReadyBody(TypedDict):
-    """Whether work may be sent; a busy worker is ready."""
+    """Whether the worker accepts work; a busy worker is ready."""
 
     status: State
 
 
 class HealthBody(TypedDict):
-    """Everything about one worker; what belongs to the model is null until it is loaded."""
+    """Details of one worker; fields of the model are null until it is loaded."""
 
     status: Literal["healthy", "unhealthy"]
     state: State
@@ -34,10 +34,10 @@ class HealthBody(TypedDict):
     gpu_available: bool
     compute_type: str | None
     compute_type_asked: str | None
-    replicas: Annotated[int | None, Field(description="Copies of the model that decode at once.")]
-    threads: Annotated[int | None, Field(description="Threads of each copy, on CPU.")]
-    max_batch: Annotated[int | None, Field(description="Windows decoded in one call.")]
-    slots: Annotated[int, Field(description="Requests worked on at once.")]
+    replicas: Annotated[int | None, Field(description="Model calls that run at once.")]
+    threads: Annotated[int | None, Field(description="CPU threads of each model call.")]
+    max_batch: Annotated[int | None, Field(description="Windows decoded in one model call.")]
+    slots: Annotated[int, Field(description="Requests that may be processed at once.")]
     active: int
     queued: int
     uptime_s: float
@@ -45,7 +45,7 @@ class HealthBody(TypedDict):
 
 
 class EndpointsBody(TypedDict):
-    """Where to go from the root."""
+    """The main endpoints."""
 
     transcribe: str
     health: str
@@ -53,7 +53,7 @@ class EndpointsBody(TypedDict):
 
 
 class RootBody(TypedDict):
-    """What this service is."""
+    """Name and state of the service."""
 
     service: str
     worker_id: str

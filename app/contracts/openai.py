@@ -1,8 +1,8 @@
-"""OpenAI's transcription wire: every JSON body this service sends, key by key.
+"""OpenAI's wire format for transcriptions: every JSON body that this service sends.
 
-The bodies are typed dictionaries, not models: a two-hour file has tens of thousands of words, and a plain
-dictionary costs nothing to build or encode, while mypy still checks its keys and pydantic still reads
-the types for the OpenAPI document. What Vexa's clients need beyond OpenAI stands in the same bodies:
+The bodies are typed dictionaries, not models: a two-hour file has tens of thousands of words, and plain
+dictionaries are cheap to build and encode, while mypy checks their keys and pydantic reads their types
+for the OpenAPI document. The same bodies hold what Vexa's clients need beyond OpenAI:
 `language_probability`, `audio_start`, `audio_end` and the words inside each segment.
 Source: openai-python `openai.types.audio`, `openai.types.model`; OpenAI's error guide.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, JsonValue, with_config
-from typing_extensions import TypedDict  # before Python 3.12 pydantic refuses the one of typing
+from typing_extensions import TypedDict  # before Python 3.12 pydantic does not accept typing.TypedDict
 
 Task = Literal["transcribe", "translate"]
 Seconds = Annotated[float, Field(ge=0, description="Seconds from the start of the upload.")]
@@ -57,38 +57,38 @@ def _example(body: JsonValue) -> ConfigDict:
 
 @with_config(_example(_ERROR))
 class ErrorBody(TypedDict):
-    """What went wrong, in words for people and codes for programs."""
+    """An error: a message for people, and codes for programs."""
 
     message: str
     type: Annotated[str, Field(description="invalid_request_error, server_error, requests or tokens.")]
-    param: Annotated[str | None, Field(description="The field at fault.")]
+    param: Annotated[str | None, Field(description="The field that is wrong.")]
     code: str | None
 
 
 @with_config(_example({"error": _ERROR}))
 class ErrorEnvelope(TypedDict):
-    """Every error of every kind, also as the last event of a stream that failed half-way."""
+    """The body of every error, and the last event of a stream that failed."""
 
     error: ErrorBody
 
 
 @with_config(_example(_USAGE))
 class UsageDuration(TypedDict):
-    """What was used, measured in audio."""
+    """Usage in seconds of audio."""
 
     type: Literal["duration"]
     seconds: Annotated[int, Field(ge=0, description="Length of the audio, rounded up.")]
 
 
 class InputTokenDetails(TypedDict):
-    """The two sorts of input tokens."""
+    """Input tokens by kind."""
 
-    text_tokens: Annotated[int, Field(ge=0, description="Always 0: a prompt costs nothing here.")]
-    audio_tokens: Annotated[int, Field(ge=0, description="Ten for every second of audio.")]
+    text_tokens: Annotated[int, Field(ge=0, description="Always 0: prompts are not counted.")]
+    audio_tokens: Annotated[int, Field(ge=0, description="Ten for each second of audio.")]
 
 
 class UsageTokens(TypedDict):
-    """What was used, measured in tokens: the only form the SDKs know in a stream."""
+    """Usage in tokens, the only form that the SDKs accept in a stream."""
 
     type: Literal["tokens"]
     input_tokens: Annotated[int, Field(ge=0)]
@@ -99,28 +99,38 @@ class UsageTokens(TypedDict):
 
 @with_config(_example(_LOGPROB))
 class LogprobBody(TypedDict):
-    """One token of the text and how sure the model was of it."""
+    """One token of the text and its log-probability."""
 
-    token: Annotated[str, Field(description="As the model wrote it; half a character is U+FFFD.")]
+    token: Annotated[str, Field(description="As the model wrote it; an incomplete character is U+FFFD.")]
     logprob: Annotated[float, Field(le=0, description="Natural logarithm of the token's probability.")]
-    bytes: Annotated[list[int], Field(description="The token's bytes; characters may span tokens.")]
+    bytes: Annotated[list[int], Field(description="The token's UTF-8 bytes; a character may span tokens.")]
 
 
-Logprobs = Annotated[list[LogprobBody], Field(description="When include[]=logprobs asked for them.")]
+Logprobs = Annotated[list[LogprobBody], Field(description="Present with include[]=logprobs.")]
 
 
-@with_config(_example({"text": "Good morning.", "usage": _USAGE}))
+class LanguageBody(TypedDict):
+    """A language of the audio."""
+
+    code: str
+
+
+Languages = Annotated[list[LanguageBody], Field(description="Empty when the audio holds no speech.")]
+
+
+@with_config(_example({"text": "Good morning.", "languages": [{"code": "en"}], "usage": _USAGE}))
 class TranscriptionJson(TypedDict):
     """The body of `response_format=json`."""
 
     text: str
+    languages: NotRequired[Annotated[Languages, Field(description="Absent in translations.")]]
     usage: UsageDuration
     logprobs: NotRequired[Logprobs]
 
 
 @with_config(_example(_WORD))
 class WordBody(TypedDict):
-    """One word of the top-level list, without the space before it."""
+    """One word of the top-level list, without its leading space."""
 
     word: str
     start: Seconds
@@ -129,28 +139,28 @@ class WordBody(TypedDict):
 
 @with_config(_example(_SEGMENT_WORD))
 class SegmentWordBody(WordBody):
-    """One word inside its segment, as the model wrote it: a leading space starts a new word."""
+    """One word inside its segment, as the model wrote it, with its leading space."""
 
     probability: Probability
 
 
 @with_config(_example(_SEGMENT))
 class SegmentBody(TypedDict):
-    """A stretch of speech."""
+    """A segment: a stretch of speech with its text."""
 
     id: int
-    seek: Annotated[int, Field(description="First frame (10 ms) of the window that held the segment.")]
+    seek: Annotated[int, Field(description="First frame (10 ms) of the window that contains the segment.")]
     start: Seconds
     end: Seconds
     text: Annotated[str, Field(description="As the model wrote it, leading space included.")]
     tokens: list[int]
     temperature: float
-    avg_logprob: Annotated[float, Field(description="Below -1 the text is doubtful.")]
+    avg_logprob: Annotated[float, Field(description="Below -1 the text is unreliable.")]
     compression_ratio: Annotated[float, Field(description="Above 2.4 the text repeats itself.")]
     no_speech_prob: Probability
     audio_start: Annotated[Seconds, Field(description="The same as `start`.")]
     audio_end: Annotated[Seconds, Field(description="The same as `end`.")]
-    words: NotRequired[Annotated[list[SegmentWordBody], Field(description="When words were asked for.")]]
+    words: NotRequired[Annotated[list[SegmentWordBody], Field(description="Present if words were requested.")]]
 
 
 @with_config(
@@ -168,21 +178,21 @@ class SegmentBody(TypedDict):
     )
 )
 class TranscriptionVerbose(TypedDict):
-    """The body of `response_format=verbose_json`, and the default one."""
+    """The body of `response_format=verbose_json`, which is the default."""
 
     task: Task
-    language: Annotated[str, Field(description="ISO 639-1 code, or English name where so configured.")]
-    language_probability: Annotated[Probability, Field(description="1 when the caller named the language.")]
+    language: Annotated[str, Field(description="ISO 639-1 code, or the English name if VERBOSE_JSON_LANGUAGE=name.")]
+    language_probability: Annotated[Probability, Field(description="1 if the request named the language.")]
     duration: Annotated[float, Field(ge=0, description="Length of the audio in seconds.")]
     text: str
     usage: UsageDuration
-    segments: NotRequired[Annotated[list[SegmentBody], Field(description="Absent when words alone were asked for.")]]
-    words: NotRequired[Annotated[list[WordBody], Field(description="When words were asked for.")]]
+    segments: NotRequired[Annotated[list[SegmentBody], Field(description="Absent if only words were requested.")]]
+    words: NotRequired[Annotated[list[WordBody], Field(description="Present if words were requested.")]]
     logprobs: NotRequired[Logprobs]
 
 
 class DeltaSegment(TypedDict):
-    """When the words of a delta were spoken; beyond OpenAI, whose SDKs keep it as an extra key."""
+    """The times of a delta: an addition to OpenAI's event, which SDKs keep as an extra key."""
 
     id: int
     start: Seconds
@@ -195,7 +205,7 @@ class DeltaSegment(TypedDict):
 class TextDeltaEvent(TypedDict):
     """More text of a stream; the joined deltas are the text of the done event.
 
-    Silence is one empty delta, which has no segment.
+    Audio without speech gives one empty delta, without a segment.
     """
 
     type: Literal["transcript.text.delta"]
@@ -204,18 +214,12 @@ class TextDeltaEvent(TypedDict):
     logprobs: NotRequired[Logprobs]
 
 
-class LanguageBody(TypedDict):
-    """A language that was heard."""
-
-    code: str
-
-
 class TextDoneEvent(TypedDict):
-    """The whole text of a stream: exactly one, and last."""
+    """The whole text of a stream: exactly one, the last event."""
 
     type: Literal["transcript.text.done"]
     text: str
-    languages: Annotated[list[LanguageBody], Field(description="Empty when nothing was said.")]
+    languages: Languages
     usage: UsageTokens
     logprobs: NotRequired[Logprobs]
 
@@ -225,7 +229,7 @@ StreamEvent = TextDeltaEvent | TextDoneEvent | ErrorEnvelope
 
 @with_config(_example(_MODEL))
 class Model(TypedDict):
-    """One model that can be named in a request."""
+    """One model name that a request may use."""
 
     id: str
     object: Literal["model"]
@@ -236,12 +240,12 @@ class Model(TypedDict):
 
 @with_config(_example({"object": "list", "data": [_MODEL]}))
 class ModelList(TypedDict):
-    """Every model that can be named in a request."""
+    """Every model name that a request may use."""
 
     object: Literal["list"]
     data: list[Model]
 
 
 def error_envelope(message: str, *, kind: str, param: str | None = None, code: str | None = None) -> ErrorEnvelope:
-    """Give the envelope with its four keys; `kind` is sent as `type`."""
+    """The error body with its four keys; `kind` is sent as `type`."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

@@ -8,6 +8,7 @@
      │    ├── UnsupportedContentType  the body is of a kind that nothing here reads
      │    └── UnsupportedValue        understood, but cannot be honoured here
      ├── TooLarge                     more bytes than allowed
+     ├── UploadStalled                the client stopped sending
      ├── UnknownModel                 no such model here
      ├── Unauthorized                 no key, or a wrong one
      ├── Overloaded(retry_after_s)    every place is taken
@@ -71,6 +72,10 @@ class UnsupportedValue(InvalidRequest):
 
 class TooLarge(TranscriptionError):
     """The upload has more bytes than allowed."""
+
+
+class UploadStalled(TranscriptionError):
+    """The client stopped sending before its upload was complete."""
 
 
 class UnknownModel(TranscriptionError):

@@ -1,8 +1,8 @@
-"""Who may work now, who waits, and who is sent away: one object owns the slots.
+"""Admission control: a fixed number of slots, and a bounded queue for them.
 
-A permit is an argument of the engine, so no path reaches the model without one. The early check
-(`refusal`) costs nothing and runs before a body is read; the permit itself is taken late, so a
-slow upload holds no slot. 503 promises that no work was done, so proxies may retry elsewhere.
+A permit is an argument of the engine, so nothing reaches the model without one. The early check
+(`refusal`) is cheap and runs before a body is read; the permit itself is taken afterwards, so a slow
+upload holds no slot. A 503 promises that no work was done, so proxies may retry on another worker.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Permit:
         self.since_s = since_s
 
     def release(self) -> None:
-        """Give the slot back; the longest waiting request gets it."""
+        """Return the slot; the request that has waited longest gets it."""
         admission, self._admission = self._admission, None
         if admission is not None:
             admission.give_back(self)
 
 
 class Admission:
-    """Slots, a bounded queue, and the two states in which nothing is admitted.
+    """Slots, a bounded queue, and two states in which nothing is admitted: loading and draining.
 
     Lives on the event loop: no method may be called from another thread.
     """
@@ -62,27 +62,27 @@ class Admission:
 
     @property
     def queued(self) -> int:
-        """Requests that wait for a slot."""
+        """Requests waiting for a slot."""
         return sum(not waiter.done() for waiter in self._waiting)
 
     @property
     def ready(self) -> bool:
-        """True while new work is taken; a busy worker is ready."""
+        """True while new work is accepted; a busy worker is ready."""
         return self._open and not self._draining
 
     @property
     def draining(self) -> bool:
-        """True once the process has been told to stop."""
+        """True once the process is stopping."""
         return self._draining
 
     def open(self, *, slots: int | None = None) -> None:
-        """Start admitting: the model is warm. `slots` replaces the number given at the start."""
+        """Start admitting requests: the model is warm. `slots` replaces the initial number."""
         if slots is not None:
             self.slots = slots
         self._open = True
 
     def drain(self) -> None:
-        """Admit nothing more; what waits is refused, what runs goes on."""
+        """Admit nothing more: waiting requests are refused, running ones continue."""
         self._draining = True
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -90,7 +90,7 @@ class Admission:
                 waiter.set_exception(self._shutting_down())
 
     def refusal(self, tier: Tier = "standard") -> RetryLater | None:
-        """Why a request that came now would be turned away; None if it has a chance."""
+        """Why a request of this tier would be refused now; None if it may be admitted."""
         if self._draining:
             return self._shutting_down()
         if not self._open:
@@ -105,10 +105,10 @@ class Admission:
     async def acquire(self, tier: Tier = "standard") -> Permit:
         """Take a slot, waiting in the queue if the configuration allows it.
 
-        Cancelling the wait gives the place in the queue up at once.
+        Cancelling the wait leaves the queue at once.
 
         Raises:
-            Overloaded, NotReady, ShuttingDown: nothing was taken.
+            Overloaded, NotReady, ShuttingDown: no slot was taken.
         """
         refusal = self.refusal(tier)
         if refusal is not None:
@@ -121,14 +121,14 @@ class Admission:
             return await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                waiter.result().release()  # granted in the same turn in which the caller left
+                waiter.result().release()  # granted in the same loop iteration in which the caller was cancelled
             raise
         finally:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
 
     def give_back(self, permit: Permit) -> None:
-        """Called by a permit: the longest waiting request gets its slot, or it is free."""
+        """Called by a permit: its slot goes to the request that has waited longest, or becomes free."""
         self._held.remove(permit)
         self._retry_after.finished(self._clock() - permit.since_s)
         while self._waiting:

@@ -1,6 +1,6 @@
-"""create_app(): the one place where engine, slots, routes and middleware are wired together.
+"""create_app(): wires the engine, admission, routes and middleware together.
 
-The server listens first and loads the model in the background, so a probe always gets an answer.
+The server listens first and loads the model in the background, so health probes are always answered.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from app.engine.build import build_engine, slots_for
 from app.engine.engine import Engine, in_daemon_thread
 from app.http.admission import Admission
 from app.http.metrics import WorkerMetrics
+from app.http.middleware.access_log import AccessLog, RequestDetails
 from app.http.middleware.cors import Cors
 from app.http.middleware.drain_body import DrainBody
-from app.http.middleware.gate import AccessLog, Gate, HeadAsGet, RequestDetails, UnhandledErrors
+from app.http.middleware.gate import Gate
+from app.http.middleware.head_as_get import HeadAsGet
+from app.http.middleware.unhandled_errors import UnhandledErrors
 from app.http.request.multipart import ENVELOPE_BYTES
+from app.http.request.receive import UploadBudget, UploadLimits
 from app.http.response import errors as api_errors
 from app.http.response import openapi
-from app.http.routes import docs, models, page, transcriptions
-from app.http.routes import health as ops
+from app.http.routes import docs, health, models, page, transcriptions
 from app.http.state import WorkerState
 from app.ops.keys import KeyRing
 from app.ops.loop_lag import watch_loop_lag
@@ -35,7 +38,7 @@ log = logging.getLogger("app")
 
 
 def log_fatal(message: str) -> None:
-    """Say in the log why the model cannot be loaded."""
+    """Log why the model cannot be loaded."""
     log.error("cannot start", extra={"fields": {"reason": message}})
 
 
@@ -43,6 +46,7 @@ def create_app(
     settings: WorkerSettings,
     *,
     build: Callable[[WorkerSettings], Engine] = build_engine,
+    upload_limits: UploadLimits = UploadLimits(),  # noqa: B008 - frozen
     on_fatal: Callable[[str], None] = log_fatal,
     on_ready: Callable[[], None] | None = None,
     on_critical: Callable[[str], None] | None = None,
@@ -51,13 +55,14 @@ def create_app(
 
     Args:
         settings: the whole configuration.
-        build: makes the engine; called once, on a thread, after the server listens.
-        on_fatal: told in one line why the model cannot be loaded.
+        build: creates the engine; called once, on a thread, after the server listens.
+        upload_limits: what unfinished uploads may take.
+        on_fatal: called with one line if the model cannot be loaded.
         on_ready: called once the model is warm.
-        on_critical: told, from any thread, why this process can serve no more.
+        on_critical: called with the reason, from any thread, when this process cannot serve any more.
     """
     admission = Admission(
-        slots=slots_for(settings, "cpu"),  # until the model says which device it runs on
+        slots=slots_for(settings, "cpu"),  # until the device of the model is known
         max_queue=settings.max_queue_size,
         fail_fast=settings.fail_fast_when_busy,
         retry_after_s=settings.busy_retry_after_s,
@@ -68,7 +73,9 @@ def create_app(
         max_upload_bytes=settings.max_upload_bytes,
         language_style=settings.verbose_json_language,
         strict_models=settings.strict_models,
+        served_model_name=settings.served_model_name,
         metrics=_metrics(admission),
+        uploads=UploadBudget(upload_limits),
     )
 
     async def load() -> None:
@@ -84,7 +91,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = asyncio.create_task(load()), asyncio.create_task(watch_loop_lag(worker.metrics.tell_loop_lag))
+        tasks = asyncio.create_task(load()), asyncio.create_task(watch_loop_lag(worker.metrics.set_loop_lag))
         yield
         worker.admission.drain()
         for task in tasks:
@@ -100,12 +107,12 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # a redirected POST loses its body in most clients: an honest 404 instead
+        redirect_slashes=False,  # most clients drop the body of a redirected POST: they get a 404 instead
         middleware=_middleware(settings, worker),
     )
     app.state.worker = worker
     api_errors.install(app)
-    for router in (transcriptions.router, models.router, ops.router):
+    for router in (transcriptions.router, models.router, health.router):
         app.include_router(router)
     app.include_router(page.create_router(key_required=bool(settings.keys), max_upload_bytes=settings.max_upload_bytes))
     openapi.install(app)
@@ -114,7 +121,7 @@ def create_app(
 
 
 def _middleware(settings: WorkerSettings, worker: WorkerState) -> list[Middleware]:
-    """From the outside in: what happens to a request before its body is read."""
+    """The middleware, outermost first."""
     cors = [Middleware(Cors, origins=settings.origins)] if settings.origins else []
     return [
         Middleware(DrainBody, max_body_bytes=settings.max_upload_bytes + ENVELOPE_BYTES),
@@ -147,14 +154,14 @@ def _count(metrics: WorkerMetrics, details: RequestDetails) -> None:
     record = details.record
     outcome = record.outcome(details.status)
     metrics.count_request(
-        details.path, status=details.status, outcome=outcome, lane=record.lane, seconds=details.seconds
+        details.path, status=details.status, outcome=outcome, tier=record.tier, seconds=details.seconds
     )
     if record.info is not None and record.timings is not None:
-        metrics.count_transcription(record.info, record.timings, lane=record.lane)
+        metrics.count_transcription(record.info, record.timings, tier=record.tier)
 
 
 async def _open(worker: WorkerState, settings: WorkerSettings, build: Callable[[WorkerSettings], Engine]) -> None:
-    """Load the engine on a thread, then open the doors.
+    """Load the engine on a thread, then start admitting requests.
 
     Raises:
         StartupError: the model cannot be loaded.
@@ -164,7 +171,7 @@ async def _open(worker: WorkerState, settings: WorkerSettings, build: Callable[[
     except StartupError:
         raise
     except Exception as exc:
-        log.exception("a bug while loading the model")
+        log.exception("loading the model failed")
         raise StartupError(
             f"MODEL_SIZE={settings.model_size}: loading failed ({type(exc).__name__}); see the log"
         ) from exc
@@ -180,5 +187,5 @@ async def _open(worker: WorkerState, settings: WorkerSettings, build: Callable[[
         "slots": worker.admission.slots,
     }
     engine.on_batch(worker.metrics.count_batch)
-    worker.metrics.name_model(model=engine.info.model, device=engine.info.device, compute_type=engine.info.compute_type)
+    worker.metrics.set_model(model=worker.model_name, device=engine.info.device, compute_type=engine.info.compute_type)
     log.info("ready", extra={"fields": record})

@@ -1,7 +1,7 @@
-"""Counters for Prometheus; nothing that a client sends can become a label.
+"""The worker's Prometheus metrics. Nothing that a client sends becomes a label.
 
-A registry for each application, not for the process: two of them in one test do not add up.
-Source: the names are those of docs/api.md; units and suffixes, prometheus.io/docs/practices/naming.
+Each application has its own registry, so that two of them in one process do not add up.
+Source: docs/api.md lists the names; prometheus.io/docs/practices/naming for units and suffixes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.core.transcript import AudioInfo, Timings
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each one, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
 
 MEDIA_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -25,7 +25,7 @@ _AUDIO_S: Final = (0.5, 1, 2, 5, 10, 20, 30, 60, 300, 600, 1800, 3600, 7200)
 _BATCH_ROWS: Final = (1, 2, 4, 8, 16, 32)
 _RTF: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1, 1.5, 2, 3, 5)
 
-# Paths are the client's; these names are ours.
+# The label of each path; clients can invent paths, but no labels.
 _ENDPOINTS: Final = {
     "/v1/audio/transcriptions": "transcriptions",
     "/v1/v1/audio/transcriptions": "transcriptions",
@@ -40,27 +40,30 @@ _ENDPOINTS: Final = {
 
 
 def endpoint_of(path: str) -> str:
-    """The label for a path: one of a few names."""
+    """The label of a path: one of a fixed set."""
     return "models" if path.startswith("/v1/models/") else _ENDPOINTS.get(path, "other")
 
 
 class WorkerMetrics:
-    """Everything that is counted, and the text in which it is told."""
+    """The metrics of one application."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._requests = self._counter("requests", "Requests answered", ("endpoint", "code", "outcome"))
+        self._requests = self._counter("requests", "Answered requests", ("endpoint", "code", "outcome"))
         self._seconds = self._histogram(
-            "request_seconds", "From a request's head to its last byte", _REQUEST_S, ("endpoint", "lane")
+            "request_seconds",
+            "From a request's headers to the end of its answer",
+            _REQUEST_S,
+            ("endpoint", "tier"),
         )
-        self._queue_s = self._histogram("queue_wait_seconds", "Waiting for a slot", _WAIT_S, ("lane",))
-        self._decode_s = self._histogram("decode_seconds", "Decoding the upload", _STAGE_S)
-        self._model_s = self._histogram("inference_seconds", "Inside the model", _STAGE_S)
-        self._audio_s = self._histogram("audio_seconds", "Length of the audio that was transcribed", _AUDIO_S)
-        self._rtf = self._histogram("rtf", "Seconds of work for a second of audio", _RTF)
-        self._batch_rows = self._histogram("batch_size", "Windows in a call of the model", _BATCH_ROWS, ("call",))
+        self._queue_s = self._histogram("queue_wait_seconds", "Time spent waiting for a slot", _WAIT_S, ("tier",))
+        self._decode_s = self._histogram("decode_seconds", "Time spent decoding the uploaded audio", _STAGE_S)
+        self._model_s = self._histogram("inference_seconds", "Time spent in the model", _STAGE_S)
+        self._audio_s = self._histogram("audio_seconds", "Duration of transcribed audio", _AUDIO_S)
+        self._rtf = self._histogram("rtf", "Real-time factor: processing time for each second of audio", _RTF)
+        self._batch_rows = self._histogram("batch_size", "Windows in one model call", _BATCH_ROWS, ("call",))
         self._model = self._gauge("model_info", "Always 1; its labels name the model", ("model", "device", "compute"))
-        self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop last came back")
+        self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran a timer")
 
     def observe_state(
         self,
@@ -71,41 +74,41 @@ class WorkerMetrics:
         ready: Callable[[], float],
         draining: Callable[[], float],
     ) -> None:
-        """Ask these whenever somebody looks."""
+        """Read these values at each scrape."""
         self._gauge("in_flight", "Slots in use").set_function(in_flight)
-        self._gauge("slots", "Requests worked on at once").set_function(slots)
-        self._gauge("queue_depth", "Requests that wait for a slot").set_function(queue_depth)
-        self._gauge("ready", "1 while new work is taken").set_function(ready)
-        self._gauge("draining", "1 once the process has been told to stop").set_function(draining)
+        self._gauge("slots", "Requests that may be processed at once").set_function(slots)
+        self._gauge("queue_depth", "Requests waiting for a slot").set_function(queue_depth)
+        self._gauge("ready", "1 while new work is accepted").set_function(ready)
+        self._gauge("draining", "1 while the process is stopping").set_function(draining)
 
-    def count_request(self, path: str, *, status: int, outcome: str, lane: str, seconds: float) -> None:
-        """A request has been answered."""
+    def count_request(self, path: str, *, status: int, outcome: str, tier: str, seconds: float) -> None:
+        """Count an answered request."""
         endpoint = endpoint_of(path)
         self._requests.labels(endpoint, str(status), outcome).inc()
-        self._seconds.labels(endpoint, lane).observe(seconds)
+        self._seconds.labels(endpoint, tier).observe(seconds)
 
-    def count_transcription(self, info: AudioInfo, timings: Timings, *, lane: str) -> None:
-        """A file has been transcribed to its end."""
-        self._queue_s.labels(lane).observe(timings.queue_s)
+    def count_transcription(self, info: AudioInfo, timings: Timings, *, tier: str) -> None:
+        """Count a file that was transcribed completely."""
+        self._queue_s.labels(tier).observe(timings.queue_s)
         self._decode_s.observe(timings.audio_decode_s)
         self._model_s.observe(timings.model_s)
         self._audio_s.observe(info.duration_s)
         self._rtf.observe((timings.audio_decode_s + timings.model_s) / max(info.duration_s, 0.001))
 
     def count_batch(self, call: str, rows: int) -> None:
-        """The model has been called; from any thread."""
+        """Count a model call; may be called from any thread."""
         self._batch_rows.labels(call).observe(rows)
 
-    def name_model(self, *, model: str, device: str, compute_type: str) -> None:
-        """The model is loaded."""
+    def set_model(self, *, model: str, device: str, compute_type: str) -> None:
+        """Record which model is loaded."""
         self._model.labels(model, device, compute_type).set(1)
 
-    def tell_loop_lag(self, lag_s: float) -> None:
-        """The event loop came back this late."""
+    def set_loop_lag(self, lag_s: float) -> None:
+        """Record how late the event loop ran a timer."""
         self._lag.set(lag_s)
 
     def render(self) -> bytes:
-        """Everything, as Prometheus reads it."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)
 
     def _counter(self, name: str, help_: str, labels: tuple[str, ...]) -> Counter:

@@ -1,22 +1,49 @@
-"""What one request's log line and metrics tell: gathered while it is served, told at its end.
+"""What the log line and the metrics of one request show: collected while it is served, read at its end.
 
-Never a word of its text, its prompt or its key.
+Never its text, its prompt or its key.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 from starlette.types import Scope
 
-from app.core.errors import InvalidRequest, TranscriptionError
+from app.core.errors import InvalidRequest, NotReady, Overloaded, ShuttingDown, StorageFull, TranscriptionError
 from app.core.options import Tier
 from app.core.transcript import AudioInfo, Timings
 
 Outcome = Literal[
-    "ok", "rejected_busy", "rejected_auth", "rejected_limit", "invalid_audio", "invalid_request", "cancelled", "error"
-]  # fmt: skip
+    "ok",
+    "rejected_busy",
+    "rejected_loading",
+    "rejected_draining",
+    "rejected_storage",
+    "rejected_auth",
+    "rejected_limit",
+    "invalid_audio",
+    "invalid_request",
+    "stalled",
+    "cancelled",
+    "not_ready",
+    "error",
+]
+_CLIENT_ERROR, _SERVER_ERROR, _UNAVAILABLE = 400, 500, 503
+_BY_STATUS: Final[Mapping[int, Outcome]] = {
+    401: "rejected_auth",
+    408: "stalled",
+    413: "rejected_limit",
+    499: "cancelled",
+    503: "not_ready",  # of a health route; every other 503 has its error
+}
+_BY_ERROR: Final[Mapping[type[object], Outcome]] = {
+    Overloaded: "rejected_busy",
+    NotReady: "rejected_loading",
+    ShuttingDown: "rejected_draining",
+    StorageFull: "rejected_storage",
+}
 
 
 @dataclass(slots=True)
@@ -25,60 +52,56 @@ class RequestRecord:
 
     Attributes:
         key_id: fingerprint of the key; None on an open server.
-        failed: a stream broke off after its status had been sent.
-        bad_file: the audio was at fault, not a parameter.
+        error: why it was refused or failed, also after a stream had begun.
         hung_up: the client left before the end of a stream.
     """
 
     request_id: str
     key_id: str | None = None
-    lane: Tier = "standard"
+    tier: Tier = "standard"
     stream: bool = False
     info: AudioInfo | None = None
     timings: Timings | None = None
-    failed: bool = False
-    bad_file: bool = False
+    error: TranscriptionError | None = None
     hung_up: bool = False
 
-    def note_error(self, error: TranscriptionError) -> None:
-        """Remember why the request failed."""
-        self.failed = True
-        self.bad_file = isinstance(error, InvalidRequest) and error.param == "file"
-
     def outcome(self, status: int) -> Outcome:
-        """How it ended, in one of a few words."""
-        if self.hung_up or status == _GONE:
+        """How the request ended.
+
+        Args:
+            status: the status that was sent; 0 if the connection broke before one was.
+        """
+        if self.hung_up:
             return "cancelled"
-        if status in _OUTCOMES:
-            return _OUTCOMES[status]
-        if status >= _SERVER_ERROR or (self.failed and status < _CLIENT_ERROR):
+        if status == _UNAVAILABLE and type(self.error) in _BY_ERROR:
+            return _BY_ERROR[type(self.error)]
+        if status in _BY_STATUS:
+            return _BY_STATUS[status]
+        if status >= _SERVER_ERROR or (status < _CLIENT_ERROR and self.error is not None):
             return "error"
         if status >= _CLIENT_ERROR:
-            return "invalid_audio" if self.bad_file else "invalid_request"
+            bad_file = isinstance(self.error, InvalidRequest) and self.error.param == "file"
+            return "invalid_audio" if bad_file else "invalid_request"
         return "ok"
 
     def log_fields(self) -> dict[str, object]:
-        """The fields of the log line that say something."""
+        """The fields of the log line that are known."""
         fields: dict[str, object] = {"request_id": self.request_id}
         if self.key_id is not None:
             fields["key_id"] = self.key_id
         if self.stream:
             fields["stream"] = True
         if self.info is not None:
-            fields |= {"audio_s": round(self.info.duration_s, 2), "language": self.info.language, "lane": self.lane}
+            fields |= {"audio_s": round(self.info.duration_s, 2), "language": self.info.language, "tier": self.tier}
         if self.timings is not None:
             fields |= {
-                "decode_ms": round(self.timings.audio_decode_s * 1000),
+                "audio_decode_ms": round(self.timings.audio_decode_s * 1000),
                 "queue_ms": round(self.timings.queue_s * 1000),
                 "model_ms": round(self.timings.model_s * 1000),
             }
         return fields
 
 
-_CLIENT_ERROR, _SERVER_ERROR, _GONE = 400, 500, 499
-_OUTCOMES: dict[int, Outcome] = {401: "rejected_auth", 413: "rejected_limit", 503: "rejected_busy"}
-
-
 def record_of(scope: Scope) -> RequestRecord:
-    """The facts of a request; the outermost middleware puts them there."""
+    """The record of a request, which the access log puts into its scope."""
     return cast("RequestRecord", scope["record"])

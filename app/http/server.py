@@ -1,7 +1,7 @@
-"""Run the worker: listen, load, drain, and leave with an exit code that tells the truth.
+"""Run the worker: listen, load the model, drain, and exit with a code that says why.
 
-0: asked to stop, and every running request was answered. 1: could not start. 70: the model hangs or
-its device is lost; a supervisor should start a fresh process. 128 + n: the second signal n, gone at once.
+0: stopped by a signal, after running requests were answered. 1: could not start. 70: the model hangs or
+its device is lost, and a supervisor should start a new process. 128 + n: a second signal n, exit at once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import faulthandler
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,42 +19,24 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.contracts.openai import error_envelope
 from app.http.app import create_app
-from app.http.response.formats import encode_json
+from app.http.connection import ConnectionLimits, connection_class
 from app.settings.worker import WorkerSettings
 
 log = logging.getLogger("app")
 
-# Above the 60 s for which nginx keeps an idle connection, so that we never close one it is about to use.
+# Above the 60 s for which nginx keeps an idle connection: the worker never closes one that nginx is about to use.
 KEEP_ALIVE_S = 75
 BACKLOG = 512
-# EX_SOFTWARE of sysexits.h: something inside is broken, not the configuration.
+# EX_SOFTWARE of sysexits.h: an internal error, not a wrong configuration.
 EXIT_CRITICAL = 70
-# What other requests get to finish in when the model hangs or its device is lost.
+# The time in which other requests may finish when the model hangs or its device is lost.
 CRITICAL_GRACE_S = 5.0
 
 
-class Http(HttpToolsProtocol):
-    """uvicorn's HTTP, whose refusal of what is no HTTP has the shape of every other error."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer bytes that cannot be read as a request, and close."""
-        body = encode_json(error_envelope(f"{msg} Let an HTTP library build it.", kind="invalid_request_error"))
-        head = (
-            "HTTP/1.1 400 Bad Request\r\n"
-            "content-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n"
-            "connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode("ascii") + body)
-        self.transport.close()
-
-
 class Server(uvicorn.Server):
-    """uvicorn, draining on the first signal and leaving on the second."""
+    """uvicorn's server, which drains on the first signal and exits on the second."""
 
     def __init__(self, config: uvicorn.Config, on_drain: Callable[[], None]) -> None:
         super().__init__(config)
@@ -61,7 +44,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM here and do not raise them again: a drained exit is exit 0."""
+        """Handle SIGINT and SIGTERM here, and do not raise them again: after draining the exit code is 0."""
         before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -70,20 +53,27 @@ class Server(uvicorn.Server):
                 signal.signal(sig, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """First signal: drain. Second: gone at once, whatever a native call is doing."""
+        """First signal: drain. Second signal: exit at once, even during a native call."""
         if self.should_exit:
             os._exit(128 + sig)
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuse new work before the listener closes, then let what runs finish."""
+        """Refuse new work before the listener closes, then let running requests finish."""
         self._on_drain()
         log.info("draining")
         await super().shutdown(sockets)
 
 
+def max_connections() -> int:
+    """How many connections may be open: a thousand, or half of the open files that this process is allowed."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = ConnectionLimits().max_connections
+    return most if allowed == resource.RLIM_INFINITY else min(most, allowed // 2)
+
+
 def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callable[[], None] | None = None) -> int:
-    """Serve on a bound socket; returns the exit code. `on_ready` is called once the model is warm."""
+    """Serve on a bound socket until a signal; `on_ready` is called once the model is warm. Returns the exit code."""
     fatal: list[str] = []
     broken: list[str] = []
     server: Server
@@ -93,9 +83,9 @@ def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callab
         server.should_exit = True
 
     def on_critical(reason: str) -> None:
-        """From any thread: answer what still can be answered, then leave for good."""
+        """From any thread: answer what still can be answered, then exit."""
         broken.append(reason)
-        log.critical("this process can serve no more", extra={"fields": {"reason": reason, "exit_code": EXIT_CRITICAL}})
+        log.critical("critical failure", extra={"fields": {"reason": reason, "exit_code": EXIT_CRITICAL}})
         faulthandler.dump_traceback(all_threads=True)
         last_resort = threading.Timer(CRITICAL_GRACE_S, os._exit, args=(EXIT_CRITICAL,))
         last_resort.daemon = True
@@ -105,7 +95,7 @@ def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callab
     app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready, on_critical=on_critical)
     config = uvicorn.Config(
         app,
-        http=Http,
+        http=connection_class(ConnectionLimits(max_connections=max_connections())),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -43,6 +43,14 @@ class WorkerSettings(BaseSettings):
             "or a directory that holds a CTranslate2 model.",
         ),
     ] = "auto"
+    served_model_name: Annotated[
+        str,
+        Field(
+            max_length=200,
+            description="Public name of the model in /v1/models, /health and /metrics. "
+            "Empty = MODEL_SIZE; of a path only the last component.",
+        ),
+    ] = ""
     device: Annotated[
         Literal["auto", "cuda", "cpu"],
         AnyCase,

@@ -59,8 +59,8 @@ def has_text(answer: httpx.Response) -> None:
 
 
 def has_openais_json(answer: httpx.Response) -> None:
-    """Text and usage, nothing else."""
-    assert set(answer.json()) == {"text", "usage"}
+    """Text, languages and usage, nothing else."""
+    assert set(answer.json()) == {"text", "languages", "usage"}
     has_text(answer)
 
 
@@ -107,7 +107,7 @@ def is_plain(begins: str) -> Callable[[httpx.Response], None]:
 
 
 def is_stream(answer: httpx.Response) -> None:
-    """Deltas for those who read only them, a done event for those who read only it, and the end."""
+    """Deltas for clients that read only deltas, a done event for clients that read only that, and `[DONE]`."""
     assert answer.headers["content-type"].startswith("text/event-stream")
     datas = [line[6:] for line in answer.text.split("\n") if line.startswith("data: ")]
     *deltas, done = [json.loads(data) for data in datas[:-1]]
@@ -286,7 +286,7 @@ SHAPES = [
 
 
 def pieces(body: bytes) -> Iterator[bytes]:
-    """A body whose length the server is not told."""
+    """A body without a Content-Length."""
     for begin in range(0, len(body), 4096):
         yield body[begin : begin + 4096]
 

@@ -38,7 +38,11 @@ def results(worker: Worker) -> dict[str, Any]:
 
 def test_bodies(results: dict[str, Any]) -> None:
     """Json is text and usage, the default is the verbose body, words and segments stand in verbose_json."""
-    assert results["json"] == {"text": CLIP.text, "usage": {"type": "duration", "seconds": 3}}
+    assert results["json"] == {
+        "text": CLIP.text,
+        "languages": [{"code": "en"}],
+        "usage": {"type": "duration", "seconds": 3},
+    }
     assert results["default"]["segments"][0]["text"] == f" {CLIP.text}"
     assert [word["word"] for word in results["verbose"]["words"]] == CLIP.text.split()
     assert results["verbose"]["segments"][0]["words"][0]["word"] == " It's"

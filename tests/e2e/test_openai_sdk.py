@@ -198,7 +198,7 @@ def test_translation(client: OpenAI) -> None:
 
 
 def test_what_cannot_be_honoured(client: OpenAI) -> None:
-    """Telling speakers apart is declined with OpenAI's own code and parameter."""
+    """diarized_json is refused with OpenAI's own code and parameter."""
     with pytest.raises(BadRequestError) as caught:
         client.audio.transcriptions.create(
             file=CLIP.path.read_bytes(), model="gpt-4o-transcribe-diarize", response_format="diarized_json"

@@ -114,8 +114,8 @@ def test_lines_arrive_while_the_server_works(browser: Browser) -> None:
         assert page.lines.all_inner_texts() == ["0:00.0 – 0:01.5\nFirst.", "0:01.5 – 0:03.0\nSecond."]
 
 
-def test_the_task_and_the_language_are_asked_for(browser: Browser) -> None:
-    """What is chosen on the page is what the server is asked to do."""
+def test_the_task_and_the_language_are_sent(browser: Browser) -> None:
+    """The task and the language chosen on the page are sent to the server."""
     engine = SpeakingEngine([(0.0, 1.0, " Good day.")], total_s=2.0)
     with live_server(engine) as address, tab(browser, url_of(address)) as page:
         page["language"].select_option("German")
@@ -125,12 +125,12 @@ def test_the_task_and_the_language_are_asked_for(browser: Browser) -> None:
         engine.speak()
         expect(page["status"]).to_contain_text("Done")
         saved = json.loads(page.save("JSON")[1])
-    assert [(asked.language, asked.task) for asked in engine.asked] == [("de", "translate")]
+    assert [(options.language, options.task) for options in engine.received] == [("de", "translate")]
     assert (saved["task"], saved["language"]) == ("translate", "de")
 
 
 def test_a_recording_is_a_file_like_any_other(browser: Browser) -> None:
-    """Record, stop, listen, transcribe: the fake engine hears a word for every second."""
+    """Record, stop, play, transcribe: the fake engine writes a word for each second."""
     with live_server() as address, tab(browser, url_of(address), permissions=["microphone"]) as page:
         page["record"].click()
         expect(page["record-label"]).to_have_text("Stop 0:02")

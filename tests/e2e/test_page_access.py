@@ -151,7 +151,7 @@ def test_no_screen_is_too_small(browser: Browser, width: int) -> None:
 
 
 def test_motion_can_be_turned_off(browser: Browser) -> None:
-    """Who asks for less motion gets none."""
+    """With `prefers-reduced-motion` nothing moves."""
     with live_server() as address, tab(browser, url_of(address), reduced_motion="reduce") as page:
         moving = "document.getAnimations().length"
         page["record"].evaluate("record => record.classList.add('on')")

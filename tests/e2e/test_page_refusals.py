@@ -30,7 +30,7 @@ def test_cancelling_stops_the_work(browser: Browser) -> None:
         expect(page["cancel"]).to_be_hidden()
 
 
-def test_a_busy_server_is_asked_again(browser: Browser) -> None:
+def test_a_busy_server_is_retried(browser: Browser) -> None:
     """503: the server's message and a countdown from its Retry-After; then the transcript, without a click."""
     engine = SpeakingEngine([(0.0, 1.0, " Hello.")], total_s=2.0)
     with live_server(engine, max_concurrent_transcriptions=1, busy_retry_after_s=3) as address:
@@ -74,8 +74,8 @@ def test_cancelling_a_countdown_ends_it(browser: Browser) -> None:
         first.join()
 
 
-def test_a_server_with_keys_asks_for_one(browser: Browser) -> None:
-    """The entry is there at once; a wrong key shows the server's words, the right one goes on by itself."""
+def test_a_server_with_keys_prompts_for_one(browser: Browser) -> None:
+    """The key field is shown at once; a wrong key shows the server's message, the right one continues."""
     with (
         live_server(api_keys="sésame") as address,
         tab(browser, url_of(address), expected=["401"]) as page,
@@ -98,14 +98,14 @@ def test_a_server_with_keys_asks_for_one(browser: Browser) -> None:
         expect(page["key"]).to_be_visible()
 
 
-def test_an_open_server_asks_for_no_key(browser: Browser) -> None:
+def test_an_open_server_prompts_for_no_key(browser: Browser) -> None:
     """No entry where none is needed."""
     with live_server() as address, tab(browser, url_of(address)) as page:
         expect(page["health-state"]).to_have_text("ready")
         expect(page["key-card"]).to_be_hidden()
 
 
-def test_what_cannot_be_transcribed_is_told_in_the_servers_words(browser: Browser) -> None:
+def test_the_servers_error_message_is_shown(browser: Browser) -> None:
     """A text file: the message of the 400, as an alert, and another file may be chosen."""
     with live_server() as address, tab(browser, url_of(address), expected=["400"]) as page:
         page.choose(b"no audio at all", "notes.txt")
@@ -119,15 +119,15 @@ def test_what_cannot_be_transcribed_is_told_in_the_servers_words(browser: Browse
 
 
 def test_a_file_that_is_too_large_is_not_sent(browser: Browser) -> None:
-    """The limit is told before anything is uploaded."""
+    """The page names the limit before anything is uploaded."""
     with live_server(max_upload_bytes=20_000) as address, tab(browser, url_of(address)) as page:
         page.choose(tone_wav(2.0))
         expect(page["problem"]).to_contain_text("larger than the 20 kB")
         expect(page["start"]).to_be_disabled()
 
 
-def test_silence_is_told(browser: Browser) -> None:
-    """A file in which nobody speaks ends with a sentence that says so, and an empty file to save."""
+def test_silence_is_reported(browser: Browser) -> None:
+    """A file without speech ends with a message, and an empty file to save."""
     with live_server() as address, tab(browser, url_of(address)) as page:
         page.choose(AUDIO / "silence.wav")
         page.start()
@@ -139,7 +139,7 @@ def test_silence_is_told(browser: Browser) -> None:
     "hostile", ["<img src=x onerror=\"document.title='owned'\">", "<script>document.title='owned'</script>"]
 )
 def test_words_are_never_markup(browser: Browser, hostile: str) -> None:
-    """What is said and what a file is called are shown letter by letter, and make no element."""
+    """The text and the file's name are shown literally, and create no elements."""
     engine = SpeakingEngine([(0.0, 1.0, f" {hostile}")], total_s=2.0)
     with live_server(engine) as address, tab(browser, url_of(address)) as page:
         page.choose(tone_wav(), f"{hostile.replace('/', '|')}.wav")
@@ -173,7 +173,7 @@ DELTA = 'data: {"type":"transcript.text.delta","delta":"Half","segment":{"id":0,
     ids=["error event", "cut off"],
 )
 def test_a_stream_that_breaks_keeps_what_came(browser: Browser, rest: str, said: str) -> None:
-    """The line that arrived stays and can be saved, and the page says what went wrong."""
+    """Lines that have arrived stay and can be saved, and the page shows the error."""
     with live_server() as address, tab(browser, url_of(address)) as page:
         page.page.route("**/v1/audio/transcriptions", answer_with(DELTA + rest, "text/event-stream; charset=utf-8"))
         page.choose(tone_wav())
@@ -208,8 +208,8 @@ def test_words_without_times_are_shown_too(browser: Browser) -> None:
         assert page.save("TXT")[1] == "Only words.\n"
 
 
-def test_a_server_that_is_gone_is_told(browser: Browser) -> None:
-    """The header says so, and a run ends with a sentence instead of silence."""
+def test_a_server_that_is_gone_is_reported(browser: Browser) -> None:
+    """The page's header shows it, and a transcription ends with a message."""
     with live_server() as address, tab(browser, url_of(address), expected=["ERR_"]) as page:
         expect(page["health-state"]).to_have_text("ready")
         page.page.context.set_offline(True)

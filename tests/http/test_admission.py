@@ -23,7 +23,7 @@ async def waiting(gate: Admission) -> asyncio.Task[Permit]:
 
 
 async def test_nothing_is_admitted_before_the_model_is_warm():
-    """A closed admission says NotReady, early and late, and counts nothing."""
+    """Before `open` the early check and `acquire` both give NotReady, and no slot is taken."""
     gate = Admission(slots=1, max_queue=1, fail_fast=False, retry_after_s=1)
     assert isinstance(gate.refusal(), NotReady)
     assert not gate.ready
@@ -75,7 +75,7 @@ async def test_queue_is_bounded():
     assert (gate.active, gate.queued) == (0, 0)
 
 
-async def test_longest_waiting_is_served_first_and_nobody_overtakes():
+async def test_queue_is_first_in_first_out():
     """A freed slot goes to the queue's head, not to a newcomer of the same turn."""
     gate = admission(max_queue=10)
     permit = await gate.acquire()
@@ -117,7 +117,7 @@ async def test_leaving_the_queue_frees_the_place_at_once():
 
 
 async def test_leaving_in_the_turn_of_the_grant_loses_no_slot():
-    """Granted and cancelled in one turn of the loop: the slot goes on to the next."""
+    """If a waiter is granted a slot and cancelled in one loop iteration, the slot goes to the next."""
     gate = admission(max_queue=2)
     permit = await gate.acquire()
     leaver, stayer = await waiting(gate), await waiting(gate)
@@ -129,7 +129,7 @@ async def test_leaving_in_the_turn_of_the_grant_loses_no_slot():
 
 
 async def test_draining_refuses_the_queue_and_lets_running_work_finish():
-    """Who waits hears ShuttingDown at once; who runs keeps the slot until it is done."""
+    """Waiting requests get ShuttingDown at once; running ones keep their slots until they are done."""
     gate = admission(max_queue=2)
     permit = await gate.acquire()
     queue = [await waiting(gate), await waiting(gate)]
@@ -187,7 +187,7 @@ async def test_storm_never_exceeds_slots_or_queue_and_leaks_nothing():
 
 
 async def test_retry_after_is_measured():
-    """Requests that held the only slot for eight seconds: the next is told eight, live text two."""
+    """After requests that held the only slot for eight seconds, Retry-After is eight, for live text two."""
     now_s = [0.0]
     admission = Admission(slots=1, max_queue=0, fail_fast=True, retry_after_s=1, clock=lambda: now_s[0])
     admission.open()
@@ -200,7 +200,7 @@ async def test_retry_after_is_measured():
 
 
 async def test_running_requests_count_before_they_finish():
-    """The very first long file already tells others to wait."""
+    """The time for which a running request has held its slot counts from the first request on."""
     now_s = [0.0]
     admission = Admission(slots=1, max_queue=0, fail_fast=True, retry_after_s=1, clock=lambda: now_s[0])
     admission.open()

@@ -68,7 +68,7 @@ async def test_build_is_called_once_with_the_settings_and_off_the_loop():
 
 
 async def fatal_message(error: BaseException) -> str:
-    """What `on_fatal` hears when the build function raises."""
+    """The message that `on_fatal` gets when the build function raises."""
     told: asyncio.Queue[str] = asyncio.Queue()
 
     def build(_: WorkerSettings) -> Engine:
@@ -83,20 +83,20 @@ async def fatal_message(error: BaseException) -> str:
     return message
 
 
-async def test_model_that_cannot_be_loaded_is_told_once():
+async def test_model_that_cannot_be_loaded_is_reported_once():
     """The line of a StartupError arrives as it is; the worker never becomes ready."""
     assert await fatal_message(StartupError("MODEL_SIZE=tiny: no such model")) == "MODEL_SIZE=tiny: no such model"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("Unable to open\nfile"), MemoryError()])
 async def test_any_other_failure_of_the_load_is_fatal_in_one_line(error: BaseException):
-    """A stranger's exception names the setting, and its text stays in the log."""
+    """For an unexpected exception the message names the setting; its text is only logged."""
     message = await fatal_message(error)
     assert message == f"MODEL_SIZE=tiny: loading failed ({type(error).__name__}); see the log"
 
 
 async def test_failure_without_listener_is_logged(caplog: pytest.LogCaptureFixture):
-    """An application that nobody watches still says why it is not ready."""
+    """Without an `on_fatal` callback the reason is logged."""
 
     def build(_: WorkerSettings) -> Engine:
         raise StartupError("MODEL_SIZE=tiny: no such model")
@@ -112,7 +112,7 @@ async def test_failure_without_listener_is_logged(caplog: pytest.LogCaptureFixtu
 
 
 async def test_stopping_does_not_wait_for_a_load():
-    """A download that takes minutes must not keep a process that was told to stop."""
+    """A download that takes minutes does not delay the end of the process."""
     stuck = threading.Event()
 
     def build(_: WorkerSettings) -> Engine:
@@ -143,8 +143,8 @@ async def test_end_drains_and_closes_the_engine():
 
 
 @pytest.mark.parametrize(("asked", "slots"), [(0, 8), (1, 1), (7, 7)])
-async def test_slots_are_what_was_asked_or_what_suits_the_device(asked: int, slots: int):
-    """MAX_CONCURRENT_TRANSCRIPTIONS, or what suits a CPU."""
+async def test_slots_are_the_setting_or_the_default_of_the_device(asked: int, slots: int):
+    """MAX_CONCURRENT_TRANSCRIPTIONS, or the default for a CPU."""
     async with worker(max_concurrent_transcriptions=asked) as running:
         assert (await running.client.get("/health")).json()["slots"] == slots
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.engine.fake import FakeEngine
+from app.http.app import create_app
 from app.http.metrics import WorkerMetrics, endpoint_of
-from tests.clients import MODEL, PATH, Worker, tone_wav, until, upload, worker
+from app.http.state import WorkerState
+from tests.clients import MODEL, PATH, Worker, settings_for_test, tone_wav, until, upload, worker
 from tests.fakes import HeldEngine
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -75,13 +80,13 @@ async def test_requests_are_counted_by_how_they_ended(open_worker: Worker):
     assert seen["whisper_audio_seconds_count", ()] == 2.0
 
 
-async def test_load_is_told_while_it_lasts():
+async def test_load_is_visible_while_it_lasts():
     """Slots, what is in them, what waits, and a refusal."""
     engine = HeldEngine()
     async with worker(engine, max_concurrent_transcriptions=1, api_keys="k") as running:
         running.client.headers["authorization"] = "Bearer k"
         task = asyncio.create_task(running.transcribe())
-        await until(lambda: len(engine.asked) == 1)
+        await until(lambda: len(engine.received) == 1)
         await running.transcribe()
         await running.client.post(PATH, headers={"authorization": "Bearer wrong"})
         seen = await scrape(running)
@@ -93,6 +98,25 @@ async def test_load_is_told_while_it_lasts():
     assert seen["whisper_requests_total", labels] == 1
     labels = (("code", "401"), ("endpoint", "transcriptions"), ("outcome", "rejected_auth"))
     assert seen["whisper_requests_total", labels] == 1
+
+
+async def test_every_reason_for_a_503_is_counted_apart():
+    """Loading and draining are no overload, and a health route that reports them refuses nothing."""
+    app = create_app(settings_for_test(), build=lambda _: FakeEngine())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://worker") as client:
+        await client.post(PATH, files=upload(), data=MODEL)
+        await client.get("/health/ready")
+        cast("WorkerState", app.state.worker).admission.drain()
+        await client.post(PATH, files=upload(), data=MODEL)
+        seen = samples((await client.get("/metrics")).text)
+    for endpoint, outcome in (
+        ("transcriptions", "rejected_loading"),
+        ("transcriptions", "rejected_draining"),
+        ("health", "not_ready"),
+    ):
+        labels = (("code", "503"), ("endpoint", endpoint), ("outcome", outcome))
+        assert seen["whisper_requests_total", labels] == 1
+    assert not any(("outcome", "rejected_busy") in labels for _, labels in seen)
 
 
 async def test_no_label_holds_what_a_client_sent(open_worker: Worker):
@@ -122,6 +146,6 @@ def test_batches_are_counted_by_call():
 def test_two_applications_do_not_add_up():
     """Each has its own registry."""
     one, other = WorkerMetrics(), WorkerMetrics()
-    one.count_request("/health", status=200, outcome="ok", lane="standard", seconds=0.1)
+    one.count_request("/health", status=200, outcome="ok", tier="standard", seconds=0.1)
     assert b'whisper_requests_total{code="200"' in one.render()
     assert b'whisper_requests_total{code="200"' not in other.render()

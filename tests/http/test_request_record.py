@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.errors import AudioTooShort, EngineFailure, InvalidRequest, TranscriptionError
+from app.core.errors import (
+    AudioTooShort,
+    EngineFailure,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    ShuttingDown,
+    StorageFull,
+    TranscriptionError,
+    UploadStalled,
+)
 from app.core.transcript import AudioInfo, Timings
 from app.http.request_record import RequestRecord
 
@@ -19,19 +29,22 @@ from app.http.request_record import RequestRecord
         (413, None, "rejected_limit"),
         (499, None, "cancelled"),
         (500, EngineFailure("x"), "error"),
-        (503, None, "rejected_busy"),
+        (408, UploadStalled("x"), "stalled"),
+        (503, Overloaded("x", retry_after_s=1), "rejected_busy"),
+        (503, NotReady("x", retry_after_s=1), "rejected_loading"),
+        (503, ShuttingDown("x", retry_after_s=1), "rejected_draining"),
+        (503, StorageFull("x", retry_after_s=1), "rejected_storage"),
+        (503, None, "not_ready"),
+        (200, ShuttingDown("x", retry_after_s=1), "error"),
     ],
 )
 def test_outcomes(status: int, error: TranscriptionError | None, outcome: str):
     """A few words for how a request can end, also when a stream broke off after its 200."""
-    record = RequestRecord(request_id="r")
-    if error is not None:
-        record.note_error(error)
-    assert record.outcome(status) == outcome
+    assert RequestRecord(request_id="r", error=error).outcome(status) == outcome
 
 
 def test_stream_whose_client_left_is_cancelled():
-    """Its status was 200, and yet nobody heard the end."""
+    """A stream whose client disconnected counts as cancelled, although its status was 200."""
     assert RequestRecord(request_id="r", hung_up=True).outcome(200) == "cancelled"
 
 
@@ -39,9 +52,9 @@ def test_log_fields_hold_what_is_known():
     """An id always; the rest as far as the request came."""
     assert RequestRecord(request_id="r").log_fields() == {"request_id": "r"}
     record = RequestRecord(
-        "r", key_id="ab", lane="realtime", stream=True, info=AudioInfo("de", 0.9, 2.004), timings=Timings(0.1, 0.2, 0.3)
+        "r", key_id="ab", tier="realtime", stream=True, info=AudioInfo("de", 0.9, 2.004), timings=Timings(0.1, 0.2, 0.3)
     )
     assert record.log_fields() == {
-        "request_id": "r", "key_id": "ab", "stream": True, "audio_s": 2.0, "language": "de", "lane": "realtime",
-        "decode_ms": 100, "queue_ms": 200, "model_ms": 300,
+        "request_id": "r", "key_id": "ab", "stream": True, "audio_s": 2.0, "language": "de", "tier": "realtime",
+        "audio_decode_ms": 100, "queue_ms": 200, "model_ms": 300,
     }  # fmt: skip

@@ -41,6 +41,6 @@ def test_wait_follows_from_time_held_slots_and_queue(  # noqa: PLR0917 - a table
 
 
 def test_what_was_long_ago_is_forgotten():
-    """Thirty short requests after a long one: the next is told a short wait."""
+    """After a long request and thirty short ones the estimate is short."""
     backlog = after(600.0, *[0.5] * 30)
     assert backlog.retry_after_s(slots=1, queued=0, held_s=0.0, tier="standard") < 10

@@ -83,7 +83,7 @@ def test_bad_value_names_field_value_and_what_is_allowed(
 
 
 def test_every_bad_field_is_named_at_once(monkeypatch: pytest.MonkeyPatch):
-    """Whoever repairs one does not have to start again to hear of the next; still one line."""
+    """Several wrong settings are reported together, in one line."""
     monkeypatch.setenv("PORT", "x\ny\x1b[31m")
     monkeypatch.setenv("DEVICE", "tpu")
     with pytest.raises(StartupError) as refused:

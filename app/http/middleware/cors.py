@@ -1,7 +1,7 @@
-"""Which web pages may call this server: those of CORS_ORIGINS, none by default.
+"""Cross-origin requests: allowed for CORS_ORIGINS, which is empty by default.
 
-A preflight carries no key, so it is answered before keys are looked at; and errors carry
-allow-origin too, or a page would see "network error" in place of what was wrong.
+A preflight carries no key, so it is answered before keys are checked. Errors carry allow-origin too;
+otherwise a page would only see "network error".
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _REFUSED: Final = 400
 
 
 class Cors(CORSMiddleware):
-    """Starlette's, with the envelope for what it refuses.
+    """Starlette's middleware, with refusals in OpenAI's error shape.
 
     Args:
-        origins: as browsers send them, such as `app://obsidian.md`; `*` = every page.
+        origins: as browsers send them, such as `app://obsidian.md`; `*` = all.
     """
 
     def __init__(self, app: ASGIApp, *, origins: tuple[str, ...]) -> None:
@@ -32,7 +32,7 @@ class Cors(CORSMiddleware):
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Yes or no to what a browser asks before it sends the request itself."""
+        """Answer the request that a browser sends before the actual one."""
         response = super().preflight_response(request_headers)
         if response.status_code != _REFUSED:
             return response

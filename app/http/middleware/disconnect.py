@@ -1,6 +1,6 @@
-"""Stop work whose client has gone: the server itself does not cancel a route when its caller leaves.
+"""Cancel work when its client disconnects, which uvicorn does not do by itself.
 
-Without this a client that times out and retries multiplies its own load.
+Otherwise a client that times out and retries would multiply its own load.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from app.core.errors import Cancelled
 T = TypeVar("T")
 
 
-async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`, but cancel it as soon as the client hangs up.
+async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`, but cancel it as soon as the client disconnects.
 
     Args:
-        receive: the request's channel; its body has been read.
-        work: has ended, one way or the other, when this returns or raises.
+        receive: the request's channel; its body has been read completely.
+        work: has ended when this returns or raises.
     Raises:
-        Cancelled: the client has gone; nobody reads the answer.
+        Cancelled: the client disconnected.
     """
     task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_hang_up(receive))
+    watch = asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
         await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise Cancelled("The client hung up.")
+        raise Cancelled("The client disconnected.")
     finally:
         task.cancel()
         watch.cancel()
         await asyncio.gather(task, watch, return_exceptions=True)
 
 
-async def _hang_up(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

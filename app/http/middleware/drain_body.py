@@ -1,28 +1,27 @@
-"""Read past the body of a request that was answered early, but not without end.
+"""Drain the body of a request that was answered early, up to a limit.
 
-A client that still sends does not look for an answer: if the connection closes meanwhile, it (or a proxy) sees a
-broken pipe instead of the refusal. The server reads past what a body's Content-Length announces; a body
-without one, or one beyond what is ever accepted, may never end. Then the answer goes out whole, with
-`Connection: close`, and the connection closes when the body has ended or enough of it has been read.
+Most clients read the answer only after they have sent the body: if the connection closes earlier, they (or
+a proxy) see a broken pipe instead of the refusal. uvicorn drains a body by its Content-Length. A body
+without one, or with one above every limit, may never end: its answer carries `Connection: close`, and the
+connection closes when the body has ended or when enough of it has been drained.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Longer numbers are no sizes; int() refuses them, and digits beyond ASCII.
-SIZE = re.compile(r"[0-9]{1,18}")
+from app.http.request.receive import content_length
+
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
-# 25 MB at 10 Mbit/s.
+# Time for 25 MB at 10 Mbit/s.
 MAX_DRAIN_S = 20.0
 
 
 class DrainBody:
-    """Outside of everything that answers: an answer is whole for who counts its time, then the rest is read past."""
+    """The outermost middleware: the answer is complete for the access log before the rest of the body is drained."""
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
         self._app = app
@@ -35,34 +34,34 @@ class DrainBody:
             return
         ended = early = False
 
-        async def noting_receive() -> Message:
+        async def receive_and_note() -> Message:
             nonlocal ended
             message = await receive()
             ended = ended or message["type"] == "http.disconnect" or not message.get("more_body", False)
             return message
 
-        async def holding_send(message: Message) -> None:
+        async def send_and_hold(message: Message) -> None:
             nonlocal early
             if message["type"] == "http.response.start":
-                early = not ended
+                headers = MutableHeaders(scope=message)
+                # an answer that closes the connection itself expects nothing more: the upload has stalled
+                early = not ended and headers.get("connection") != "close"
                 if early:
-                    MutableHeaders(scope=message)["connection"] = "close"
+                    headers["connection"] = "close"
             await send({**message, "more_body": True} if early and message["type"] == "http.response.body" else message)
 
-        await self._app(scope, noting_receive, holding_send)
+        await self._app(scope, receive_and_note, send_and_hold)
         if early:
             await _drain_body(receive)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _may_be_endless(self, headers: Headers) -> bool:
-        length = headers.get("content-length", "")
-        if SIZE.fullmatch(length):
-            return int(length) > self._max_body_bytes
-        return "transfer-encoding" in headers
+        size = content_length(headers)
+        return "transfer-encoding" in headers if size is None else size > self._max_body_bytes
 
 
 async def _drain_body(receive: Receive) -> None:
-    """Read to the end of the body, or as far as is bearable."""
+    """Read to the end of the body, or to the limit of bytes or time."""
     n_bytes = 0
     try:
         async with asyncio.timeout(MAX_DRAIN_S):

@@ -1,123 +1,73 @@
-"""Read the values of a form: texts, numbers, yes or no, lists in three encodings. Pure.
+"""Read raw request fields: one text, a list in any of its encodings, or the keys of an object. Pure.
 
-Blank means absent, a field sent twice counts the last time (lists gather), and a wrong value is named
-with what is allowed. Source: what the OpenAI SDKs, Vexa and popular clients really send; docs/api.md.
+A blank value means absent, and the last value of a repeated field wins (lists collect all of them).
+Source: what the OpenAI SDKs, Vexa and popular clients send; see docs/api.md.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Sequence
-from typing import TypeVar
 
 from app.core.errors import InvalidRequest
 
-T = TypeVar("T")
-
 Fields = Sequence[tuple[str, str]]
+"""(name, value) pairs in the order in which they arrived; values are text, whatever the body was."""
 
-TRUE = frozenset({"true", "1", "yes", "on", "y", "t"})
-FALSE = frozenset({"false", "0", "no", "off", "n", "f"})
-MAX_ITEMS = 1000  # far more than there are languages; each is looked up on the event loop
-# What forms say for JSON's null.
-NULL = frozenset({"null", "none", "undefined"})
+MAX_ITEMS = 1000  # far more than there are languages; each item is looked up on the event loop
 # name, name[] and name[0] are the same list.
-LIST_NAME = re.compile(r"^(?P<name>[a-z_]+)\[\d*\]$")
+LIST_NAME = re.compile(r"(?P<name>[a-z_]+)\[\d*\]")
+KEY_NAME = re.compile(r"(?P<name>[a-z_]+)\[(?P<key>[^\]]*)\]")
 
 
 def text(fields: Fields, name: str) -> str | None:
-    """The last value of a field without the white space around it; None if it is absent or blank."""
+    """The last value of a field without surrounding white space; None if it is absent or blank."""
     return dict(fields).get(name, "").strip() or None
 
 
-def number(fields: Fields, name: str, *, low: float, high: float) -> float | None:
-    """A finite number in a range.
+def items(fields: Fields, name: str) -> list[str]:
+    """A list in any encoding: repeated `name[]` or `name`, a JSON array, or comma-separated.
 
     Raises:
-        InvalidRequest: with the range.
+        InvalidRequest: it starts like a JSON array but is not an array of strings, or it has too many items.
     """
-    asked = text(fields, name)
-    return None if asked is None else number_of(name, asked, low=low, high=high)
+    return bracketed_items(fields, name) + bare_items(fields, name)
 
 
-def number_of(name: str, value: object, *, low: float, high: float) -> float:
-    """A text or a JSON number as a finite number in a range.
-
-    Raises:
-        InvalidRequest: with the range.
-    """
-    try:
-        # JSON's true is no number, though Python would take it for 1
-        parsed = math.nan if isinstance(value, bool) else float(str(value))
-    except ValueError:
-        parsed = math.nan
-    if not low <= parsed <= high:  # NaN is in no range
-        raise InvalidRequest(f"{name}: {shown(str(value))} is not a number from {low:g} to {high:g}.", param=name)
-    return parsed
-
-
-def boolean(fields: Fields, name: str) -> bool | None:
-    """Yes or no, however it was spelled.
-
-    Raises:
-        InvalidRequest: neither.
-    """
-    asked = text(fields, name)
-    if asked is None or asked.lower() in NULL:
-        return None
-    if asked.lower() in TRUE | FALSE:
-        return asked.lower() in TRUE
-    raise InvalidRequest(f"{name}: {shown(asked)} is not true or false.", param=name)
-
-
-def one_of(name: str, value: str, allowed: Sequence[T]) -> T:
-    """The member of a closed set that a value spells.
-
-    Raises:
-        InvalidRequest: with the set.
-    """
-    for candidate in allowed:
-        if candidate == value:
-            return candidate
-    raise InvalidRequest(
-        f"{name}: {shown(value)} is not one of {', '.join(str(each) for each in allowed)}.", param=name
+def bracketed_items(fields: Fields, name: str) -> list[str]:
+    """The items that were sent as `name[]` or `name[0]`; errors as in `items`."""
+    return _collect(
+        name, [value for sent, value in fields if (match := LIST_NAME.fullmatch(sent)) and match["name"] == name]
     )
 
 
-def items(fields: Fields, name: str) -> list[str]:
-    """A list in any encoding: repeated `name[]` or `name`, a JSON array, or commas.
-
-    Raises:
-        InvalidRequest: it begins like a JSON array of strings and is none.
-    """
-    return items_spelled(fields, name, bracketed=True) + items_spelled(fields, name, bracketed=False)
+def bare_items(fields: Fields, name: str) -> list[str]:
+    """The items that were sent as `name`; errors as in `items`."""
+    return _collect(name, [value for sent, value in fields if sent == name])
 
 
-def items_spelled(fields: Fields, name: str, *, bracketed: bool) -> list[str]:
-    """The part of a list that was sent as `name[]`, or the part that was sent as `name`.
-
-    Raises:
-        InvalidRequest: it begins like a JSON array of strings and is none, or has too many items.
-    """
-    gathered: list[str] = []
-    for key, value in fields:
-        match = LIST_NAME.match(key)
-        if (match["name"] if match else key) == name and bool(match) == bracketed:
-            gathered.extend(_items_of(value, name))
-        if len(gathered) > MAX_ITEMS:
-            raise InvalidRequest(f"{name}: more than {MAX_ITEMS} items.", param=name)
-    return gathered
+def keys(fields: Fields, name: str) -> dict[str, str]:
+    """An object that was sent as `name[key]` fields: its keys and values, without blank ones."""
+    matches = ((KEY_NAME.fullmatch(sent), value.strip()) for sent, value in fields)
+    return {match["key"]: value for match, value in matches if match and match["name"] == name and value}
 
 
 def shown(value: str) -> str:
-    """A value as a message shows it: quoted, escaped, and never long."""
+    """A value as error messages quote it: escaped, and at most 60 characters."""
     return repr(value[:60])
 
 
-def _items_of(value: str, name: str) -> list[str]:
-    value = value.strip()
+def _collect(name: str, values: Sequence[str]) -> list[str]:
+    collected: list[str] = []
+    for value in values:
+        collected.extend(_split(name, value.strip()))
+        if len(collected) > MAX_ITEMS:
+            raise InvalidRequest(f"{name}: more than {MAX_ITEMS} items.", param=name)
+    return collected
+
+
+def _split(name: str, value: str) -> list[str]:
     if not value.startswith("["):
         return [item.strip() for item in value.split(",") if item.strip()]
     try:

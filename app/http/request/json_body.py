@@ -1,7 +1,7 @@
-"""A JSON body with the audio in base64, as Open WebUI may send it, read into the same Upload.
+"""Read a JSON body with the audio in base64, as Open WebUI may send it.
 
 `{"model": ..., "input_audio": {"data": <base64>, "format": "wav"}, "language": ..., ...}`; every
-other key is a field of the form. The declared format is ignored: the bytes say what they are.
+other key is a field, as in a form. The declared format is ignored: it is detected from the content.
 """
 
 from __future__ import annotations
@@ -14,56 +14,58 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from app.core.errors import Cancelled, InvalidRequest, TooLarge
+from app.core.errors import InvalidRequest, TooLarge
 from app.engine.engine import in_thread
-from app.http.request.multipart import IGNORED_PREFIX, MAX_FIELD_BYTES, MAX_FIELDS_BYTES, MAX_PARTS, Upload, counted
+from app.http.request.multipart import IGNORED_PREFIX, MAX_FIELD_BYTES, MAX_FIELDS_BYTES, MAX_PARTS, Upload
+from app.http.request.receive import Share, chunks_of
 
 AUDIO_FIELD = "input_audio"
-# Base64 and JSON are held in memory whole, unlike multipart, which goes to disk.
+# A JSON body is held in memory as a whole, unlike a multipart file, which goes to disk.
 MAX_AUDIO_BYTES = 25 * 1024 * 1024
-# Decoded at once: a long call into C would hold up every other thread.
+# Base64 is decoded in slices of this size: one long call into C would block every other thread.
 SLICE_CHARACTERS = 1024 * 1024
-# A body above this waits for the ones before it: while it is read it takes several times its size.
+# Larger bodies are parsed one after the other: parsing takes several times their size in memory.
 LARGE_BYTES = 1024 * 1024
-# Each makes a Python object, in one call that no other thread can interrupt: 100,000 take some 10 ms. Base64 has none.
+# Each of these makes a Python object, in one call that blocks all threads: 100,000 take about 10 ms. Base64 has none.
 STRUCTURE = b"[{,"
 MAX_STRUCTURE = 100_000
 WHITE_SPACE = b" \t\n\r\v\f"
-# Fields around the audio.
+# For the fields beside the audio.
 AROUND_BYTES = 1024 * 1024
 DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 
 
-async def read_json(request: Request, *, max_file_bytes: int, turn: asyncio.Semaphore) -> Upload:
+async def read_json(request: Request, *, max_file_bytes: int, share: Share, turn: asyncio.Semaphore) -> Upload:
     """Read the whole body.
 
     Args:
         request: with a JSON body.
         max_file_bytes: the audio's limit, beside that of what is held in memory.
-        turn: held while a large body is taken apart.
+        share: what this upload holds of the budget of all uploads.
+        turn: held while a large body is parsed.
     Raises:
-        InvalidRequest: no JSON object, no audio in it, or broken base64.
+        InvalidRequest: no JSON object, no audio in it, or invalid base64.
         TooLarge: the audio is larger than `max_file_bytes` or than what is held in memory.
-        Cancelled: the client left while sending.
+        UploadStalled, Overloaded, Cancelled: as `chunks_of` and `Share.hold`.
     """
     limit_bytes = min(max_file_bytes, MAX_AUDIO_BYTES)
     body = bytearray()
     try:
-        async for chunk in counted(request, limit_bytes * 4 // 3 + AROUND_BYTES):
+        max_body_bytes = limit_bytes * 4 // 3 + AROUND_BYTES
+        async for chunk in chunks_of(request, max_body_bytes=max_body_bytes, timeout_s=share.limits.chunk_timeout_s):
             body += chunk
-    except ClientDisconnect as exc:
-        raise Cancelled("The client left while sending.") from exc
+            share.hold(len(body))
     except TooLarge as exc:
         raise _too_large(limit_bytes) from exc
     async with turn if len(body) > LARGE_BYTES else contextlib.nullcontext():
-        # tens of megabytes take tenths of a second
+        # on a thread: tens of megabytes take tenths of a second
         return await in_thread(lambda: parse(body, limit_bytes=limit_bytes))
 
 
 def parse(body: bytes | bytearray, *, limit_bytes: int) -> Upload:
-    """Take a JSON body apart.
+    """Parse a JSON body.
 
     Raises:
         InvalidRequest, TooLarge: as `read_json`.
@@ -100,7 +102,7 @@ def _audio_of(given: object) -> bytes | None:
     data = given.get("data") if isinstance(given, Mapping) else given
     if not isinstance(data, str):
         raise InvalidRequest(
-            f'{AUDIO_FIELD}: send {{"data": "<base64>", "format": "wav"}}; data has to be a text.', param=AUDIO_FIELD
+            f'{AUDIO_FIELD}: send {{"data": "<base64>", "format": "wav"}}; data must be a string.', param=AUDIO_FIELD
         )
     broken = InvalidRequest(
         f"{AUDIO_FIELD}.data: not base64 (A-Z a-z 0-9 + / with = at the end); encode the file's bytes.",
@@ -112,20 +114,20 @@ def _audio_of(given: object) -> bytes | None:
             data[at : at + SLICE_CHARACTERS].encode("ascii").translate(None, WHITE_SPACE)
             for at in range(prefix.end() if prefix else 0, len(data), SLICE_CHARACTERS)
         )
-        # Python alone would take superfluous padding, and padding at the end of every slice
+        # Python would accept excess padding, and padding at the end of every slice
         if len(encoded) % 4 or 0 <= encoded.find(b"=") < len(encoded) - 2:
             raise broken
         starts = range(0, len(encoded), SLICE_CHARACTERS)
         return b"".join(base64.b64decode(encoded[at : at + SLICE_CHARACTERS], validate=True) for at in starts)
-    except ValueError as exc:  # also what is beyond ASCII
+    except ValueError as exc:  # also characters beyond ASCII
         raise broken from exc
 
 
 def _fields(name: str, value: object) -> Iterator[tuple[str, str]]:
-    """A JSON value as the form field that says the same; null is absent."""
+    """A JSON value as the form field with the same meaning; null is absent."""
     if value is None or name.startswith(IGNORED_PREFIX):
         return
-    name = _sound(name)
+    name = _valid_unicode(name)
     shown = name[:60]
     try:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -133,11 +135,11 @@ def _fields(name: str, value: object) -> Iterator[tuple[str, str]]:
         raise InvalidRequest(f"{shown}: nested too deeply.", param=shown) from None
     if len(text) > MAX_FIELD_BYTES:
         raise InvalidRequest(f"{shown}: too long; the limit is {MAX_FIELD_BYTES // 1024} KiB.", param=shown)
-    yield name, _sound(text)
+    yield name, _valid_unicode(text)
 
 
-def _sound(text: str) -> str:
-    r"""A text without the halves of characters that JSON may spell (`\ud800`) and no encoder takes."""
+def _valid_unicode(text: str) -> str:
+    r"""A text without lone surrogates, which JSON can express (`\ud800`) but UTF-8 cannot."""
     return text.encode("utf-8", errors="replace").decode("utf-8")
 
 

@@ -1,9 +1,9 @@
-"""Read a multipart body into fields and one file, never trusting a header about its size.
+"""Read a multipart body into fields and one file, whatever its headers announce about its size.
 
-Parts stream through python-multipart; a file over 8 MiB waits on disk, not in memory. Everything
-is bounded: the file exactly, each text, all texts, the number of parts. A part named `file` is the
-file with or without a filename (openai-java sends bytes so), and filenames are never used.
-Source: RFC 7578; starlette.formparsers, which bounds neither the file nor the sum of the texts.
+Parts stream through python-multipart; a file above 8 MiB goes to disk. Everything is bounded: the file,
+each field, all fields, the number of parts. The part named `file` is the file, with or without a filename
+(openai-java sends bytes without one), and filenames are never used.
+Source: RFC 7578; starlette.formparsers, which limits neither the file nor the sum of the fields.
 """
 
 from __future__ import annotations
@@ -17,34 +17,35 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import UploadFile
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from app.core.errors import Cancelled, InvalidRequest, StorageFull, TooLarge, UnsupportedContentType
+from app.core.errors import InvalidRequest, StorageFull, TooLarge, UnsupportedContentType
+from app.http.request.receive import Share, chunks_of
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
 
 log = logging.getLogger("app.api")
 
-STORAGE_RETRY_S = 5  # other uploads give their room back in seconds
+STORAGE_RETRY_S = 5  # other uploads free their space within seconds
 SPOOL_BYTES = 8 * 1024 * 1024
-# Texts, boundaries and part headers around the file; four samples of known speakers are 10 MiB.
+# Fields, boundaries and part headers beside the file; four reference recordings of speakers take 10 MiB.
 ENVELOPE_BYTES = 16 * 1024 * 1024
 MAX_PARTS = 200
 MAX_FIELD_BYTES = 512 * 1024
 MAX_FIELDS_BYTES = 4 * 1024 * 1024
 # Filenames of 10 kB exist; the parser's own limit is 4 kB.
 MAX_PART_HEADER_BYTES = 32 * 1024
-# Lines that mail software writes before the first boundary.
+# Text before the first boundary, as mail software writes it.
 MAX_PREAMBLE_BYTES = 8 * 1024
 FILE_FIELD = "file"
-# Samples of voices: this server does not tell speakers apart, so they are read past, however long.
+# Names and recordings of speakers are accepted and ignored, whatever their size: diarization is not supported.
 IGNORED_PREFIX = "known_speaker_"
 
 
 @dataclass(slots=True)
 class Upload:
-    """A request's body, taken apart. `close` frees the spooled file."""
+    """A parsed body. `close` removes the spooled file."""
 
     fields: list[tuple[str, str]] = field(default_factory=list)
     file: BinaryIO | None = None
@@ -56,37 +57,42 @@ class Upload:
             self.file.close()
 
 
-async def read_upload(request: Request, *, max_file_bytes: int) -> Upload:
+async def read_upload(request: Request, *, max_file_bytes: int, share: Share) -> Upload:
     """Read the whole body.
 
     Cancelling it removes what was spooled.
 
+    Args:
+        request: with a multipart body.
+        max_file_bytes: the largest file.
+        share: what this upload holds of the budget of all uploads.
     Raises:
-        UnsupportedContentType: not multipart/form-data, or compressed.
-        InvalidRequest: broken.
+        UnsupportedContentType: not multipart/form-data.
+        InvalidRequest: the body is malformed.
         TooLarge: the file is larger than `max_file_bytes`.
         StorageFull: the disk has no room for it.
-        Cancelled: the client left while sending.
+        UploadStalled, Overloaded, Cancelled: as `chunks_of` and `Share.hold`.
     """
     parts = _Parts(max_file_bytes)
     try:
         boundary = _boundary(request)
         parser = MultipartParser(boundary, parts.callbacks(), max_header_size=MAX_PART_HEADER_BYTES)
-        async for chunk in _without_preamble(counted(request, max_file_bytes + ENVELOPE_BYTES), boundary):
+        chunks = chunks_of(
+            request, max_body_bytes=max_file_bytes + ENVELOPE_BYTES, timeout_s=share.limits.chunk_timeout_s
+        )
+        async for chunk in _without_preamble(chunks, boundary):
             parser.write(chunk)
             await parts.spool()
+            share.hold(parts.in_memory_bytes)
         return await parts.take()
     except FormParserError as exc:
         parts.upload.close()
-        raise InvalidRequest("The multipart body is broken; let an HTTP library build it.") from exc
-    except ClientDisconnect as exc:
-        parts.upload.close()
-        raise Cancelled("The client left while sending.") from exc
+        raise InvalidRequest("The multipart body is malformed; let an HTTP library build it.") from exc
     except OSError as exc:
         parts.upload.close()
-        log.exception("an upload cannot be stored")
+        log.exception("storing an upload failed")
         raise StorageFull(
-            "There is no room for this upload at the moment. Retry shortly.", retry_after_s=STORAGE_RETRY_S
+            "The server has no space for this upload at the moment. Retry shortly.", retry_after_s=STORAGE_RETRY_S
         ) from exc
     except BaseException:
         parts.upload.close()
@@ -94,12 +100,12 @@ async def read_upload(request: Request, *, max_file_bytes: int) -> Upload:
 
 
 def too_large(max_file_bytes: int) -> str:
-    """Say what the limit is, in a unit people read."""
+    """The error message for a file above the limit."""
     return f"file: larger than the limit of {max_file_bytes / 1024 / 1024:g} MiB (MAX_UPLOAD_BYTES={max_file_bytes})."
 
 
 class _Parts:
-    """What python-multipart finds, gathered; `spool` writes the file, off the loop once it is large."""
+    """Collects what python-multipart finds; `spool` writes the file, on a thread once it is large."""
 
     def __init__(self, max_file_bytes: int) -> None:
         self.upload = Upload()
@@ -110,10 +116,10 @@ class _Parts:
         self._ended = False
         self._header_name, self._header_value, self._disposition = bytearray(), bytearray(), b""
         self._name = ""
-        self._text: bytearray | None = None  # None: not a text
+        self._text: bytearray | None = None  # None: this part is not a field
 
     def callbacks(self) -> MultipartCallbacks:
-        """The parser's view of this object."""
+        """The callbacks of the parser."""
         return {
             "on_part_begin": self._begin,
             "on_header_field": lambda data, start, end: self._header_name.extend(data[start:end]),
@@ -125,8 +131,14 @@ class _Parts:
             "on_end": self._close,
         }
 
+    @property
+    def in_memory_bytes(self) -> int:
+        """What this upload holds in memory: its fields, and its file until it goes to disk."""
+        file_bytes = self.upload.file_bytes
+        return self._fields_bytes + (file_bytes if file_bytes <= SPOOL_BYTES else 0)
+
     async def spool(self) -> None:
-        """Write what arrived of the file."""
+        """Write what has arrived of the file; above 8 MiB to disk, on a thread."""
         if self._file is not None and self._unwritten:
             data = b"".join(self._unwritten)
             self._unwritten.clear()
@@ -136,10 +148,10 @@ class _Parts:
         """The whole upload, its file at its start.
 
         Raises:
-            InvalidRequest: the last boundary never came.
+            InvalidRequest: the last boundary is missing.
         """
         if not self._ended:
-            raise InvalidRequest("The multipart body ends before its last boundary; send it again, whole.")
+            raise InvalidRequest("The multipart body ends before its last boundary; send it again completely.")
         if self._file is not None:
             await self._file.seek(0)
         return self.upload
@@ -159,11 +171,11 @@ class _Parts:
     def _enter(self) -> None:
         _, parameters = parse_options_header(self._disposition)
         if b"name" not in parameters:
-            raise InvalidRequest("The multipart body is broken: a part has no name.")
+            raise InvalidRequest("The multipart body is malformed: a part has no name.")
         self._name = _decode(parameters[b"name"])
         if self._name == FILE_FIELD:
             self._open_file()
-        elif b"filename" not in parameters and not self._name.startswith(IGNORED_PREFIX):  # other files are read past
+        elif b"filename" not in parameters and not self._name.startswith(IGNORED_PREFIX):  # other files are ignored
             self._text = bytearray()
 
     def _open_file(self) -> None:
@@ -215,25 +227,11 @@ def _boundary(request: Request) -> bytes:
     return boundary
 
 
-async def counted(request: Request, max_body_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives, whatever its headers say of its size.
-
-    Raises:
-        TooLarge: it is longer than that.
-    """
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > max_body_bytes:
-            raise TooLarge(f"The request body is larger than {max_body_bytes / 1024 / 1024:g} MiB.")
-        yield chunk
-
-
 async def _without_preamble(chunks: AsyncGenerator[bytes, None], boundary: bytes) -> AsyncGenerator[bytes, None]:
-    """The body from its first boundary on: RFC 2046, 5.1.1 lets text stand before it, the parser does not."""
+    """The body from its first boundary on: RFC 2046, 5.1.1 allows text before it, the parser does not."""
     delimiter = b"\r\n--" + boundary
     limit = MAX_PREAMBLE_BYTES + len(delimiter)
-    head: bytearray | None = bytearray(b"\r\n")  # so that a boundary at the very start is found like any other
+    head: bytearray | None = bytearray(b"\r\n")  # so that a boundary at the start is found like any other
     async for chunk in chunks:
         if head is None:
             yield chunk
@@ -241,7 +239,7 @@ async def _without_preamble(chunks: AsyncGenerator[bytes, None], boundary: bytes
         searched = max(len(head) - len(delimiter), 0)
         head += chunk
         at = head.find(delimiter, searched, limit)
-        if at >= 0 or len(head) > limit:  # too long: the parser says what is wrong
+        if at >= 0 or len(head) > limit:  # too long: the parser reports what is wrong
             yield bytes(head[max(at, 0) + 2 :])
             head = None
     if head is not None:
@@ -249,7 +247,7 @@ async def _without_preamble(chunks: AsyncGenerator[bytes, None], boundary: bytes
 
 
 def _decode(raw: bytes) -> str:
-    """UTF-8, or the one encoding in which every byte means something."""
+    """Decode UTF-8, else Latin-1, in which every byte is valid."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

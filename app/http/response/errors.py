@@ -1,7 +1,7 @@
-"""One table from our errors to OpenAI's: status, type, code; and the headers that belong to them.
+"""Map errors to OpenAI's status, type and code, and to the headers that belong to them.
 
-Every error of every kind leaves as `{"error": {"message", "type", "param", "code"}}`, also those of
-the framework (404, 405, validation) and those nobody expected, whose text is logged, never sent.
+Every error is sent as `{"error": {"message", "type", "param", "code"}}`, also those of the framework
+(404, 405, validation) and unexpected exceptions, whose text is logged and never sent.
 Source: OpenAI's error guide and the parsing in openai-python `_base_client.py`.
 """
 
@@ -19,7 +19,7 @@ from app.core import errors
 from app.http.request_record import record_of
 from app.http.response.formats import encode_json
 
-# The SDKs obey it whatever the status.
+# The SDKs obey this header whatever the status.
 NO_RETRY = {"x-should-retry": "false"}
 
 
@@ -30,7 +30,7 @@ class _Row:
     code: str | None
 
 
-# The first class that matches counts: the specific stand before the general.
+# The first class that matches applies, so specific classes come before general ones.
 TABLE: tuple[tuple[type[errors.TranscriptionError], _Row], ...] = (
     (errors.AudioUndecodable, _Row(400, "invalid_request_error", "unsupported_format")),
     (errors.AudioTooShort, _Row(400, "invalid_request_error", "audio_too_short")),
@@ -39,33 +39,36 @@ TABLE: tuple[tuple[type[errors.TranscriptionError], _Row], ...] = (
     (errors.UnsupportedValue, _Row(400, "invalid_request_error", "unsupported_value")),
     (errors.InvalidRequest, _Row(400, "invalid_request_error", None)),
     (errors.TooLarge, _Row(413, "invalid_request_error", "request_too_large")),
+    (errors.UploadStalled, _Row(408, "invalid_request_error", "upload_stalled")),
     (errors.UnknownModel, _Row(404, "invalid_request_error", "model_not_found")),
     (errors.Unauthorized, _Row(401, "invalid_request_error", "invalid_api_key")),
     (errors.Overloaded, _Row(503, "server_error", "server_is_overloaded")),
     (errors.NotReady, _Row(503, "server_error", "model_loading")),
     (errors.ShuttingDown, _Row(503, "server_error", "shutting_down")),
     (errors.StorageFull, _Row(503, "server_error", "insufficient_storage")),
-    # Nobody reads it; the number is nginx's for a client that closed the request.
+    # Only for the log: the client is gone. nginx uses this number for the same case.
     (errors.Cancelled, _Row(499, "invalid_request_error", "client_closed_request")),
     (errors.TranscriptionError, _Row(500, "server_error", None)),
 )
 
 
 def to_response(error: errors.TranscriptionError) -> Response:
-    """The answer for one of our own errors."""
+    """The response for an error."""
     row = _row_of(error)
     headers = dict[str, str]()
     if isinstance(error, errors.RetryLater):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    if row.status == 500:  # noqa: PLR2004 - the same input fails the same way: a retry only adds load
+    if isinstance(error, errors.UploadStalled):
+        headers["Connection"] = "close"  # the rest of the body may never arrive
+    if row.status == 500:  # noqa: PLR2004 - the same request would fail again: a retry only adds load
         headers |= NO_RETRY
     return _json(row.status, envelope_of(error), headers)
 
 
 def envelope_of(error: errors.TranscriptionError) -> ErrorEnvelope:
-    """The body for one of our own errors; also the last event of a stream that fails."""
+    """The body for an error; also the last event of a stream that fails."""
     row = _row_of(error)
     param, code = None, row.code
     if isinstance(error, errors.InvalidRequest):
@@ -88,15 +91,15 @@ def envelope(
     code: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """An error in OpenAI's shape; all four keys are always there."""
+    """A response in OpenAI's error shape; all four keys are always present."""
     return _json(status, error_envelope(message, kind=kind, param=param, code=code), headers)
 
 
 def install(app: FastAPI) -> None:
-    """Give every error that a route can raise its shape."""
-    app.add_exception_handler(errors.TranscriptionError, _ours)
-    app.add_exception_handler(HTTPException, _framework)
-    app.add_exception_handler(RequestValidationError, _validation)
+    """Register the handlers for every error that a route can raise."""
+    app.add_exception_handler(errors.TranscriptionError, _service_error)
+    app.add_exception_handler(HTTPException, _framework_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
 
 
 def _row_of(error: errors.TranscriptionError) -> _Row:
@@ -107,13 +110,13 @@ def _json(status: int, body: ErrorEnvelope, headers: Mapping[str, str] | None) -
     return Response(encode_json(body), status_code=status, media_type="application/json", headers=headers)
 
 
-async def _ours(request: Request, error: Exception) -> Response:
+async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.TranscriptionError)  # noqa: S101 - registered for it alone
-    record_of(request.scope).note_error(error)
+    record_of(request.scope).error = error
     return to_response(error)
 
 
-async def _framework(request: Request, error: Exception) -> Response:
+async def _framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     headers = dict(error.headers or {})
     # not request.url: building it from a hostile query or Host can fail
@@ -121,13 +124,13 @@ async def _framework(request: Request, error: Exception) -> Response:
     if error.status_code == 404:  # noqa: PLR2004
         return envelope(404, f"Invalid URL ({target})", headers=headers)
     if error.status_code == 405:  # noqa: PLR2004
-        allowed = headers.get("Allow", "POST").replace("GET", "GET, HEAD")  # see middleware.HeadAsGet
+        allowed = headers.get("Allow", "POST").replace("GET", "GET, HEAD")  # see the HeadAsGet middleware
         message = f"Not allowed: {target}; allowed: {allowed}."
         return envelope(405, message, code="method_not_supported", headers={**headers, "Allow": allowed})
     return envelope(error.status_code, "The request could not be read.", headers=headers)
 
 
-async def _validation(_: Request, error: Exception) -> Response:
+async def _validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
     first = error.errors()[0]
     param = str(first["loc"][-1])

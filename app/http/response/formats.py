@@ -1,7 +1,7 @@
-"""Turn a transcript into the bytes a client asked for: json, verbose_json, text, srt or vtt.
+"""Render a transcript as json, verbose_json, text, srt or vtt. Pure.
 
-Pure. Times leave here as whole milliseconds, every span is at least one of them long, and no number is
-NaN or infinite: clients drop segments without length, and strict JSON parsers refuse the whole body.
+Times are whole milliseconds, every span is at least a millisecond long, and no number is NaN or infinite:
+clients drop segments without length, and strict JSON parsers reject the whole body.
 Source: OpenAI's bodies as the SDKs read them.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.contracts.openai import (
+    LanguageBody,
     LogprobBody,
     SegmentBody,
     SegmentWordBody,
@@ -25,27 +26,27 @@ from app.contracts.openai import (
 from app.core import languages, subtitles
 from app.core.options import Task
 from app.core.times import bounded, span_ms, to_ms
-from app.core.transcript import Segment, Transcript, Word
+from app.core.transcript import AudioInfo, Segment, Transcript, Word
 
-ResponseFormat = Literal["json", "text", "srt", "vtt", "verbose_json"]
+ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 LanguageStyle = Literal["code", "name"]
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_TEXT_TYPE: Final = "text/plain; charset=utf-8"  # also for srt and vtt: the .NET SDK refuses other types
+_TEXT_TYPE: Final = "text/plain; charset=utf-8"  # also for srt and vtt: the .NET SDK rejects other types
 _JSON_TYPE: Final = "application/json"
 _SCORE_LIMIT: Final = 1_000.0  # far outside what a log-probability or a compression ratio can be
 
 
 def _encode_text(text: str) -> bytes:
-    # half a surrogate pair has no UTF-8 form; one odd character must not lose the whole answer
+    # a lone surrogate has no UTF-8 form; one odd character must not fail the whole answer
     return text.encode("utf-8", errors="replace")
 
 
 def encode_json(body: Mapping[str, object]) -> bytes:
-    """Give compact UTF-8 JSON.
+    """Compact JSON in UTF-8.
 
     Raises:
-        ValueError: a number is NaN or infinite; everything rendered here is made finite before.
+        ValueError: a number is NaN or infinite; everything rendered here is finite.
     """
     return _encode_text(_ENCODER.encode(body))
 
@@ -53,9 +54,9 @@ def encode_json(body: Mapping[str, object]) -> bytes:
 def _encode_with_lists(
     head: Mapping[str, object], lists: Mapping[str, Iterable[Sequence[Mapping[str, object]]]]
 ) -> bytes:
-    """Give the bytes of one JSON object: `head`, then each list, whose items come in batches.
+    """The bytes of one JSON object: `head`, then each list, whose items come in batches.
 
-    One call for hours of words would hold the interpreter, and so the event loop, from start to end.
+    Encoding hours of words in one call would block the interpreter, and so the event loop.
     """
     parts = [_ENCODER.encode(head)[:-1]]
     for key, batches in lists.items():
@@ -64,19 +65,19 @@ def _encode_with_lists(
     return _encode_text("".join([*parts, "}"]))
 
 
-def sane_s(time_s: float) -> float:
-    """Give seconds as every body shows them: finite, not negative, whole milliseconds."""
+def rounded_s(time_s: float) -> float:
+    """Seconds as in every body: finite, not negative, whole milliseconds."""
     return to_ms(time_s) / 1000
 
 
 def span_s(segment: Segment) -> tuple[float, float]:
-    """Give a segment's start and end in seconds, as every body shows them."""
+    """A segment's start and end in seconds, as in every body."""
     start_ms, end_ms = span_ms(segment.start, segment.end)
     return start_ms / 1000, end_ms / 1000
 
 
 def _word_spans_ms(segment: Segment) -> Iterator[tuple[Word, int, int]]:
-    """Give each word with its span: at least a millisecond long, and inside its segment."""
+    """Each word with its span: at least a millisecond long, and inside its segment."""
     first_ms, last_ms = span_ms(segment.start, segment.end)
     for word in segment.words or ():
         start_ms = min(max(to_ms(word.start), first_ms), last_ms - 1)
@@ -86,6 +87,17 @@ def _word_spans_ms(segment: Segment) -> Iterator[tuple[Word, int, int]]:
 def _usage(transcript: Transcript) -> UsageDuration:
     # rounded to milliseconds first: 8.0000001 s are 8 s, not 9
     return {"type": "duration", "seconds": math.ceil(to_ms(transcript.info.duration_s) / 1000)}
+
+
+def language_bodies(info: AudioInfo) -> list[LanguageBody]:
+    """The language of the audio as a list, as gpt-transcribe sends it; empty if there was no speech to detect it."""
+    return [{"code": info.language}] if info.language_probability else []
+
+
+def _json_body(transcript: Transcript, task: Task) -> TranscriptionJson:
+    if task == "translate":  # OpenAI's translations have no languages
+        return {"text": transcript.text, "usage": _usage(transcript)}
+    return {"text": transcript.text, "languages": language_bodies(transcript.info), "usage": _usage(transcript)}
 
 
 def _verbose_head(transcript: Transcript, task: Task, style: LanguageStyle) -> TranscriptionVerbose:
@@ -142,7 +154,7 @@ def _segment_body(segment: Segment, *, words: bool) -> SegmentBody:
 
 
 def logprob_bodies(segments: Iterable[Segment]) -> list[LogprobBody]:
-    """Give every text token of these segments with its log-probability."""
+    """Every text token of these segments with its log-probability."""
     return [
         {"token": each.token, "logprob": bounded(each.logprob, -_SCORE_LIMIT, 0.0), "bytes": list(each.utf8)}
         for segment in segments
@@ -183,23 +195,23 @@ def render(
 ) -> Rendering:
     """Render a transcript.
 
-    Hours of speech take tenths of a second: call it off the event loop when the transcript is long.
+    Hours of speech take tenths of a second: call it on a thread when the transcript is long.
 
     Args:
-        transcript: what the engine answered.
+        transcript: the engine's result.
         response_format: one of OpenAI's five.
-        task: told back in verbose_json.
-        words: give words, in the segments and at the top level; verbose_json only.
-        segments: give the list of segments; verbose_json only.
-        language_style: `code` gives "en", `name` gives "english"; verbose_json only.
-        logprobs: give the log-probabilities of the text tokens; json and verbose_json only.
+        task: repeated in verbose_json.
+        words: include words, in the segments and at the top level; verbose_json only.
+        segments: include the list of segments; verbose_json only.
+        language_style: `code` for "en", `name` for "english"; verbose_json only.
+        logprobs: include the log-probabilities of the text tokens; json and verbose_json only.
     """
     match response_format:
         case "json":
-            body: TranscriptionJson = {"text": transcript.text, "usage": _usage(transcript)}
+            short = _json_body(transcript, task)
             if logprobs:
-                body["logprobs"] = logprob_bodies(transcript.segments)
-            return Rendering(encode_json(body), _JSON_TYPE)
+                short["logprobs"] = logprob_bodies(transcript.segments)
+            return Rendering(encode_json(short), _JSON_TYPE)
         case "verbose_json":
             head = _verbose_head(transcript, task, language_style)
             lists = _verbose_lists(transcript, words=words, segments=segments, logprobs=logprobs)

@@ -1,7 +1,7 @@
-"""The OpenAPI document, true to what the routes do: both bodies, every status, an example of each.
+"""The OpenAPI document: both request bodies, every status, and an example of each.
 
-The routes read raw requests, because a framework that parses forms can neither bound them nor refuse
-them unread; so what FastAPI would derive stands here and in `request_schema`.
+The routes read raw requests, because FastAPI can neither limit the size of a form nor refuse it unread.
+What FastAPI would derive from parameters is therefore written here and in `request.schema`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from app.contracts.openai import (
     TranscriptionVerbose,
     error_envelope,
 )
-from app.http.request.schema import Schema, request_body
+from app.http.request.options import Schema
+from app.http.request.schema import COMPONENTS, request_body
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -39,8 +40,8 @@ _EVENTS: Final = (
 )
 _EVENT: Final[Schema] = {
     "type": "object",
-    "description": "One event: deltas, then one done event, or an error; `[DONE]` ends what went well. "
-    "Comment lines between them tell the progress.",
+    "description": "One event: deltas, then one done event, or an error. `[DONE]` ends a stream without an error. "
+    "Comment lines between events report progress.",
     "required": ["data"],
     "properties": {
         "data": {
@@ -61,10 +62,10 @@ _EVENT: Final[Schema] = {
     },
 }
 _TIMING: Final[Schema] = {
-    "Server-Timing": {"description": "decode, queue and model in milliseconds.", "schema": {"type": "string"}}
+    "Server-Timing": {"description": "Audio decoding, queue and model in milliseconds.", "schema": {"type": "string"}}
 }
 _OK: Final[Schema] = {
-    "description": "The transcript in the format that was asked for.",
+    "description": "The transcript in the requested format.",
     "model": TranscriptionVerbose | TranscriptionJson,
     "headers": _TIMING,
     "content": {
@@ -97,13 +98,15 @@ def _error(description: str, message: str, **rest: Any) -> Schema:
 
 _RETRY_AFTER: Final[Schema] = {
     "Retry-After": {
-        "description": "Seconds until a place is probably free; 1 or 2 for live text.",
+        "description": "Seconds until a slot is probably free; 1 or 2 for live text.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1, "maximum": 60},
     }
 }
 _UNAUTHORIZED: Final = _error(
-    "No key, or a wrong one.", "Incorrect API key. It is not one of the server's API_KEYS.", code="invalid_api_key"
+    "No API key, or an invalid one.",
+    "Incorrect API key. It is not one of the server's API_KEYS.",
+    code="invalid_api_key",
 )
 _NOT_FOUND: Final = _error(
     "No such model.",
@@ -112,12 +115,12 @@ _NOT_FOUND: Final = _error(
     code="model_not_found",
 )
 _BROKEN: Final = _error(
-    "A bug or a broken device; the same request would fail again (x-should-retry: false).",
+    "An internal error; the same request would fail again (x-should-retry: false).",
     "The server failed to transcribe this audio.",
     kind="server_error",
 )
 _BUSY: Final = _error(
-    "Busy, loading or stopping: nothing was done, so the same request may be sent again.",
+    "Busy, loading or stopping. No work was done, so the same request may be sent again.",
     "All 4 transcription slots are busy. Retry shortly.",
     kind="server_error",
     code="server_is_overloaded",
@@ -125,12 +128,17 @@ _BUSY: Final = _error(
 )
 _AUDIO_ERRORS: Final[Responses] = {
     400: _error(
-        "A missing or wrong field, audio that cannot be decoded, or a wish that cannot be honoured.",
+        "A missing or wrong field, audio that cannot be decoded, or a value that is not supported here.",
         "temperature: '2' is not a number from 0 to 1.",
         param="temperature",
     ),
     401: _UNAUTHORIZED,
     404: _NOT_FOUND,
+    408: _error(
+        "The client stopped sending before its upload was complete.",
+        "No data arrived for 60 seconds; the upload was given up.",
+        code="upload_stalled",
+    ),
     413: _error(
         "More bytes than MAX_UPLOAD_BYTES.",
         "file: larger than the limit of 500 MiB (MAX_UPLOAD_BYTES=524288000).",
@@ -166,31 +174,32 @@ _SECURITY: Final[Schema] = {
 
 
 def install(app: FastAPI) -> None:
-    """Make the application's document say what is said here, and nothing that is not so."""
+    """Replace FastAPI's document by this one."""
 
     def document() -> Schema:
         if app.openapi_schema is None:
             app.openapi_schema = _document(app)
         return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way of replacing it
+    app.openapi = document  # type: ignore[method-assign]  # the documented way to replace it
 
 
 def _restore_nulls(example: Any) -> None:
-    """Put back what FastAPI drops from examples: an error has all four keys, absent ones as null."""
+    """Put back the nulls that FastAPI drops from examples: an error always has all four keys."""
     if example is not None:
         example["error"] = {"param": None, "code": None, **example["error"]}
 
 
 def _document(app: FastAPI) -> Schema:
-    made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    schemas = made["components"]["schemas"]
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = document["components"]["schemas"]
+    schemas.update(COMPONENTS)
     for event in (TextDeltaEvent, TextDoneEvent):
         schema = TypeAdapter(event).json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[event.__name__] = schema
-    # every validation error leaves as a 400 in OpenAI's envelope
-    for path in made["paths"].values():
+    # a validation error is sent as a 400 in OpenAI's shape, see `errors`
+    for path in document["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)
             for response in operation["responses"].values():
@@ -199,6 +208,6 @@ def _document(app: FastAPI) -> Schema:
         schemas[kind.__name__]["examples"] = TypeAdapter[Any](kind).json_schema()["examples"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    made["components"]["securitySchemes"] = _SECURITY
-    made["security"] = [{}, *({name: []} for name in _SECURITY)]  # {}: an open server asks for nothing
-    return made
+    document["components"]["securitySchemes"] = _SECURITY
+    document["security"] = [{}, *({name: []} for name in _SECURITY)]  # {}: a server without API_KEYS needs none
+    return document

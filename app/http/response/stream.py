@@ -1,8 +1,8 @@
-"""stream=true: what the engine says, sent as it is said.
+"""stream=true: send the engine's results as server-sent events while it works.
 
-The first event is awaited before the response begins, so whatever is wrong with the audio, the
-parameters or the load is still an ordinary HTTP error. From then on the status is 200, and an error
-is the stream's last event. Hanging up closes the engine's generator, and with it the work.
+The engine's first event is awaited before the response begins, so errors in the audio, the parameters or
+the load are still ordinary HTTP errors. After that the status is 200, and an error is the last event of
+the stream. When the client disconnects, the engine's generator is closed, which stops the work.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.core.errors import Cancelled, EngineFailure, ShuttingDown, TranscriptionError
 from app.core.transcript import AudioInfo, Progress, Segment, Timings
-from app.http.middleware.disconnect import unless_gone
+from app.http.middleware.disconnect import cancel_on_disconnect
 from app.http.request_record import record_of
 from app.http.response import errors as api_errors
 from app.http.response.events import PING, EventWriter, event_bytes
@@ -28,17 +28,17 @@ log = logging.getLogger("app.api")
 T = TypeVar("T")
 
 EngineEvent = AudioInfo | Segment | Progress
-# Half of what the most impatient proxies wait for.
+# Half the idle timeout of the least patient proxies.
 HEARTBEAT_S = 15.0
 
 
 class EventStream(Response):
-    """A response whose body is a generator of events.
+    """A response whose body is a generator of server-sent events.
 
     Args:
-        chunks: the body; an exception of ours becomes its last event.
-        headers: sent beside those that keep proxies from holding events back.
-        close: awaited once, however the stream ends, when nothing reads or writes any more.
+        chunks: the body; an exception becomes its last event.
+        headers: sent in addition to those that keep proxies from buffering events.
+        close: awaited once, however the stream ends, after the last read and write.
     """
 
     media_type = "text/event-stream"
@@ -56,10 +56,10 @@ class EventStream(Response):
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream; a client that leaves ends it, and the work behind it."""
+        """Send the stream; when the client disconnects, stop it and the work behind it."""
         try:
-            await unless_gone(receive, self._send_all(scope, send))
-        except (Cancelled, OSError):  # OSError: the line was dead when something was to be sent
+            await cancel_on_disconnect(receive, self._send_all(scope, send))
+        except (Cancelled, OSError):  # OSError: sending failed
             record_of(scope).hung_up = True
         finally:
             await self._close()
@@ -72,7 +72,7 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def frames(
+async def encode_events(
     info: AudioInfo,
     events: AsyncGenerator[EngineEvent | Timings, None],
     writer: EventWriter,
@@ -83,11 +83,11 @@ async def frames(
     """The body of a stream; closes `events` at its end.
 
     Args:
-        info: the event that was awaited before the response began.
-        events: the rest of them.
-        writer: frames each event.
-        on_timings: told where the time went.
-        heartbeat_s: a comment is sent in a silence this long, so that nobody takes it for a dead line.
+        info: the first event, awaited before the response began.
+        events: the remaining events.
+        writer: encodes each event.
+        on_timings: called with the timings of the work.
+        heartbeat_s: a comment is sent after a silence this long, so that proxies keep the connection.
     """
     yield writer.write(info, time.monotonic())
     async with aclosing(with_heartbeats(events, every_s=heartbeat_s)) as later:
@@ -96,13 +96,13 @@ async def frames(
                 yield PING
             elif isinstance(event, Timings):
                 on_timings(event)
-            elif framed := writer.write(event, time.monotonic()):
-                yield framed
+            elif encoded := writer.write(event, time.monotonic()):
+                yield encoded
     yield writer.finish()
 
 
 async def with_heartbeats(events: AsyncGenerator[T, None], *, every_s: float) -> AsyncGenerator[T | None, None]:
-    """Everything `events` yields, and None whenever it has been silent for `every_s`; closes `events`."""
+    """Everything that `events` yields, and None after each silence of `every_s`; closes `events`."""
     pending: asyncio.Future[T | None] | None = None
     try:
         while True:
@@ -123,24 +123,24 @@ async def with_heartbeats(events: AsyncGenerator[T, None], *, every_s: float) ->
 
 
 async def _next(events: AsyncIterator[T]) -> T | None:
-    """The next event; None at the end, because a future cannot carry StopAsyncIteration."""
+    """The next event; None at the end, because a future cannot raise StopAsyncIteration."""
     return await anext(events, None)
 
 
 async def _with_final_error(chunks: AsyncIterator[bytes], scope: Scope) -> AsyncGenerator[bytes, None]:
-    """The chunks, and an error event in place of an exception: the headers have long been sent."""
+    """The chunks, with an error event in place of an exception: the headers have been sent already."""
     try:
         async for chunk in chunks:
             yield chunk
-    except Cancelled:  # the client is still here, so it is the server that goes
+    except Cancelled:  # the client is still connected, so the server is stopping
         yield _final_error(ShuttingDown("The server is shutting down. Send the file again.", retry_after_s=1), scope)
     except TranscriptionError as error:
         yield _final_error(error, scope)
     except Exception:
-        log.exception("a bug in a stream", extra={"fields": {"request_id": record_of(scope).request_id}})
+        log.exception("unhandled exception in a stream", extra={"fields": {"request_id": record_of(scope).request_id}})
         yield _final_error(EngineFailure("The server had an error while transcribing this audio."), scope)
 
 
 def _final_error(error: TranscriptionError, scope: Scope) -> bytes:
-    record_of(scope).note_error(error)
+    record_of(scope).error = error
     return event_bytes(api_errors.envelope_of(error))

@@ -1,6 +1,6 @@
-"""GET /docs: Swagger UI from files of our own, so that the page works where the internet does not.
+"""GET /docs: Swagger UI from local files, so that the page works without internet access.
 
-The files come from the package fastapi-offline, which carries Swagger UI as its authors build it.
+The files are Swagger UI's own build, from the package fastapi-offline.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ASSETS: Final = "/docs/assets"
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    """The API, to read and to try."""
+    """The API documentation, with a form to try it."""
     return get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="Speech to text",

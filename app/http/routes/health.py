@@ -1,7 +1,7 @@
-"""Health for people, probes and Vexa: alive, ready, and all the facts.
+"""Health routes for people, probes and Vexa: liveness, readiness, and details; and the metrics.
 
-`live` fails only when the loop is stuck, `ready` while the model loads or the process drains. A busy
-worker is ready: taking it out of rotation would push its load onto the others until all are out.
+`live` fails only when the event loop is stuck, `ready` while the model loads or the process drains. A busy
+worker is ready: taking it out of rotation would move its load to the others until all are out.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ router = APIRouter(tags=["health"])
 
 @router.get("/health/live", summary="Is the process alive?", responses={200: {"model": LiveBody}})
 async def live() -> JSONResponse:
-    """200 whenever the event loop turns."""
+    """200 while the event loop runs."""
     return JSONResponse({"status": "live"})
 
 
 @router.get(
     "/health/ready",
-    summary="May it be sent work?",
+    summary="Does the worker accept work?",
     responses={200: {"model": ReadyBody}, 503: {"model": ReadyBody, "description": "Loading or stopping."}},
 )
 async def ready(request: Request) -> JSONResponse:
-    """200 once the warm-up inference returned and until the process drains, also while busy."""
+    """200 from the end of the warm-up inference until the process drains, also while busy."""
     state = _state(state_of(request))
     return JSONResponse({"status": state}, status_code=200 if state == "ready" else 503)
 
 
 @router.get(
     "/health",
-    summary="Everything about this worker",
+    summary="Details of this worker",
     responses={200: {"model": HealthBody}, 503: {"model": HealthBody, "description": "Loading or stopping."}},
 )
 async def health(request: Request) -> JSONResponse:
-    """Facts about the worker; 503 with the same body while it cannot serve."""
+    """Details of the worker; 503 with the same body while it accepts no work."""
     worker = state_of(request)
     state = _state(worker)
     engine = worker.loaded
@@ -52,7 +52,7 @@ async def health(request: Request) -> JSONResponse:
         "state": state,
         "worker_id": worker.worker_id,
         "timestamp": datetime.now(UTC).replace(tzinfo=None).isoformat(),
-        "model": engine.info.model if engine else None,
+        "model": worker.model_name if engine else None,
         "device": engine.info.device if engine else None,
         "gpu_available": engine is not None and engine.info.device == "cuda",
         "compute_type": engine.info.compute_type if engine else None,
@@ -69,9 +69,9 @@ async def health(request: Request) -> JSONResponse:
     return JSONResponse(body, status_code=200 if state == "ready" else 503)
 
 
-@router.get("/metrics", summary="Counters for Prometheus", response_class=PlainTextResponse)
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
 async def read_metrics(request: Request) -> Response:
-    """Requests, times and load; no label holds anything that a client sent."""
+    """Requests, times and load; no label holds a value that a client sent."""
     return Response(state_of(request).metrics.render(), media_type=metrics.MEDIA_TYPE)
 
 

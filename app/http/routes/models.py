@@ -1,4 +1,4 @@
-"""GET /v1/models: the model that runs, and the names clients know it by."""
+"""GET /v1/models: the loaded model, and its aliases."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from app.http.state import state_of
 
 router = APIRouter(tags=["models"])
 
-CREATED = 1_735_689_600  # a date is required; ours says nothing, so it never changes
+CREATED = 1_735_689_600  # OpenAI requires a date; this one is fixed
 
 
 @router.get("/v1/models", summary="List models", responses=openapi.MODELS)
 async def list_models(request: Request) -> ModelList:
-    """Every id that a request may name."""
+    """Every name that a request may use."""
     return {"object": "list", "data": [_model(model_id) for model_id in state_of(request).model_ids]}
 
 
 @router.get("/v1/models/{model_id:path}", summary="Retrieve a model", responses=openapi.MODEL)
 async def retrieve_model(request: Request, model_id: str) -> Model:
-    """One model; ids may hold slashes."""
+    """One model; ids may contain slashes."""
     if model_id not in state_of(request).model_ids:
         raise UnknownModel(f"The model '{model_id[:100]}' does not exist here; GET /v1/models lists what does.")
     return _model(model_id)

@@ -1,9 +1,9 @@
-"""The page for people at `/`, and the few files it is made of.
+"""The web page at `/`, and its files.
 
-Plain HTML, CSS and JavaScript modules, read once and served from memory under fixed names: a path that
-is not in the table does not exist. Programs that ask for `/` keep getting JSON: Vexa probes it.
-The policy below lets the page talk to this server and to nobody else, and makes markup from strings
-impossible. Source: W3C Content Security Policy 3, Trusted Types; RFC 9110 for validators.
+Plain HTML, CSS and JavaScript modules, read once and served from memory under fixed names. Clients that
+do not accept HTML get JSON at `/`: Vexa probes it. The content security policy allows the page to
+connect to this server only, and prevents markup from strings.
+Source: W3C Content Security Policy 3, Trusted Types; RFC 9110 for validators.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from app.core import languages
 from app.http.state import WorkerState, state_of
 
 WEB = Path(__file__).resolve().parents[1] / "web"
-# Fixed here: what a system's own table says of .js differs, and a wrong type is not run.
+# Fixed here: systems disagree about .js, and browsers do not run scripts of a wrong type.
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -36,7 +36,7 @@ POLICY = (
     "style-src 'self'",
     "img-src 'self'",
     "connect-src 'self'",
-    "media-src blob:",  # the chosen file, played from the browser's own memory
+    "media-src blob:",  # the chosen file, played from the browser's memory
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
@@ -44,7 +44,7 @@ POLICY = (
     "trusted-types 'none'",
 )
 HEADERS = {
-    # asked for again each time, answered with 304 while it is the same: no stale page after an update
+    # revalidated each time, with 304 while unchanged: no stale page after an update
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
 }
@@ -60,7 +60,7 @@ PAGE_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """Bytes with their type and a validator that is the same on every worker."""
+    """Bytes with their type and an ETag that is the same on every worker."""
 
     body: bytes
     media_type: str
@@ -68,11 +68,11 @@ class File:
 
 
 def create_router(*, key_required: bool, max_upload_bytes: int) -> APIRouter:
-    """The routes of the page; its files are read here, once.
+    """The routes of the page; the files are read here, once.
 
     Args:
-        key_required: the page asks for an API key at once instead of after the first 401.
-        max_upload_bytes: larger files are refused before they are sent.
+        key_required: the page prompts for an API key at once instead of after the first 401.
+        max_upload_bytes: the page refuses larger files before sending them.
     """
     page = load_page(key_required=key_required, max_upload_bytes=max_upload_bytes)
     assets = load_assets()
@@ -80,7 +80,7 @@ def create_router(*, key_required: bool, max_upload_bytes: int) -> APIRouter:
 
     @router.get(
         "/",
-        summary="What this is",
+        summary="Name and state of the service",
         tags=["health"],
         response_class=JSONResponse,
         responses={
@@ -89,7 +89,7 @@ def create_router(*, key_required: bool, max_upload_bytes: int) -> APIRouter:
         },
     )
     async def root(request: Request) -> Response:
-        """The service's name and where to go from here; for browsers, the page."""
+        """The service's name, state and main endpoints; for browsers, the page."""
         if "text/html" in request.headers.get("accept", ""):
             return _answer(request, page, PAGE_HEADERS)
         return JSONResponse(about(state_of(request)), headers={"Vary": "Accept"})
@@ -105,7 +105,7 @@ def create_router(*, key_required: bool, max_upload_bytes: int) -> APIRouter:
 
 
 def load_page(*, key_required: bool, max_upload_bytes: int) -> File:
-    """The page with this server's languages and limits in it."""
+    """The page with this server's languages and limits."""
     template = Template((WEB / "index.html").read_text(encoding="utf-8"))
     text = template.substitute(
         languages=_language_options(),
@@ -116,7 +116,7 @@ def load_page(*, key_required: bool, max_upload_bytes: int) -> File:
 
 
 def load_assets() -> dict[str, File]:
-    """Everything beside the page itself, by name."""
+    """The other files, by name."""
     return {
         path.name: _file(path.read_bytes(), path.suffix)
         for path in sorted(WEB.iterdir())
@@ -125,12 +125,12 @@ def load_assets() -> dict[str, File]:
 
 
 def about(worker: WorkerState) -> RootBody:
-    """What programs are told at `/`."""
+    """The JSON body of `/`."""
     engine = worker.loaded
     return {
         "service": "speech-to-text",
         "worker_id": worker.worker_id,
-        "model": engine.info.model if engine else None,
+        "model": worker.model_name if engine else None,
         "device": engine.info.device if engine else None,
         "status": "ready" if worker.admission.ready else "initializing",
         "endpoints": {"transcribe": "/v1/audio/transcriptions", "health": "/health", "docs": "/docs"},

@@ -1,4 +1,4 @@
-"""POST /v1/audio/transcriptions and /v1/audio/translations: body -> Options, permit, engine, body."""
+"""POST /v1/audio/transcriptions and /v1/audio/translations: read the body, take a permit, run the engine, render."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from app.core.errors import EngineFailure, InvalidRequest
 from app.core.options import Task
 from app.core.transcript import AudioInfo, Timings, Transcript
 from app.engine.engine import in_thread, transcribe
-from app.http.middleware.disconnect import unless_gone
-from app.http.request import forms
+from app.http.middleware.disconnect import cancel_on_disconnect
 from app.http.request.body import read_body
-from app.http.request.forms import TranscriptionForm
 from app.http.request.multipart import Upload
+from app.http.request.parse import ParsedRequest, parse
 from app.http.request_record import record_of
 from app.http.response import openapi
 from app.http.response.events import EventWriter
 from app.http.response.formats import ResponseFormat, render
-from app.http.response.stream import EngineEvent, EventStream, frames
+from app.http.response.stream import EngineEvent, EventStream, encode_events
 from app.http.state import WorkerState, state_of
 
 log = logging.getLogger("app.api")
@@ -31,12 +30,12 @@ router = APIRouter(tags=["audio"])
 
 
 @router.post("/v1/audio/transcriptions", **openapi.TRANSCRIPTIONS)
-# Vexa's clients build this when their base URL already ends in /v1.
+# Vexa's clients use this path when their base URL already ends in /v1.
 @router.post("/v1/v1/audio/transcriptions", include_in_schema=False)
 async def create_transcription(request: Request) -> Response:
-    """What is said in the uploaded file, in the language in which it is said.
+    """Transcribe the uploaded file in the language that is spoken.
 
-    Without `response_format` the answer is the verbose body, which holds what OpenAI's and what Vexa's
+    Without `response_format` the answer is the verbose_json body, which holds what OpenAI's and Vexa's
     clients read. Unknown fields are ignored.
     """
     return await _answer(request, default_format="verbose_json")
@@ -45,57 +44,59 @@ async def create_transcription(request: Request) -> Response:
 @router.post("/v1/audio/translations", **openapi.TRANSLATIONS)
 @router.post("/v1/v1/audio/translations", include_in_schema=False)
 async def create_translation(request: Request) -> Response:
-    """What is said in the uploaded file, in English; 400 where the model cannot translate.
+    """Translate the uploaded file to English; 400 if the model cannot translate.
 
-    Takes the same fields as a transcription, whose `language` is then a hint about the speech.
+    Accepts the same fields as a transcription; `language` is the language that is spoken.
     """
     return await _answer(request, default_format="json", task="translate")
 
 
 async def _answer(request: Request, *, default_format: ResponseFormat, task: Task | None = None) -> Response:
     worker = state_of(request)
-    upload = await read_body(request, max_file_bytes=worker.max_upload_bytes, turn=worker.json_turn)
+    upload = await read_body(
+        request, max_file_bytes=worker.max_upload_bytes, budget=worker.uploads, turn=worker.json_turn
+    )
     streaming = False
     try:
-        form = forms.parse(
+        parsed = parse(
             upload.fields,
             default_format=default_format,
             tier_header=request.headers.get("x-transcription-tier"),
             task=task,
         )
-        worker.check_model(form.model)
+        worker.check_model(parsed.model)
         file = _file_of(upload)
         record = record_of(request.scope)
-        record.lane, record.stream = form.options.tier, form.stream
-        if form.stream:
-            stream = await unless_gone(request.receive, _stream(request, worker, upload, file, form))
+        record.tier, record.stream = parsed.options.tier, parsed.stream
+        if parsed.stream:
+            stream = await cancel_on_disconnect(request.receive, _stream(request, worker, upload, file, parsed))
             streaming = True
             return stream
-        transcript = await unless_gone(request.receive, _transcribe(worker, file, form))
+        transcript = await cancel_on_disconnect(request.receive, _transcribe(worker, file, parsed))
     finally:
         if not streaming:
             upload.close()
     record.info, record.timings = transcript.info, transcript.timings
-    return await _rendered(transcript, form, worker)
+    return await _rendered(transcript, parsed, worker)
 
 
-async def _transcribe(worker: WorkerState, file: BinaryIO, form: TranscriptionForm) -> Transcript:
+async def _transcribe(worker: WorkerState, file: BinaryIO, parsed: ParsedRequest) -> Transcript:
     started = time.monotonic()
-    permit = await worker.admission.acquire(form.options.tier)
+    permit = await worker.admission.acquire(parsed.options.tier)
     queue_s = time.monotonic() - started
-    transcript = await transcribe(worker.engine, file, form.options, permit)
+    transcript = await transcribe(worker.engine, file, parsed.options, permit)
     return replace(transcript, timings=replace(transcript.timings, queue_s=queue_s))
 
 
 async def _stream(
-    request: Request, worker: WorkerState, upload: Upload, file: BinaryIO, form: TranscriptionForm
+    request: Request, worker: WorkerState, upload: Upload, file: BinaryIO, parsed: ParsedRequest
 ) -> EventStream:
-    """The response, once the first event is there; from then on it owns the upload."""
+    """The response, as soon as the first event has arrived; from then on it owns the upload."""
     record = record_of(request.scope)
     started = time.monotonic()
-    permit = await worker.admission.acquire(form.options.tier)
+    permit = await worker.admission.acquire(parsed.options.tier)
     queue_s = time.monotonic() - started
-    events = worker.engine.stream(file, form.options, permit)
+    events = worker.engine.stream(file, parsed.options, permit)
 
     def on_timings(timings: Timings) -> None:
         record.timings = replace(timings, queue_s=queue_s)
@@ -110,32 +111,32 @@ async def _stream(
         await events.aclose()
         raise
     record.info = info
-    writer = EventWriter(logprobs=form.options.logprobs, started_s=time.monotonic())
+    writer = EventWriter(logprobs=parsed.options.logprobs, started_s=time.monotonic())
     return EventStream(
-        frames(info, events, writer, on_timings=on_timings),
+        encode_events(info, events, writer, on_timings=on_timings),
         headers={"Server-Timing": f"queue;dur={queue_s * 1000:.1f}"},
         close=close,
     )
 
 
 async def _first(events: AsyncGenerator[EngineEvent | Timings, None]) -> AudioInfo:
-    """The engine's first event; every reason to refuse the request is raised in its place."""
+    """The engine's first event; every error that is known before any text is raised here."""
     info = await anext(events, None)
     if not isinstance(info, AudioInfo):
-        log.error("This is a bug: the engine began with %r.", type(info).__name__)
+        log.error("This is a bug: the first event of the engine is %r.", type(info).__name__)
         raise EngineFailure("The server failed to transcribe this audio.")
     return info
 
 
-async def _rendered(transcript: Transcript, form: TranscriptionForm, worker: WorkerState) -> Response:
+async def _rendered(transcript: Transcript, parsed: ParsedRequest, worker: WorkerState) -> Response:
     rendering = await in_thread(
         lambda: render(
             transcript,
-            response_format=form.response_format,
-            task=form.options.task,
-            words=form.words,
-            segments=form.segments,
-            logprobs=form.options.logprobs,
+            response_format=parsed.response_format,
+            task=parsed.options.task,
+            words=parsed.words,
+            segments=parsed.segments,
+            logprobs=parsed.options.logprobs,
             language_style=worker.language_style,
         )
     )
@@ -144,7 +145,7 @@ async def _rendered(transcript: Transcript, form: TranscriptionForm, worker: Wor
 
 
 def server_timing(timings: Timings) -> str:
-    """Where the time went, as browsers and proxies read it: milliseconds."""
+    """The Server-Timing header: milliseconds of each stage."""
     spent_s = {"decode": timings.audio_decode_s, "queue": timings.queue_s, "model": timings.model_s}
     return ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in spent_s.items())
 

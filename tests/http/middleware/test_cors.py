@@ -13,7 +13,7 @@ PREFLIGHT = {
 
 
 async def test_no_origin_is_allowed_unless_one_is_named():
-    """By default a web page learns nothing."""
+    """By default no page of another origin may read an answer."""
     async with worker() as running:
         preflight = await running.client.options(PATH, headers=PREFLIGHT)
         answer = await running.client.post(PATH, files=upload(), data=MODEL, headers={"origin": OBSIDIAN})
@@ -58,7 +58,7 @@ async def test_errors_are_readable_by_the_page():
 
 
 async def test_other_pages_get_the_envelope_and_no_permission():
-    """A preflight that is refused says why, in the shape of every other error."""
+    """A refused preflight has the error envelope and no permission."""
     async with worker(cors_origins="https://a.example") as running:
         preflight = await running.client.options(PATH, headers=PREFLIGHT)
         answer = await running.client.post(PATH, files=upload(), data=MODEL, headers={"origin": OBSIDIAN})

@@ -6,7 +6,7 @@ import pytest
 from starlette.types import Message
 
 from app.core.errors import Cancelled
-from app.http.middleware.disconnect import unless_gone
+from app.http.middleware.disconnect import cancel_on_disconnect
 
 
 class Line:
@@ -22,27 +22,27 @@ class Line:
 
 
 async def test_work_of_a_client_that_stays_is_answered():
-    """Its result, as if nobody watched."""
+    """The result of the work is returned unchanged."""
 
     async def work() -> int:
         await asyncio.sleep(0)
         return 7
 
-    assert await unless_gone(Line().receive, work()) == 7
+    assert await cancel_on_disconnect(Line().receive, work()) == 7
 
 
 async def test_errors_of_the_work_are_raised_as_they_are():
-    """The watcher hides nothing."""
+    """An exception of the work is raised unchanged."""
 
     async def work() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await unless_gone(Line().receive, work())
+        await cancel_on_disconnect(Line().receive, work())
 
 
 async def test_work_has_ended_when_a_client_that_left_is_reported():
-    """Its `finally` has run: what it held is free."""
+    """When Cancelled is raised, the work's `finally` blocks have run."""
     line, freed = Line(), asyncio.Event()
 
     async def work() -> None:
@@ -53,5 +53,5 @@ async def test_work_has_ended_when_a_client_that_left_is_reported():
             freed.set()
 
     with pytest.raises(Cancelled):
-        await unless_gone(line.receive, work())
+        await cancel_on_disconnect(line.receive, work())
     assert freed.is_set()

@@ -21,7 +21,7 @@ def exchange_of(app: object, *headers: tuple[bytes, bytes]) -> Exchange:
 
 
 async def test_a_refused_body_of_unknown_length_is_read_to_its_end():
-    """The whole answer goes out first and says that the connection will close; it closes behind the body."""
+    """The complete answer, with `Connection: close`, is sent first; the connection closes after the body has ended."""
     async with worker(api_keys="sk-1") as running:
         exchange = exchange_of(running.app, (b"transfer-encoding", b"chunked"))
         asked = asyncio.create_task(exchange.run())
@@ -38,7 +38,7 @@ async def test_a_refused_body_of_unknown_length_is_read_to_its_end():
 
 
 async def test_an_endless_body_is_cut_off(monkeypatch: pytest.MonkeyPatch):
-    """After so many bytes, or after so long, whoever sends it."""
+    """Draining stops after a number of bytes, or after some time."""
     monkeypatch.setattr(drain_body, "MAX_DRAINED_BYTES", 5000)
     monkeypatch.setattr(drain_body, "MAX_DRAIN_S", 0.05)
     async with worker(api_keys="sk-1") as running:
@@ -55,7 +55,7 @@ async def test_an_endless_body_is_cut_off(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("length", [b"25000000", b"0"])
 async def test_a_body_that_ends_by_its_length_is_left_to_the_server(length: bytes):
-    """It reads past so many bytes and keeps the connection."""
+    """Uvicorn drains a body with a Content-Length and keeps the connection."""
     async with worker(api_keys="sk-1") as running:
         exchange = exchange_of(running.app, (b"content-length", length))
         await exchange.run()
@@ -73,8 +73,8 @@ async def test_a_request_that_was_read_keeps_its_connection():
     assert "connection" not in exchange.answered
 
 
-async def test_reading_past_is_no_part_of_the_answers_time(caplog: pytest.LogCaptureFixture):
-    """The line about the request is written when it is answered."""
+async def test_draining_is_not_part_of_the_logged_time(caplog: pytest.LogCaptureFixture):
+    """The access log line is written when the request is answered, before the rest of its body is drained."""
     caplog.set_level(logging.INFO, "app.access")
     async with worker(api_keys="sk-1") as running:
         exchange = exchange_of(running.app, (b"transfer-encoding", b"chunked"))
@@ -85,8 +85,8 @@ async def test_reading_past_is_no_part_of_the_answers_time(caplog: pytest.LogCap
         await asked
 
 
-def test_clients_that_send_before_they_read_hear_the_refusal():
-    """25 MB in chunks of unknown number, as a form and by a client that looks for the answer only behind its body."""
+def test_clients_that_send_before_they_read_receive_the_refusal():
+    """Clients that read the answer only after sending 25 MB, chunked or as a form, still receive it."""
     with live_server(api_keys="sk-1") as address:
         url = f"http://127.0.0.1:{address[1]}"
         for _ in range(3):
@@ -108,7 +108,7 @@ def test_clients_that_send_before_they_read_hear_the_refusal():
 
 
 def test_a_real_endless_body_is_cut_off(monkeypatch: pytest.MonkeyPatch):
-    """Whoever reads while sending has the refusal; the connection then breaks, and the server serves on."""
+    """A client that reads while it sends receives the refusal; then the connection breaks, and the server continues."""
     monkeypatch.setattr(drain_body, "MAX_DRAINED_BYTES", 1_000_000)
     with live_server(api_keys="sk-1") as address:
         wire = Wire(address)

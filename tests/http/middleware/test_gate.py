@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from typing import Any
 
@@ -10,7 +9,6 @@ import httpx
 import pytest
 
 from app.engine.fake import FakeEngine
-from app.ops.logs import JsonFormatter, TextFormatter
 from tests.clients import (
     MODEL,
     MODEL_PART,
@@ -33,94 +31,6 @@ from tests.fakes import HeldEngine
 LARGE = str(600 * 1024 * 1024)
 
 
-def access_lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """The fields of every access line."""
-    return [record.__dict__["fields"] for record in caplog.records if record.name == "app.access"]
-
-
-@pytest.mark.parametrize("sent", ["a", "req-1.2_3", "0123456789abcdef" * 4])
-async def test_sane_request_id_is_kept(open_worker: Worker, sent: str):
-    """The caller's own id comes back, so that its logs and ours meet."""
-    answer = await open_worker.client.get("/health", headers={"X-Request-ID": sent})
-    assert answer.headers["x-request-id"] == sent
-
-
-@pytest.mark.parametrize(
-    "sent", [b"", b" ", b"a b", b"x" * 65, b"a\r\nSet-Cookie: a=b", b"a\n", b"\xc3\xbc", b"<script>", b'"', b"a\x00b"]
-)
-async def test_odd_request_id_is_replaced(open_worker: Worker, caplog: pytest.LogCaptureFixture, sent: bytes):
-    """Nothing of it is repeated, in no header and no log line."""
-    caplog.set_level(logging.DEBUG, "app.access")
-    exchange = Exchange(open_worker.app, [(b"x-request-id", sent)], path="/health", method="GET")
-    exchange.feed(b"")
-    await exchange.run()
-    made = exchange.answered["x-request-id"]
-    assert made.startswith("req_")
-    assert made[4:].isalnum()
-    assert "set-cookie" not in exchange.answered
-    assert access_lines(caplog)[-1]["request_id"] == made
-
-
-async def test_every_answer_has_openais_headers(open_worker: Worker):
-    """Successes and errors alike carry id, version and time."""
-    for answer in (await open_worker.transcribe(), await open_worker.client.get("/nowhere")):
-        assert answer.headers["x-request-id"].startswith("req_")
-        assert answer.headers["openai-version"] == "2020-10-01"
-        assert int(answer.headers["openai-processing-ms"]) >= 0
-
-
-async def test_one_line_for_each_request(open_worker: Worker, caplog: pytest.LogCaptureFixture):
-    """Status, time and the facts of the audio; its words, the prompt and the file's name stay out."""
-    caplog.set_level(logging.DEBUG)
-    file = {"file": ("private-name.wav", tone_wav(), "audio/wav")}
-    fields = {**MODEL, "prompt": "private-prompt", "hotwords": "private-hotword"}
-    answer = await open_worker.client.post(PATH, files=file, data=fields, headers={"x-request-id": "r1"})
-    assert "word0001" in answer.text
-    (line,) = access_lines(caplog)
-    assert {"request_id": "r1", "method": "POST", "path": PATH, "status": 200, "language": "en"}.items() <= line.items()
-    assert line["audio_s"] == 2.0
-    assert {"ms", "decode_ms", "queue_ms", "model_ms"} <= set(line)
-    everything = "\n".join(JsonFormatter().format(record) for record in caplog.records if record.name.startswith("app"))
-    assert not any(word in everything for word in ("private", "word0001"))
-
-
-async def test_no_key_is_logged(caplog: pytest.LogCaptureFixture):
-    """Right or wrong, in a header or in a query by mistake: a fingerprint at most."""
-    caplog.set_level(logging.DEBUG)
-    async with worker(api_keys="sk-right") as running:
-        right = await running.client.get("/v1/models", headers={"Authorization": "Bearer sk-right"})
-        await running.client.get("/v1/models?api_key=sk-query", headers={"X-API-Key": "sk-wrong"})
-    assert right.status_code == 200
-    first, second = access_lines(caplog)
-    assert len(first["key_id"]) == 8
-    assert "key_id" not in second
-    logged = "\n".join(JsonFormatter().format(record) for record in caplog.records if record.name.startswith("app"))
-    assert "sk-" not in logged
-
-
-@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()], ids=["json", "text"])
-async def test_path_cannot_forge_a_line(
-    open_worker: Worker, caplog: pytest.LogCaptureFixture, formatter: logging.Formatter
-):
-    """A path with line ends and terminal sequences is one printable line, and not an endless one."""
-    caplog.set_level(logging.INFO, "app.access")
-    evil = '/x\n{"level":"error"}\r\x1b[2J\u2028' + "y" * 10_000
-    exchange = Exchange(open_worker.app, path=evil, method="GET\n")
-    exchange.feed(b"")
-    await exchange.run()
-    line = formatter.format(caplog.records[-1])
-    assert line.isprintable()
-    assert len(line) < 1000
-
-
-async def test_probes_are_not_logged(open_worker: Worker, caplog: pytest.LogCaptureFixture):
-    """Health is asked every few seconds; nobody wants to read that."""
-    caplog.set_level(logging.INFO)
-    for path in ("/health", "/health/live", "/health/ready"):
-        await open_worker.client.get(path)
-    assert access_lines(caplog) == []
-
-
 async def test_too_large_is_answered_by_its_header_alone():
     """A Content-Length beyond the limit is a 413 before a byte arrives."""
     async with worker() as running:
@@ -133,9 +43,9 @@ async def test_too_large_is_answered_by_its_header_alone():
         await asked
 
 
-@pytest.mark.parametrize("length", [b"-1", b"abc", b"", b"1e9", b"\xb2", b"9" * 5000, b"+99999999999", b"0x7fffffffff"])
+@pytest.mark.parametrize("length", [b"-1", b"abc", b"", b"1e9", b"\xb2", b"+99999999999", b"0x7fffffffff"])
 async def test_odd_content_length_is_not_believed_and_not_a_crash(open_worker: Worker, length: bytes):
-    """A header that is no size says nothing; the body is counted anyway."""
+    """A header that is not a number is ignored; the body is counted as it arrives."""
     exchange = Exchange(open_worker.app, [(b"content-length", length), (b"content-type", MULTIPART)])
     exchange.feed(body_of(MODEL_PART, part('name="file"; filename="a.wav"', tone_wav())))
     await exchange.run()
@@ -159,7 +69,7 @@ async def test_busy_is_answered_before_the_body_is_read():
         exchange = Exchange(running.app, [(b"content-type", MULTIPART)])
         exchange.feed(body_of(MODEL_PART, part('name="file"', tone_wav())))
         running_now = asyncio.create_task(exchange.run())
-        await until(lambda: len(engine.asked) == 1)
+        await until(lambda: len(engine.received) == 1)
         busy = Exchange(running.app, [(b"content-type", MULTIPART), (b"content-length", b"25000000")])
         busy.feed(b"x" * 65536, more=True)
         await busy.run()
@@ -207,7 +117,7 @@ def test_refused_upload_on_a_real_socket():
 
 
 def test_busy_upload_on_a_real_socket():
-    """The same for a 503, sent at once although the client has sent nothing of 25 MB."""
+    """The same for a 503, which is sent before the client has sent any of its body."""
     with live_server(FakeEngine(window_s=60), max_concurrent_transcriptions=1) as address:
         base = f"http://127.0.0.1:{address[1]}"
         first, second = Wire(address), Wire(address)
@@ -226,7 +136,7 @@ def test_busy_upload_on_a_real_socket():
 
 
 def test_hostile_bytes_on_a_real_socket():
-    """Requests no client sends: always a 400 or a closed connection, and the next client is served."""
+    """Malformed requests get a 400 or a closed connection, and the next client is served."""
     post = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: w\r\n"
     requests = [
         b"\x00\xff\x00\xff\r\n\r\n",
@@ -249,7 +159,7 @@ def test_hostile_bytes_on_a_real_socket():
 
 
 def test_client_that_leaves_in_the_middle_of_an_upload_costs_nothing():
-    """No slot, no queue, no error; the worker serves on."""
+    """An abandoned upload takes no slot and no place in the queue, and the worker continues."""
     with live_server(max_concurrent_transcriptions=1) as address:
         for _ in range(5):
             wire = Wire(address)
@@ -263,13 +173,3 @@ def test_client_that_leaves_in_the_middle_of_an_upload_costs_nothing():
 
 def _multipart() -> str:
     return f"Content-Type: {MULTIPART.decode()}"
-
-
-@pytest.mark.parametrize("path", ["/", "/health", "/v1/models", "/metrics", "/docs", "/nowhere"])
-async def test_head_is_get_without_its_body(open_worker: Worker, path: str):
-    """Status and headers of GET, no byte of body; 405 names both."""
-    head, get = await open_worker.client.head(path), await open_worker.client.get(path)
-    assert (head.status_code, head.content) == (get.status_code, b"")
-    assert head.headers["content-type"] == get.headers["content-type"]
-    refused = await open_worker.client.delete(path)
-    assert refused.status_code == 404 or {"GET", "HEAD"} <= set(refused.headers["allow"].split(", "))

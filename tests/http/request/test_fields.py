@@ -6,8 +6,8 @@ from app.core.errors import InvalidRequest
 from app.http.request import fields as read
 
 
-def test_last_value_counts_and_blank_is_absent():
-    """Defined, not accidental."""
+def test_last_value_wins_and_blank_is_absent():
+    """The rule for repeated fields is defined: the last value wins, also when it is blank."""
     assert read.text([("a", "1"), ("a", " 2 ")], "a") == "2"
     assert read.text([("a", "1"), ("a", "  ")], "a") is None
     assert read.text([], "a") is None
@@ -28,30 +28,17 @@ def test_last_value_counts_and_blank_is_absent():
     ],
 )
 def test_lists_in_every_encoding(sent: list[tuple[str, str]], items: list[str]):
-    """Repeated with brackets, repeated bare, one JSON array, commas; case and inner blanks stay."""
+    """Repeated with or without brackets, one JSON array, comma-separated; case and inner spaces are kept."""
     assert read.items(sent, "x") == items
 
 
 @pytest.mark.parametrize("value", ["[", "[1]", '["a",null]', '[["a"]]', "[" * 100_000])
-def test_half_a_json_array_is_named(value: str):
-    """Never a crash, never a guess."""
+def test_broken_json_arrays_are_named(value: str):
+    """A value that starts like an array but is not an array of strings is an error, never a guess."""
     with pytest.raises(InvalidRequest) as refused:
         read.items([("x", value)], "x")
     assert refused.value.param == "x"
     assert len(refused.value.message) < 200
-
-
-@pytest.mark.parametrize("value", [True, False, None, [], {}, "nan", "inf", "1e999", "2", "-1", "one"])
-def test_numbers_outside_their_range_or_their_kind_are_named(value: object):
-    """JSON's true is no number."""
-    with pytest.raises(InvalidRequest, match="from 0 to 1"):
-        read.number_of("x", value, low=0.0, high=1.0)
-
-
-def test_numbers():
-    """Text or JSON number."""
-    assert read.number_of("x", 1, low=0.0, high=1.0) == 1.0
-    assert read.number_of("x", "0.5", low=0.0, high=1.0) == 0.5
 
 
 def test_shown_values_are_short_and_printable():
@@ -60,10 +47,11 @@ def test_shown_values_are_short_and_printable():
     assert len(read.shown("x" * 1000)) < 70
 
 
-@pytest.mark.parametrize("null", ["null", "None", "undefined"])
-def test_null_is_absent(null: str):
-    """Forms that were made of JSON spell null; a switch is then absent."""
-    assert read.boolean([("stream", null)], "stream") is None
+def test_keys_of_an_object():
+    """`name[key]` fields make an object without its blank values; other names do not interfere."""
+    sent = [("x[a]", "1"), ("x[b]", " "), ("x[a]", " 2 "), ("y[a]", "3"), ("x", "4"), ("x[c]d", "5")]
+    assert read.keys(sent, "x") == {"a": "2"}
+    assert read.keys([], "x") == {}
 
 
 def test_lists_are_bounded():

@@ -12,6 +12,7 @@ from app.core.errors import InvalidRequest, TooLarge
 from app.http.request import json_body
 from app.http.request.json_body import LARGE_BYTES, MAX_AUDIO_BYTES, MAX_STRUCTURE, parse, read_json
 from app.http.request.multipart import Upload
+from app.http.request.receive import Share, UploadBudget
 from tests.clients import PATH, Worker, tone_wav, worker
 from tests.http.request.test_multipart import request
 
@@ -45,7 +46,7 @@ async def test_open_webuis_request(open_worker: Worker):
 
 
 async def test_every_field_may_be_json(open_worker: Worker):
-    """Lists, numbers and objects stand as themselves; OpenAI's brackets are for forms."""
+    """Lists, numbers and objects are sent as JSON values, without the brackets of forms."""
     given = {
         "model": "m",
         "input_audio": {"data": ENCODED},
@@ -69,7 +70,7 @@ async def test_stream_from_json(open_worker: Worker):
 
 
 def test_fields_of_every_json_type():
-    """Each becomes the form field that says the same; null is absent, voices of speakers are read past."""
+    """Each becomes the form field with the same meaning; null is absent, and speakers are ignored."""
     raw = body(language="de", temperature=0, stream=True, languages=["de", "ü"], prompt=None, known_speaker_names=["A"])
     upload = parse(raw, limit_bytes=MAX_AUDIO_BYTES)
     assert upload.fields == [
@@ -90,7 +91,7 @@ def test_base64_as_people_have_it(data: str):
 
 @pytest.mark.parametrize("data", ["%%%", "QUJD=", "QUJ", ENCODED + "?", "QUJ_", "ü"])
 def test_broken_base64_is_named(data: str):
-    """Nothing is skipped or guessed: the caller's encoder is at fault and hears so."""
+    """Invalid base64 is an error that names the field; nothing is skipped or guessed."""
     error = refusal(body(input_audio={"data": data}))
     assert error.param == "input_audio"
     assert "base64" in error.message
@@ -104,7 +105,7 @@ def test_audio_of_another_type_is_named(audio: object):
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'"x"', b"null", b"\xff\xfe", b"[" * 100_000])
 def test_body_that_is_no_object(raw: bytes):
-    """Broken or of another kind: a 400 in our words."""
+    """Invalid JSON, or JSON that is not an object, is a 400 with a message of this service."""
     assert "JSON" in refusal(raw).message
 
 
@@ -115,7 +116,7 @@ def test_long_fields_are_bounded():
 
 @pytest.mark.parametrize("given", [{"model": "m"}, {"model": "m", "input_audio": None}, {}])
 async def test_missing_audio_or_model(open_worker: Worker, given: dict[str, object]):
-    """400 that says where audio goes."""
+    """A 400 that says where the audio belongs."""
     answer = await open_worker.client.post(PATH, json=given)
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] in ("file", "model")
@@ -128,7 +129,7 @@ async def test_empty_audio_is_bad_audio(open_worker: Worker):
 
 
 async def test_size_is_limited_as_it_is_read():
-    """The file limit holds for what base64 hides, and multipart is named as the way out."""
+    """The limit of the file applies to the decoded audio, and the error suggests multipart."""
     async with worker(max_upload_bytes=len(WAV) - 1) as running:
         answer = await running.client.post(PATH, content=body(), headers={"content-type": "application/json"})
         flood = await running.client.post(
@@ -147,7 +148,7 @@ def test_limit_is_exact():
 
 
 def test_half_characters_are_replaced():
-    """JSON can spell half of a surrogate pair, which no tokenizer and no encoder takes."""
+    """Lone surrogates, which JSON can express, are replaced."""
     read = parse(body(prompt="\ud800 hi", hotwords=["\udc00"]), limit_bytes=MAX_AUDIO_BYTES)
     assert ("prompt", "? hi") in read.fields
     assert ("hotwords", '["?"]') in read.fields
@@ -155,7 +156,7 @@ def test_half_characters_are_replaced():
 
 @pytest.mark.parametrize("depth", [100, 900, 980, 990, 995, 1000, 5000])
 def test_deep_nesting_is_refused_or_read(depth: int):
-    """However deep a value is, the answer is a field or a refusal, never a crash of the reader."""
+    """However deeply a value is nested, the result is a field or an error, never a crash."""
     raw = b'{"model":"m","a":' + b"[" * depth + b"]" * depth + b"}"
     try:
         read = parse(raw, limit_bytes=MAX_AUDIO_BYTES)
@@ -165,7 +166,7 @@ def test_deep_nesting_is_refused_or_read(depth: int):
 
 
 def test_keys_and_values_are_bounded_together():
-    """As in a form: so many keys, so many bytes."""
+    """The number of keys and the sum of the values are limited, as in a form."""
     assert "keys" in refusal(body(**{f"k{number}": "" for number in range(300)})).message
     assert "too long" in refusal(body(**{f"k{number}": "x" * 500_000 for number in range(20)})).message
 
@@ -187,7 +188,7 @@ def test_long_audio_is_whole():
 
 @pytest.mark.parametrize("item", ["[],", "{},", "1,", '"",'])
 def test_too_many_items_are_refused_unread(item: str, monkeypatch: pytest.MonkeyPatch):
-    """Millions of little objects would hold every thread up: they are counted, not built."""
+    """Too many lists and objects, whose creation would block every thread, are counted and refused before parsing."""
     raw = ('{"model":"m","x":[' + item * MAX_STRUCTURE + "1]}").encode()
     monkeypatch.setattr("app.http.request.json_body.json.loads", lambda _: pytest.fail("was read"))
     message = refusal(raw).message
@@ -196,13 +197,13 @@ def test_too_many_items_are_refused_unread(item: str, monkeypatch: pytest.Monkey
 
 
 def test_a_thousand_items_are_read():
-    """What a client may mean is far below the limit."""
+    """A list of a thousand keywords is accepted."""
     keywords = [f"word{number}" for number in range(1000)]
     assert ("keywords", json.dumps(keywords)) in parse(body(keywords=keywords), limit_bytes=MAX_AUDIO_BYTES).fields
 
 
 def test_white_space_costs_no_memory():
-    """Base64 with a space behind every letter: a few copies of it, not a Python object for every letter."""
+    """Base64 with a space after each letter takes a few copies in memory, not a Python object for each letter."""
     raw = json_of("A " * 1_000_000)
     tracemalloc.start()
     try:
@@ -216,7 +217,7 @@ def test_white_space_costs_no_memory():
 
 
 async def test_large_bodies_take_turns(monkeypatch: pytest.MonkeyPatch):
-    """However many arrive at once, one is taken apart at a time; a small one does not wait for them."""
+    """Large bodies are parsed one at a time, however many arrive; a small one does not wait for them."""
     turn, now, most = asyncio.Semaphore(1), 0, 0
 
     async def slowly(_: object) -> Upload:
@@ -229,7 +230,14 @@ async def test_large_bodies_take_turns(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(json_body, "in_thread", slowly)
     raw = json_of("A" * LARGE_BYTES)
-    await asyncio.gather(*(read_json(request(raw), max_file_bytes=MAX_AUDIO_BYTES, turn=turn) for _ in range(4)))
+    await asyncio.gather(
+        *(
+            read_json(request(raw), max_file_bytes=MAX_AUDIO_BYTES, share=Share(UploadBudget()), turn=turn)
+            for _ in range(4)
+        )
+    )
     assert most == 1
     async with turn:
-        await asyncio.wait_for(read_json(request(body()), max_file_bytes=MAX_AUDIO_BYTES, turn=turn), 5)
+        await asyncio.wait_for(
+            read_json(request(body()), max_file_bytes=MAX_AUDIO_BYTES, share=Share(UploadBudget()), turn=turn), 5
+        )

@@ -12,6 +12,7 @@ from starlette.types import Message
 from app.core.errors import Cancelled, InvalidRequest, StorageFull, TooLarge, TranscriptionError, UnsupportedContentType
 from app.http.request import multipart as uploads
 from app.http.request.multipart import MAX_FIELD_BYTES, MAX_FIELDS_BYTES, MAX_PARTS, Upload, read_upload
+from app.http.request.receive import Share, UploadBudget
 from tests.clients import BOUNDARY, FILE_PART, MODEL_PART, MULTIPART, body_of, part
 
 FILE = b"\x00\xff RIFF" * 100
@@ -39,19 +40,19 @@ def receiver(messages: list[Message]) -> Any:
 
 async def read(*parts: bytes, limit: int = 1 << 20) -> Upload:
     """Read a well-formed body of these parts."""
-    return await read_upload(request(body_of(*parts)), max_file_bytes=limit)
+    return await read_upload(request(body_of(*parts)), max_file_bytes=limit, share=Share(UploadBudget()))
 
 
 async def refused(made: Request, *, limit: int = 1 << 20) -> TranscriptionError:
     """The error that reading makes."""
     with pytest.raises(TranscriptionError) as error:
-        await read_upload(made, max_file_bytes=limit)
+        await read_upload(made, max_file_bytes=limit, share=Share(UploadBudget()))
     return error.value
 
 
 @pytest.mark.parametrize("file_first", [True, False])
 async def test_fields_and_file_in_any_order(file_first: bool):  # noqa: FBT001 - both orders
-    """SDKs send the file last, Vexa's second generation first."""
+    """The order of the parts does not matter: SDKs send the file last, Vexa first."""
     parts = [part('name="file"; filename="a.wav"', FILE), MODEL_PART, part('name="language"', "de")]
     with closing(await read(*(parts if file_first else reversed(parts)))) as upload:
         assert dict(upload.fields) == {"model": "whisper-1", "language": "de"}
@@ -62,10 +63,10 @@ async def test_fields_and_file_in_any_order(file_first: bool):  # noqa: FBT001 -
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64])
 async def test_body_in_tiny_chunks(size: int):
-    """Boundaries and headers may be cut anywhere; 65,537 single bytes are just slow."""
+    """Boundaries and headers may be split between chunks at any byte."""
     body = body_of(FILE_PART[:0] + part('name="file"; filename="a.wav"', FILE), MODEL_PART)
     chunks = [body[start : start + size] for start in range(0, len(body), size)]
-    with closing(await read_upload(request(*chunks), max_file_bytes=1 << 20)) as upload:
+    with closing(await read_upload(request(*chunks), max_file_bytes=1 << 20, share=Share(UploadBudget()))) as upload:
         assert upload.file is not None
         assert upload.file.read() == FILE
         assert upload.fields == [("model", "whisper-1")]
@@ -76,11 +77,11 @@ async def test_body_in_tiny_chunks(size: int):
     "preamble",
     [b"\r\n", b"This is a multi-part message in MIME format.\r\n", b"-\r\n--not-it\r\n\r\n", b"x" * 8000 + b"\r\n"],
 )
-async def test_text_before_the_first_boundary_is_read_past(preamble: bytes, size: int):
+async def test_text_before_the_first_boundary_is_ignored(preamble: bytes, size: int):
     """A preamble, as RFC 2046 allows, in chunks of any size."""
     body = preamble + body_of(MODEL_PART, part('name="file"', FILE))
     chunks = [body[start : start + size] for start in range(0, len(body), size)]
-    with closing(await read_upload(request(*chunks), max_file_bytes=1 << 20)) as upload:
+    with closing(await read_upload(request(*chunks), max_file_bytes=1 << 20, share=Share(UploadBudget()))) as upload:
         assert upload.fields == [("model", "whisper-1")]
         assert upload.file is not None
         assert upload.file.read() == FILE
@@ -88,7 +89,7 @@ async def test_text_before_the_first_boundary_is_read_past(preamble: bytes, size
 
 @pytest.mark.parametrize("body", [b"x" * 8_200 + b"\r\n" + body_of(MODEL_PART), b"x" * 100, b"\r\n\r\n"])
 async def test_a_body_without_its_boundary_near_the_start_is_broken(body: bytes):
-    """Too much before it, or none at all."""
+    """Too much text before the first boundary, or no boundary, is an error."""
     assert isinstance(await refused(request(body)), InvalidRequest)
 
 
@@ -110,14 +111,14 @@ async def test_a_body_without_its_boundary_near_the_start_is_broken(body: bytes)
     ],
 )
 async def test_file_by_its_field_name_whatever_its_filename(disposition: str | bytes):
-    """No filename, an odd one or an evil one: the part named `file` is the file."""
+    """The part named `file` is the file, with any filename or none."""
     with closing(await read(MODEL_PART, part(disposition, FILE))) as upload:
         assert upload.file is not None
         assert upload.file.read() == FILE
 
 
 async def test_nul_in_a_filename_is_refused_or_ignored():
-    """A NUL is no header character; whatever the parser says, it is our error or the file."""
+    """A NUL is not allowed in a header: the result is an error of this service, or the file."""
     try:
         upload = await read(part(b'name="file"; filename="a\x00.wav"', FILE))
     except InvalidRequest as error:
@@ -127,22 +128,22 @@ async def test_nul_in_a_filename_is_refused_or_ignored():
 
 
 async def test_file_without_headers_of_its_own_or_with_odd_ones():
-    """The part's Content-Type and encoding headers are not believed."""
+    """The Content-Type and encoding headers of a part are ignored."""
     odd = part('name="file"; filename="a"', FILE, "Content-Type: text/html", "Content-Transfer-Encoding: base64")
     with closing(await read(odd)) as upload:
         assert upload.file is not None
         assert upload.file.read() == FILE
 
 
-async def test_other_files_are_read_past():
-    """A file in a field that nobody asked for is neither kept nor an error."""
+async def test_other_files_are_ignored():
+    """A file in an unknown field is ignored: neither kept nor an error."""
     with closing(await read(part('name="cover"; filename="c.png"', b"png"), MODEL_PART)) as upload:
         assert upload.file is None
         assert upload.fields == [("model", "whisper-1")]
 
 
 async def test_two_files_are_an_error():
-    """Which of two would be transcribed? Neither."""
+    """Two files in one request are an error."""
     error = await refused(request(body_of(FILE_PART, FILE_PART)))
     assert isinstance(error, InvalidRequest)
     assert error.param == "file"
@@ -150,7 +151,7 @@ async def test_two_files_are_an_error():
 
 
 async def test_file_at_the_limit_and_one_byte_over():
-    """Exactly MAX_UPLOAD_BYTES is welcome; one more is TooLarge and says the limit."""
+    """Exactly MAX_UPLOAD_BYTES is accepted; one byte more is TooLarge, with the limit in the message."""
     with closing(await read(part('name="file"', FILE), limit=len(FILE))) as upload:
         assert upload.file_bytes == len(FILE)
     error = await refused(request(body_of(part('name="file"', FILE))), limit=len(FILE) - 1)
@@ -159,7 +160,7 @@ async def test_file_at_the_limit_and_one_byte_over():
 
 
 async def test_too_large_is_noticed_before_the_rest_arrives():
-    """A body without a length is cut off at the limit, not after a terabyte."""
+    """A body without a Content-Length is refused at the limit."""
     piece = b"x" * 65536
     messages: list[Message] = [{"type": "http.request", "body": part('name="file"', b""), "more_body": True}]
     head = b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
@@ -171,14 +172,14 @@ async def test_too_large_is_noticed_before_the_rest_arrives():
 
 
 async def test_body_around_the_file_is_bounded_too(monkeypatch: pytest.MonkeyPatch):
-    """Junk that is no file, in front of the first boundary or in other files, ends at the envelope."""
+    """Bytes outside the file, before the first boundary or in other files, are limited too."""
     monkeypatch.setattr(uploads, "ENVELOPE_BYTES", 1000)
     error = await refused(request(body_of(part('name="x"; filename="x"', b"x" * 3000))), limit=1000)
     assert isinstance(error, TooLarge)
 
 
 async def test_too_many_parts():
-    """A thousand and one fields are nobody's request."""
+    """More parts than any real request has are refused."""
     error = await refused(request(body_of(*(part(f'name="f{n}"', "x") for n in range(1001)))))
     assert isinstance(error, InvalidRequest)
     assert str(MAX_PARTS) in error.message
@@ -187,7 +188,7 @@ async def test_too_many_parts():
 
 
 async def test_long_field_is_refused_by_name():
-    """A field over half a megabyte; the name is shown, the value is not."""
+    """A field above 512 KiB is an error that shows its name but not its value."""
     with closing(await read(part('name="prompt"', "x" * MAX_FIELD_BYTES))) as upload:
         assert len(upload.fields[0][1]) == MAX_FIELD_BYTES
     error = await refused(request(body_of(part('name="prompt"', "x" * (MAX_FIELD_BYTES + 1)))))
@@ -197,7 +198,7 @@ async def test_long_field_is_refused_by_name():
 
 
 async def test_many_long_fields_together_are_bounded():
-    """Two hundred fields of half a megabyte would be a hundred megabytes of memory."""
+    """The sum of all fields is limited."""
     fields = [part(f'name="f{n}"', "x" * MAX_FIELD_BYTES) for n in range(MAX_FIELDS_BYTES // MAX_FIELD_BYTES + 1)]
     assert isinstance(await refused(request(body_of(*fields))), InvalidRequest)
 
@@ -222,7 +223,7 @@ async def test_many_long_fields_together_are_bounded():
     ],
 )
 async def test_wrong_content_types(content_type: bytes | None, kind: type[TranscriptionError]):
-    """No type, another type, no boundary, a wrong one, an endless one."""
+    """A missing or wrong content type or boundary is an error."""
     error = await refused(request(body_of(FILE_PART, MODEL_PART), content_type=content_type))
     assert type(error) is kind
     assert len(error.message) < 300
@@ -230,25 +231,25 @@ async def test_wrong_content_types(content_type: bytes | None, kind: type[Transc
 
 @pytest.mark.parametrize("charset", ["utf-16", "unicode_escape", "utf-7", "rot13", "hex", "idna", "x" * 1000, "\x00"])
 async def test_charset_of_the_request_is_not_believed(charset: str):
-    """Python knows codecs that make half characters, warnings or errors of anything; form data is UTF-8."""
+    """A charset in the request or a part is ignored: form data is UTF-8."""
     made = request(
         body_of(part('name="prompt"', "\\ud800 +2AA- \\d ü"), FILE_PART),
         content_type=MULTIPART + f'; charset="{charset}"'.encode(),
     )
-    with closing(await read_upload(made, max_file_bytes=1 << 20)) as upload:
+    with closing(await read_upload(made, max_file_bytes=1 << 20, share=Share(UploadBudget()))) as upload:
         assert upload.fields == [("prompt", "\\ud800 +2AA- \\d ü")]
 
 
 async def test_field_that_is_not_utf8_is_read_as_latin1():
-    """Every byte means something; nothing is lost and nothing fails, surrogates included."""
+    """Bytes that are not UTF-8 are read as Latin-1 and never fail."""
     with closing(await read(part('name="prompt"', b"\xed\xa0\x80 caf\xe9"), part(b'name="\xff"', "x"))) as upload:
         assert upload.fields == [("prompt", "\xed\xa0\x80 café"), ("\xff", "x")]
         for name, value in upload.fields:
             (name + value).encode()
 
 
-async def test_voices_of_speakers_are_read_past():
-    """Data URLs of megabytes, sent to servers that tell speakers apart, are no error here."""
+async def test_recordings_of_speakers_are_ignored():
+    """Recordings of speakers, megabytes of data URLs, are accepted and ignored."""
     voice = "data:audio/wav;base64," + "A" * (2 * MAX_FIELD_BYTES)
     voices = [part('name="known_speaker_references[]"', voice) for _ in range(4)]
     names = part('name="known_speaker_names[]"', "Anna")
@@ -277,16 +278,16 @@ async def test_voices_of_speakers_are_read_past():
     ids=lambda body: f"{len(body)} bytes",
 )
 async def test_broken_bodies(body: bytes):
-    """Unclosed, nameless, headless, endless: always ours to say, never the parser's words."""
+    """Every malformed body is an InvalidRequest with a message of this service, not the parser's."""
     error = await refused(request(body))
     assert type(error) is InvalidRequest
     assert "multipart body" in error.message
 
 
 async def test_data_after_the_last_boundary_is_ignored():
-    """An epilogue is allowed by the standard."""
+    """Text after the last boundary is ignored, as RFC 2046 allows."""
     made = request(body_of(FILE_PART, MODEL_PART) + b"epilogue" * 100)
-    with closing(await read_upload(made, max_file_bytes=1 << 20)) as upload:
+    with closing(await read_upload(made, max_file_bytes=1 << 20, share=Share(UploadBudget()))) as upload:
         assert upload.fields == [("model", "whisper-1")]
 
 
@@ -302,7 +303,7 @@ async def test_client_that_leaves_while_sending_is_cancelled():
 
 @pytest.mark.parametrize("outcome", ["error", "cancelled", "too large"])
 async def test_spooled_file_is_gone_after_any_failure(monkeypatch: pytest.MonkeyPatch, outcome: str):
-    """A large upload that fails half-way leaves no open file behind."""
+    """A large upload that fails leaves no open file behind."""
     monkeypatch.setattr(uploads, "SPOOL_BYTES", 10)
     upload = Upload()
     monkeypatch.setattr(uploads, "Upload", lambda: upload)
@@ -318,7 +319,7 @@ async def test_spooled_file_is_gone_after_any_failure(monkeypatch: pytest.Monkey
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-type", MULTIPART)]}
     limit = 100 if outcome == "too large" else 1 << 20
-    task = asyncio.create_task(read_upload(Request(scope, receive), max_file_bytes=limit))
+    task = asyncio.create_task(read_upload(Request(scope, receive), max_file_bytes=limit, share=Share(UploadBudget())))
     await asyncio.sleep(0.05)
     task.cancel()
     (result,) = await asyncio.gather(task, return_exceptions=True)
@@ -330,7 +331,7 @@ async def test_spooled_file_is_gone_after_any_failure(monkeypatch: pytest.Monkey
 
 
 async def test_large_file_waits_on_disk(monkeypatch: pytest.MonkeyPatch):
-    """Above the spool size the bytes are in a nameless temporary file, and all there."""
+    """Above the spool size the file is in an unnamed temporary file, and complete."""
     monkeypatch.setattr(uploads, "SPOOL_BYTES", 1000)
     data = bytes(range(256)) * 1000
     with closing(await read(part('name="file"; filename="a"', data))) as upload:
@@ -340,8 +341,8 @@ async def test_large_file_waits_on_disk(monkeypatch: pytest.MonkeyPatch):
     assert upload.file.closed
 
 
-async def test_a_full_disk_is_told_as_a_moments_trouble(monkeypatch: pytest.MonkeyPatch):
-    """The file cannot be stored now: 503 with a time to come back, not a failure that would repeat."""
+async def test_a_full_disk_is_a_503(monkeypatch: pytest.MonkeyPatch):
+    """A full disk is a 503 with Retry-After, not a 500."""
 
     async def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

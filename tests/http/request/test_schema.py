@@ -1,37 +1,41 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from app.core import languages
-from app.http.request.schema import request_body
+from app.http.request.options import TranscriptionRequest
+from app.http.request.schema import COMPONENTS, request_body
+from app.http.response.formats import ResponseFormat
 
-SOURCE = Path(__file__).resolve().parents[3] / "app" / "http" / "request" / "forms.py"
 
-
-def test_every_field_that_is_read_is_documented():
-    """The names in the parser and the names in the document are the same, in both encodings."""
-    source = SOURCE.read_text(encoding="utf-8")
-    read = set(re.findall(r'read\.(?:text|number|boolean|items)\(fields, "(\w+)"', source))
-    read |= {"timestamp_granularities", "chunking_strategy"}
+def test_both_bodies_have_every_field():
+    """The fields of the model and the audio, in both encodings; lists have brackets in a form."""
     content = request_body("json")["content"]
     form = set(content["multipart/form-data"]["schema"]["properties"])
     in_json = set(content["application/json"]["schema"]["properties"])
-    assert {name.removesuffix("[]") for name in form} - {"file"} == read
-    assert in_json - {"input_audio"} == read
+    assert {name.removesuffix("[]") for name in form} - {"file"} == set(TranscriptionRequest.model_fields)
+    assert in_json - {"input_audio"} == set(TranscriptionRequest.model_fields)
+    assert {"timestamp_granularities[]", "include[]", "languages[]", "keywords[]"} <= form
+
+
+def test_every_reference_has_its_component():
+    """The bodies refer to nothing that the document does not hold."""
+    names = re.findall(r"#/components/schemas/(\w+)", str(request_body("json")))
+    assert names
+    assert set(names) == set(COMPONENTS)
 
 
 @pytest.mark.parametrize("default", ["json", "verbose_json"])
-def test_default_format_is_told(default: str):
-    """verbose_json serves Vexa and OpenAI at once; translations answer json as OpenAI's do."""
+def test_default_format_is_documented(default: ResponseFormat):
+    """Each route documents its own default: verbose_json for transcriptions, json for translations."""
     for content in request_body(default)["content"].values():
         assert content["schema"]["properties"]["response_format"]["default"] == default
 
 
 def test_documented_languages_are_understood():
-    """Every value of the list, and locales of every code, are what the parser takes."""
+    """The parser accepts every value of the list, and a locale of every code."""
     language = request_body("json")["content"]["application/json"]["schema"]["properties"]["language"]
     listed, pattern = language["anyOf"]
     for value in listed["enum"]:

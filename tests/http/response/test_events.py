@@ -76,8 +76,8 @@ def test_every_block_is_data_or_a_comment():
         assert b"\n" not in block
 
 
-def test_time_left_is_told_from_the_time_spent():
-    """A third of the audio took a second, so the rest takes two; before anything is done nobody knows."""
+def test_time_left_is_estimated_from_the_time_spent():
+    """A third of the audio took a second, so the rest takes two; before the first window the estimate is null."""
     writer = EventWriter(logprobs=False, started_s=5.0)
     assert b'"eta_s":null' in writer.write(replace(EMPTY.info, duration_s=30.0), 5.0)
     assert writer.write(Progress(done_s=10.0, total_s=30.0), 6.0) == comment_bytes(
@@ -86,8 +86,8 @@ def test_time_left_is_told_from_the_time_spent():
     assert b'"eta_s":0.0' in writer.write(Progress(done_s=30.0, total_s=30.0), 9.0)
 
 
-def test_progress_is_told_once():
-    """The engine may say again that all is done; people need not hear it twice."""
+def test_progress_is_sent_once():
+    """A repeated progress event is sent once."""
     writer = EventWriter(logprobs=False, started_s=0.0)
     assert writer.write(Progress(done_s=2.0, total_s=2.0), 1.0)
     assert writer.write(Progress(done_s=2.0, total_s=2.0), 1.0) == b""

@@ -21,7 +21,7 @@ from openai.types.audio import (
 
 from app.contracts.openai import error_envelope
 from app.core.options import Task
-from app.core.transcript import Segment, Transcript
+from app.core.transcript import AudioInfo, Segment, Transcript
 from app.http.response.formats import LanguageStyle, Rendering, ResponseFormat, encode_json, render
 from tests.transcripts import EMPTY, SEGMENT, TRANSCRIPT, odd_transcripts
 
@@ -38,7 +38,7 @@ def draw(
     logprobs: bool = False,
     language_style: LanguageStyle = "code",
 ) -> Rendering:
-    """Render with the usual wishes, of which a test names only its own."""
+    """Render with defaults, of which a test overrides what it needs."""
     return render(
         transcript,
         response_format=response_format,
@@ -145,14 +145,14 @@ def test_sdk_hands_text_formats_on_as_they_are(response_format: Any):
         assert answer == rendering.body.decode()
 
 
-def test_language_is_named_when_asked():
+def test_language_style_name():
     """The name style gives Whisper's lower-case English name, the code style the code."""
     assert strict_json(draw(TRANSCRIPT, "verbose_json").body)["language"] == "de"
     named = draw(TRANSCRIPT, "verbose_json", language_style="name")
     assert strict_json(named.body)["language"] == "german"
 
 
-def test_words_stand_in_both_places_only_when_asked():
+def test_words_are_in_both_places_only_when_requested():
     """Segments keep the leading space and the probability; the top level has neither."""
     body = strict_json(draw(TRANSCRIPT, "verbose_json", words=True).body)
     assert body["segments"][0]["words"][0] == {
@@ -167,13 +167,13 @@ def test_words_stand_in_both_places_only_when_asked():
     assert all("words" not in segment for segment in plain["segments"])
 
 
-def test_words_asked_of_an_engine_that_gave_none_are_empty_lists():
+def test_words_from_an_engine_without_words_are_empty_lists():
     """A segment without words still has the list, so clients need no second case."""
     body = strict_json(draw(with_segments(replace(SEGMENT, words=None)), "verbose_json", words=True).body)
     assert body["words"] == body["segments"][0]["words"] == []
 
 
-def test_segments_leave_when_words_alone_are_asked():
+def test_segments_are_absent_when_only_words_are_requested():
     """Without segments there is neither the list nor a null in its place."""
     body = strict_json(draw(TRANSCRIPT, "verbose_json", words=True, segments=False).body)
     assert "segments" not in body
@@ -201,7 +201,7 @@ def test_usage_is_the_length_rounded_up(duration_s: float, seconds: int):
     assert isinstance(usage["seconds"], int)
 
 
-def test_half_a_surrogate_pair_does_not_lose_the_answer():
+def test_a_lone_surrogate_does_not_fail_the_answer():
     """A character that has no UTF-8 form is replaced and the rest arrives."""
     transcript = with_segments(replace(SEGMENT, text=" a\ud800b"))
     for fmt in get_args(ResponseFormat):
@@ -249,7 +249,7 @@ def test_any_transcript_gives_sound_json():
         assert all(round(span[key], 3) == span[key] for span in spans for key in ("start", "end"))
 
 
-def test_sane_numbers_are_told_as_they_are():
+def test_numbers_within_bounds_are_unchanged():
     """Bounds are for broken numbers only: a real segment's times and scores pass unchanged."""
     segment = strict_json(draw(TRANSCRIPT, "verbose_json").body)["segments"][1]
     original = TRANSCRIPT.segments[1]
@@ -289,3 +289,11 @@ def test_any_transcript_gives_sound_subtitles():
         assert spans == cue_spans_ms([block[1:] for block in numbered])
         assert all(start < end for start, end in spans)
         assert [start for start, _ in spans] == sorted(start for start, _ in spans)
+
+
+def test_json_names_the_language_of_a_transcription():
+    """As gpt-transcribe does: a list with its code, empty if there was no speech to detect it; not in translations."""
+    silence = replace(TRANSCRIPT, info=AudioInfo("en", 0.0, 1.0))
+    assert strict_json(draw(TRANSCRIPT, "json").body)["languages"] == [{"code": "de"}]
+    assert strict_json(draw(silence, "json").body)["languages"] == []
+    assert "languages" not in strict_json(draw(TRANSCRIPT, "json", task="translate").body)

@@ -50,7 +50,7 @@ def started(running: Worker, seconds: float = 1.0) -> tuple[Exchange, asyncio.Ta
 
 
 class DeadLine(Exchange):
-    """A client to whom nothing can be written."""
+    """A client whose connection fails when something is sent."""
 
     async def _send(self, message: Message) -> None:
         raise OSError("the line is dead")
@@ -95,7 +95,7 @@ async def test_stream_off_is_an_ordinary_answer(open_worker: Worker, stream: str
 
 
 async def test_first_event_is_sent_before_the_second_window_is_decoded():
-    """What the first window says is on the wire while the engine still has the second before it."""
+    """The text of the first window is sent while the engine still processes the second."""
     engine = SteppedEngine(*SAYS)
     async with worker(engine) as running:
         exchange, task = started(running)
@@ -109,7 +109,7 @@ async def test_first_event_is_sent_before_the_second_window_is_decoded():
     assert [event["delta"] for event in events_of(exchange.body)[:2]] == ["one", " two"]
 
 
-async def test_progress_is_told_in_comments():
+async def test_progress_is_sent_in_comments():
     """Seconds done, seconds in all, and the time left, where parsers of events do not look."""
     engine = SteppedEngine(*SAYS)
     engine.step(6)
@@ -127,7 +127,7 @@ async def test_progress_is_told_in_comments():
 
 
 async def test_silence_is_broken_by_heartbeats():
-    """A long window is no dead line: a comment whenever nothing was said for long, and no event lost."""
+    """During a long window comments are sent at intervals, and no event is lost."""
 
     async def slow() -> AsyncGenerator[str, None]:
         yield "a"
@@ -170,7 +170,7 @@ async def test_closing_between_heartbeats_closes_the_source():
         (tone_wav(), {"response_format": "diarized_json"}, 400, "response_format"),
     ],
 )
-async def test_what_is_wrong_is_said_before_the_stream(
+async def test_known_errors_come_before_the_stream(
     open_worker: Worker, data: bytes, fields: dict[str, str], status: int, param: str
 ):
     """Bad audio and bad parameters are ordinary errors with their status."""
@@ -180,12 +180,12 @@ async def test_what_is_wrong_is_said_before_the_stream(
     assert open_worker.state.admission.active == 0
 
 
-async def test_busy_is_said_before_the_stream():
+async def test_busy_comes_before_the_stream():
     """No slot: 503 with Retry-After, not a stream with an error."""
     engine = HeldEngine()
     async with worker(engine, max_concurrent_transcriptions=1) as running:
         _, task = started(running)
-        await until(lambda: len(engine.asked) == 1)
+        await until(lambda: len(engine.received) == 1)
         answer = await running.transcribe(stream="true")
         engine.go.set()
         await task
@@ -226,7 +226,7 @@ async def test_server_that_stops_half_way_says_so():
 
 
 async def test_strangers_exception_half_way_leaks_nothing():
-    """The event says that it failed; the cause is in the log."""
+    """The last event reports the failure; the cause is only logged."""
     async with worker(BrokenEngine()) as running:
         exchange, task = started(running)
         await task
@@ -253,7 +253,7 @@ async def test_hanging_up_stops_the_work_wherever_it_is(n_events: int):
     engine.step(n_events)
     async with worker(engine) as running:
         gone, task = started(running)
-        await until(lambda: engine.said == n_events and len(engine.asked) == 1)
+        await until(lambda: engine.said == n_events and len(engine.received) == 1)
         gone.hang_up()
         await asyncio.wait_for(task, 5)
         assert (engine.n_left, running.state.admission.active) == (1, 0)
@@ -307,7 +307,7 @@ def test_events_leave_a_real_server_one_by_one():
 
 
 def test_hanging_up_on_a_real_socket_stops_the_stream():
-    """TCP close in the middle of a stream: no window is decoded for nobody."""
+    """After a TCP close in the middle of a stream no further window is decoded."""
     engine = FakeEngine(window_s=0.2)
     with live_server(engine, max_concurrent_transcriptions=1) as address:
         wire = Wire(address)

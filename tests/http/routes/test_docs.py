@@ -17,7 +17,7 @@ async def test_page_needs_nothing_from_elsewhere(open_worker: Worker):
 
 
 async def test_page_is_open_where_the_api_is_not():
-    """It holds no secret, and who has a key must be able to type it in somewhere."""
+    """The documentation needs no key: it holds no secret, and it is where a key is entered."""
     async with worker(api_keys="k") as running:
         assert (await running.client.get("/docs")).status_code == 200
         assert (await running.client.get("/openapi.json")).status_code == 200

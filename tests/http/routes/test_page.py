@@ -14,7 +14,7 @@ BUNDLE_BYTES = 64_000
 
 
 async def test_browsers_get_the_page_and_programs_get_facts(open_worker: Worker):
-    """The same address answers both, and says so to caches; Vexa's probe asks for nothing in particular."""
+    """`/` answers browsers with the page and others with JSON, with `Vary: Accept` for caches."""
     page = await open_worker.client.get("/", headers=BROWSER)
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.text.startswith("<!doctype html>")
@@ -25,7 +25,7 @@ async def test_browsers_get_the_page_and_programs_get_facts(open_worker: Worker)
 
 
 async def test_root_says_what_this_is(open_worker: Worker):
-    """Vexa's start script asks / where /health fails."""
+    """Vexa's start script uses / if /health fails."""
     body = (await open_worker.client.get("/")).json()
     assert (body["status"], body["model"]) == ("ready", "fake")
     assert body["endpoints"]["transcribe"] == "/v1/audio/transcriptions"
@@ -59,7 +59,7 @@ async def test_everything_the_page_names_is_there(open_worker: Worker):
 
 
 def test_nothing_of_the_page_is_elsewhere():
-    """No file names another host; the one exception is the name of the SVG language, which nobody fetches."""
+    """No file refers to another host, except for the SVG namespace, which is not fetched."""
     for path in WEB.iterdir():
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", text) == [], path.name
@@ -116,7 +116,7 @@ async def test_other_files_do_not_exist(open_worker: Worker, name: str):
 
 
 async def test_the_page_knows_this_servers_settings():
-    """Whether keys are asked for and how large a file may be; a server with keys serves its page without one."""
+    """The page knows whether a key is needed and the largest file; it is served without a key."""
     async with worker(api_keys="secret", max_upload_bytes=12_345) as running:
         text = (await running.client.get("/", headers=BROWSER)).text
         asset = await running.client.get("/assets/app.js")

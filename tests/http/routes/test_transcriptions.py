@@ -47,7 +47,7 @@ def started(running: Worker, body: bytes = BODY) -> tuple[Exchange, asyncio.Task
 async def queued(engine: HeldEngine, running: Worker, count: int) -> list[tuple[Exchange, asyncio.Task[None]]]:
     """One request at work and `count` behind it, in order."""
     requests = [started(running)]
-    await until(lambda: len(engine.asked) == 1)
+    await until(lambda: len(engine.received) == 1)
     for number in range(1, count + 1):
         requests.append(started(running))
         await until(lambda expected=number: running.state.admission.queued == expected)  # type: ignore[misc]
@@ -69,7 +69,11 @@ async def test_default_body_serves_openai_and_vexa(open_worker: Worker):
 @pytest.mark.parametrize(
     ("response_format", "media_type", "begins"),
     [
-        ("json", "application/json", '{"text":"word0000 word0001","usage":{"type":"duration","seconds":2}}'),
+        (
+            "json",
+            "application/json",
+            '{"text":"word0000 word0001","languages":[{"code":"en"}],"usage":{"type":"duration","seconds":2}}',
+        ),
         ("text", "text/plain; charset=utf-8", "word0000 word0001\n"),
         ("srt", "text/plain; charset=utf-8", "1\n00:00:00,000 --> 00:00:02,000\nword0000 word0001\n"),
         ("vtt", "text/plain; charset=utf-8", "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nword0000"),
@@ -108,7 +112,7 @@ async def test_granularities_with_another_format_are_ignored(open_worker: Worker
 
 
 async def test_silence_is_an_empty_transcript(open_worker: Worker):
-    """Nothing said: "" and [], the audio's own length, a language that can be sent back."""
+    """Silence gives "" and [], the duration of the audio, and a valid language code."""
     wav = bytearray(tone_wav(1.5))
     wav[44:] = bytes(len(wav) - 44)
     body = (await open_worker.client.post(PATH, files=upload(bytes(wav)), data=MODEL)).json()
@@ -116,7 +120,7 @@ async def test_silence_is_an_empty_transcript(open_worker: Worker):
 
 
 async def test_no_second_of_a_long_file_is_lost(open_worker: Worker):
-    """Three windows: every second is heard once, in order, with rising times."""
+    """Over three windows every second of audio appears once, in order, with increasing times."""
     body = (await open_worker.client.post(PATH, files=upload(tone_wav(65.0)), data=MODEL)).json()
     assert body["text"].split() == [f"word{second:04d}" for second in range(65)]
     assert len(body["segments"]) == 3
@@ -132,13 +136,13 @@ async def test_language_is_a_code_or_a_name_as_configured(open_worker: Worker):
 
 
 async def test_vexas_doubled_path(open_worker: Worker):
-    """A base URL that ends in /v1 makes Vexa's client ask for /v1/v1."""
+    """Vexa's client requests /v1/v1 if its base URL ends in /v1."""
     answer = await open_worker.client.post("/v1/v1/audio/transcriptions", files=upload(), data=MODEL)
     assert answer.status_code == 200
 
 
 async def test_every_field_reaches_the_engine():
-    """What a request asks is what the engine is asked; the tier may come in a header."""
+    """The engine gets the options of the request; the tier may come in a header."""
     engine = HeldEngine()
     engine.go.set()
     fields = {
@@ -158,7 +162,7 @@ async def test_every_field_reaches_the_engine():
             PATH, files=upload(), data=fields, headers={"X-Transcription-Tier": "deferred"}
         )
     assert answer.json()["task"] == "translate"
-    assert engine.asked == [
+    assert engine.received == [
         Options(
             task="translate",
             language="de",
@@ -200,7 +204,7 @@ async def test_bad_field_is_named_before_the_audio_is_touched():
     async with worker(engine) as running:
         answer = await running.transcribe(temperature="hot")
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "temperature")
-    assert engine.asked == []
+    assert engine.received == []
 
 
 async def test_queue_holds_as_many_as_allowed_and_serves_them_all():
@@ -220,7 +224,7 @@ async def test_queue_holds_as_many_as_allowed_and_serves_them_all():
 
 
 async def test_hanging_up_in_the_queue_frees_the_place_at_once():
-    """The one who left is never worked on, and the next may wait in its place."""
+    """A waiting request whose client disconnects is never processed, and frees its place in the queue."""
     engine = HeldEngine()
     async with worker(engine, max_concurrent_transcriptions=1, fail_fast_when_busy=False, max_queue_size=1) as running:
         (first, first_task), (gone, gone_task) = await queued(engine, running, 1)
@@ -232,18 +236,18 @@ async def test_hanging_up_in_the_queue_frees_the_place_at_once():
         engine.go.set()
         await asyncio.gather(first_task, late_task)
     assert (first.status, late.status) == (200, 200)
-    assert len(engine.asked) == 2
+    assert len(engine.received) == 2
 
 
 async def test_hanging_up_at_work_stops_the_work_and_serves_the_next():
-    """The slot of a client that left goes to the one who waits."""
+    """When the client of a running request disconnects, a waiting request gets its slot."""
     engine = HeldEngine()
     async with worker(engine, max_concurrent_transcriptions=1, fail_fast_when_busy=False, max_queue_size=1) as running:
         (gone, gone_task), (waits, waits_task) = await queued(engine, running, 1)
         gone.hang_up()
         await asyncio.wait_for(gone_task, 5)
         assert engine.n_left == 1
-        await until(lambda: len(engine.asked) == 2)
+        await until(lambda: len(engine.received) == 2)
         engine.go.set()
         await waits_task
         assert running.state.admission.active == 0
@@ -290,7 +294,7 @@ async def test_slow_upload_holds_no_slot():
     assert slow.status == 200
 
 
-async def test_slot_lost_during_the_upload_is_an_honest_503():
+async def test_slot_lost_during_the_upload_is_a_503():
     """The early check saw a free slot, the upload took long, the slot is gone: 503 with Retry-After."""
     engine = HeldEngine()
     async with worker(engine, max_concurrent_transcriptions=1) as running:
@@ -299,7 +303,7 @@ async def test_slot_lost_during_the_upload_is_an_honest_503():
         task = asyncio.create_task(slow.run())
         await until(lambda: slow.n_received == 1)
         _, other = started(running)
-        await until(lambda: len(engine.asked) == 1)
+        await until(lambda: len(engine.received) == 1)
         slow.feed(BODY[1000:])
         await task
         engine.go.set()
@@ -309,7 +313,7 @@ async def test_slot_lost_during_the_upload_is_an_honest_503():
 
 
 async def test_draining_refuses_the_queue_and_finishes_the_work():
-    """SIGTERM: who waits gets 503 at once, who is at work gets the answer."""
+    """On SIGTERM waiting requests get a 503 at once, and running requests are answered."""
     engine = HeldEngine()
     async with worker(engine, max_concurrent_transcriptions=1, fail_fast_when_busy=False, max_queue_size=1) as running:
         (works, works_task), (waits, waits_task) = await queued(engine, running, 1)
@@ -411,7 +415,7 @@ def _health(address: tuple[str, int]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", ["/v1/audio/translations", "/v1/v1/audio/translations"])
 async def test_translations(path: str):
-    """The route fixes the task, whatever the field says, and answers in json unless asked otherwise."""
+    """The route sets the task, whatever the field says, and json is its default format."""
     engine = HeldEngine()
     engine.go.set()
     async with worker(engine) as running:
@@ -419,7 +423,7 @@ async def test_translations(path: str):
         verbose = await running.client.post(path, files=upload(), data={**MODEL, "response_format": "verbose_json"})
     assert set(plain.json()) == {"text", "usage"}
     assert verbose.json()["task"] == "translate"
-    assert [options.task for options in engine.asked] == ["translate", "translate"]
+    assert [options.task for options in engine.received] == ["translate", "translate"]
 
 
 async def test_translations_stream(open_worker: Worker):
@@ -450,7 +454,7 @@ async def test_retry_after_follows_the_work():
     async with worker(engine, max_concurrent_transcriptions=1) as running:
         running.state.admission._retry_after.finished(17.2)
         _, task = started(running)
-        await until(lambda: len(engine.asked) == 1)
+        await until(lambda: len(engine.received) == 1)
         ordinary = await running.transcribe()
         live = await running.client.post(PATH, files=upload(), data=MODEL, headers={"X-Transcription-Tier": "realtime"})
         engine.go.set()

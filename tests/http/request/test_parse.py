@@ -4,10 +4,11 @@ import pytest
 
 from app.core.errors import InvalidRequest, UnsupportedValue
 from app.core.options import Options
-from app.http.request.forms import PROMPT_CHARACTERS, TranscriptionForm, parse
+from app.http.request.options import PROMPT_CHARACTERS
+from app.http.request.parse import ParsedRequest, parse
 
 
-def form(*fields: tuple[str, str], tier_header: str | None = None) -> TranscriptionForm:
+def form(*fields: tuple[str, str], tier_header: str | None = None) -> ParsedRequest:
     """Parse these fields beside a model."""
     return parse([("model", "whisper-1"), *fields], tier_header=tier_header)
 
@@ -42,7 +43,7 @@ def test_blank_is_absent():
 
 
 def test_model_is_required_and_any_name_is_taken():
-    """Vexa sends `default`, SDKs `whisper-1`; nothing and blanks are refused by name."""
+    """Any name is accepted (Vexa sends `default`, SDKs `whisper-1`); an absent or blank model is a 400."""
     assert form().model == "whisper-1"
     assert parse([("model", "Systran/faster-whisper-small")]).model == "Systran/faster-whisper-small"
     for fields in ([], [("model", " ")], [("Model", "x")]):
@@ -52,13 +53,13 @@ def test_model_is_required_and_any_name_is_taken():
 
 
 def test_field_sent_twice_counts_the_last_time():
-    """Defined, not accidental; also where the last one is blank."""
+    """The last value wins, also if it is blank."""
     assert form(("temperature", "0.1"), ("temperature", "0.2")).options.temperature == 0.2
     assert form(("language", "de"), ("language", "")).options.language is None
 
 
 def test_unknown_fields_are_ignored():
-    """Whatever clients invent; brackets are no way round either."""
+    """Unknown fields are ignored, also brackets behind a known name."""
     known = form(("language", "en"))
     extras = [("vad_model", "x"), ("seed", "nan"), ("", "x"), ("temperature[]", "9"), ("__proto__", "{}")]
     assert form(("language", "en"), *extras) == known
@@ -88,7 +89,7 @@ def test_unknown_fields_are_ignored():
     ],
 )
 def test_granularities_in_every_spelling(sent: list[tuple[str, str]], words: bool, segments: bool):  # noqa: FBT001
-    """Words when asked in any spelling; segments leave only for OpenAI's own `[]` = word alone."""
+    """Every spelling adds words; only OpenAI's `timestamp_granularities[]` with `word` alone omits the segments."""
     parsed = form(*sent)
     assert (parsed.words, parsed.segments) == (words, segments)
     assert parsed.options.words is words
@@ -110,7 +111,7 @@ def test_granularities_in_every_spelling(sent: list[tuple[str, str]], words: boo
 )
 @pytest.mark.parametrize("name", ["timestamp_granularities", "timestamp_granularities[]"])
 def test_granularities_that_do_not_exist_are_named(name: str, value: str):
-    """Never a crash, whatever JSON or half of it."""
+    """Unknown values and broken JSON are errors that name the field, never a crash."""
     error = refusal((name, value))
     assert error.param == "timestamp_granularities"
     assert len(error.message) < 300
@@ -118,19 +119,19 @@ def test_granularities_that_do_not_exist_are_named(name: str, value: str):
 
 @pytest.mark.parametrize("value", ["json", "text", "srt", "vtt", "verbose_json"])
 def test_response_formats(value: str):
-    """OpenAI's five."""
+    """OpenAI's five formats are accepted."""
     assert form(("response_format", f" {value} ")).response_format == value
 
 
 def test_unknown_response_format_lists_the_allowed():
-    """The message is the remedy."""
+    """The error lists the allowed formats."""
     error = refusal(("response_format", "yaml"))
     assert error.param == "response_format"
     assert all(each in error.message for each in ("'yaml'", "json", "text", "srt", "verbose_json", "vtt"))
 
 
 def test_diarized_json_is_understood_and_declined():
-    """A format of OpenAI's that needs a capability this server lacks has its own code."""
+    """diarized_json is refused with the code unsupported_value: diarization is not supported."""
     error = refusal(("response_format", "diarized_json"))
     assert isinstance(error, UnsupportedValue)
     assert error.param == "response_format"
@@ -172,19 +173,19 @@ def test_durations():
 
 @pytest.mark.parametrize("value", ["true", "TRUE", "1", "yes", "on", "y", "t", " True "])
 def test_true(value: str):
-    """Every common yes."""
+    """Every common spelling of true."""
     assert options("vad_filter", value).vad_filter is True
 
 
 @pytest.mark.parametrize("value", ["false", "False", "0", "no", "off", "n", "f"])
 def test_false(value: str):
-    """Every common no."""
+    """Every common spelling of false."""
     assert options("vad_filter", value).vad_filter is False
 
 
 @pytest.mark.parametrize("value", ["maybe", "2", "-1", "truefalse", "nan"])
 def test_neither_true_nor_false(value: str):
-    """Anything else is refused by name."""
+    """Any other value is an error that names the field."""
     assert refusal(("vad_filter", value)).param == "vad_filter"
 
 
@@ -193,13 +194,13 @@ def test_neither_true_nor_false(value: str):
     [("en", "en"), ("EN-us", "en"), ("German", "de"), ("auto", None), ("unknown", None), ("yue", "yue")],
 )
 def test_languages(value: str, code: str | None):
-    """Codes, locales, names; words for "detect it" are none."""
+    """Codes, locales and names give a code; `auto` and `unknown` give None."""
     assert options("language", value).language == code
 
 
 @pytest.mark.parametrize("value", ["xx", "e\x00n", "klingon", "en" * 1000, "../en", "🏴"])
 def test_unknown_languages(value: str):
-    """Named, never passed on to the model."""
+    """An unknown language is an error that names the field."""
     assert refusal(("language", value)).param == "language"
 
 
@@ -217,20 +218,20 @@ def test_unknown_languages(value: str):
     ],
 )
 def test_candidate_languages(sent: list[tuple[str, str]], language: str | None, candidates: tuple[str, ...]):
-    """One is the language, several restrict detection, `auto` among them lifts it, `language` wins."""
+    """One candidate is the language, several restrict detection, `auto` lifts that, `language` wins."""
     made = form(*sent).options
     assert (made.language, made.languages) == (language, candidates)
 
 
 def test_unknown_candidate_is_named_as_sent():
-    """The parameter at fault is `languages`."""
+    """The error names `languages`, and the value as it was sent."""
     error = refusal(("languages[]", "en"), ("languages[]", "klingon"))
     assert error.param == "languages"
     assert error.message.startswith("languages: 'klingon'")
 
 
 def test_keywords_are_words_to_expect():
-    """OpenAI's list and our own field meet in one place; case stays."""
+    """`hotwords` and OpenAI's `keywords` are combined; case is kept."""
     assert form(("keywords[]", "Vexa"), ("keywords[]", "Two Words")).options.hotwords == "Vexa, Two Words"
     assert form(("keywords", '["Vexa","x"]'), ("hotwords", "CT2")).options.hotwords == "CT2, Vexa, x"
 
@@ -252,18 +253,18 @@ def test_logprobs_elsewhere_cannot_be_honoured(response_format: str):
 
 
 def test_nothing_else_can_be_included():
-    """The allowed value is named."""
+    """The error names the field."""
     assert refusal(("include", "everything")).param == "include"
 
 
 @pytest.mark.parametrize(("value", "stream"), [("true", True), ("1", True), ("false", False), ("", False)])
 def test_stream(value: str, stream: bool):  # noqa: FBT001 - a table
-    """Off unless asked for."""
+    """False by default."""
     assert form(("stream", value)).stream is stream
 
 
 def test_server_vad_reaches_the_engine():
-    """OpenAI's names become the engine's; Vexa's own names win; speech detection is then wanted."""
+    """`server_vad` turns on speech detection; Vexa's fields take precedence."""
     vad = ("chunking_strategy", '{"type":"server_vad","threshold":0.3}')
     made = form(vad).options
     assert (made.vad_filter, made.vad_threshold, made.speech_pad_ms, made.min_silence_duration_ms) == (
@@ -275,7 +276,7 @@ def test_server_vad_reaches_the_engine():
 
 
 def test_known_speakers_are_ignored():
-    """They are for servers that tell speakers apart."""
+    """Fields for diarization are accepted and ignored."""
     assert form(("known_speaker_names[]", "A"), ("known_speaker_references[]", "data:x")) == form()
 
 
@@ -303,13 +304,13 @@ def test_task_of_the_route_wins():
     ],
 )
 def test_tier(field: str | None, header: str | None, tier: str):
-    """The field wins over the header; an unknown name is ordinary traffic, never an error."""
+    """The field wins over the header; an unknown name means standard, never an error."""
     fields = [] if field is None else [("transcription_tier", field)]
     assert form(*fields, tier_header=header).options.tier == tier
 
 
 def test_prompt_is_one_line_of_its_end():
-    """Line breaks and control characters become spaces; of a long text the end counts."""
+    """Line breaks and control characters become spaces; of a long prompt the end is kept."""
     assert options("prompt", "  Hello,\r\n\x00world\x1b[31m\u2028again  ").prompt == "Hello, world [31m again"
     long = "x" * 400_000 + "end"
     prompt = options("prompt", long).prompt
@@ -321,7 +322,7 @@ def test_prompt_is_one_line_of_its_end():
 
 
 def test_messages_show_little_of_a_long_value():
-    """A megabyte of nonsense does not come back as a megabyte of error."""
+    """Error messages quote at most the start of a long value."""
     for name in ("response_format", "temperature", "task", "vad_filter", "timestamp_granularities", "language"):
         message = refusal((name, "\x1b\n\u202e" + "z" * 400_000)).message
         assert len(message) < 1000
