@@ -90,6 +90,14 @@ def test_every_setting_is_documented() -> None:
         assert f"\n{name}=" in example, name
 
 
+def test_settings_are_described_as_in_the_code() -> None:
+    """The sentence in docs/settings.md is the description that an error message at start shows."""
+    settings = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    table = settings.partition("\n## Worker\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| .*? \| (.*) \|$", table, re.MULTILINE))
+    assert rows == {name.upper(): field.description for name, field in WorkerSettings.model_fields.items()}
+
+
 def test_the_example_configuration_is_valid() -> None:
     """Copying .env.example to .env changes nothing."""
     example = WorkerSettings(_env_file=ROOT / ".env.example")

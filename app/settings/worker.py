@@ -28,7 +28,9 @@ class WorkerSettings(BaseSettings):
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, str_strip_whitespace=True
     )
 
-    host: Annotated[str, Field(description="Address to listen on; 0.0.0.0 = every interface.")] = "127.0.0.1"
+    host: Annotated[
+        str, Field(description="Address to listen on. 0.0.0.0 listens on every interface; set API_KEYS then.")
+    ] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="TCP port to listen on.")] = 8000
     worker_id: Annotated[
         str, Field(min_length=1, max_length=64, description="Name of this worker in /health and in the logs.")
@@ -38,9 +40,11 @@ class WorkerSettings(BaseSettings):
         str,
         Field(
             min_length=1,
-            description="Which model: auto (large-v3-turbo on CUDA, medium on CPU), demo (bundled), fake "
-            "(no model, for tests of the plumbing), a Whisper size (tiny ... large-v3-turbo, distil-*), a hub id, "
-            "or a directory that holds a CTranslate2 model.",
+            description=(
+                "Model to run: auto (large-v3-turbo on CUDA, medium on CPU), demo (bundled), fake (no "
+                "model, for testing clients), a Whisper size (tiny ... large-v3-turbo, distil-*), a hub id,"
+                " or a directory with a CTranslate2 model."
+            ),
         ),
     ] = "auto"
     served_model_name: Annotated[
@@ -54,47 +58,62 @@ class WorkerSettings(BaseSettings):
     device: Annotated[
         Literal["auto", "cuda", "cpu"],
         AnyCase,
-        Field(description="Where the model runs; cuda without a GPU is an error, never a silent fallback."),
+        Field(description="Device that runs the model: auto, cuda or cpu. cuda without a usable GPU stops the start."),
     ] = "auto"
     compute_type: Annotated[
         ComputeType,
         AnyCase,
-        Field(description="Arithmetic of the model; int8 is the smallest and, on CPU, the fastest."),
+        Field(description="Quantization of the weights. int8 needs the least memory and is the fastest on a CPU."),
     ] = "int8"
     cpu_threads: Annotated[
         int,
-        Field(ge=0, le=1024, description="CPU threads of one model call; more speed up a lone request. 0 = by table."),
+        Field(
+            ge=0,
+            le=1024,
+            description=(
+                "CPU threads for each model call. More threads speed up a single request. 0 = chosen by the"
+                " number of cores."
+            ),
+        ),
     ] = 0
     replicas: Annotated[
         int,
         Field(
             ge=0,
             le=256,
-            description="Model calls at once, over one copy of the weights; more raise throughput. "
-            "0 = by table (1 on CUDA).",
+            description=(
+                "Model calls that run at the same time, over one copy of the weights. More replicas raise "
+                "throughput. 0 = chosen by the number of cores (1 on CUDA)."
+            ),
         ),
     ] = 0
     max_batch_size: Annotated[
         int,
-        Field(ge=0, le=256, description="Windows of different requests decoded in one call. 0 = 8 on CPU, 16 on CUDA."),
+        Field(
+            ge=0, le=256, description="Maximum number of windows decoded in one model call. 0 = 8 on CPU, 16 on CUDA."
+        ),
     ] = 0
     audio_context: Annotated[
         Literal["full", "auto"],
         Field(
-            description="full: every window is encoded as 30 s, as Whisper was trained. auto: short windows at "
-            "their own length plus 2 s; many times faster on CPU, at some risk to accuracy."
+            description=(
+                "full: encode every window as 30 s, as Whisper was trained. auto: encode short windows at "
+                "their own length plus 2 s, which is many times faster on a CPU and may lose accuracy."
+            )
         ),
     ] = "full"
     cpu_tuning: Annotated[
-        bool, Field(description="Start with the allocator and the CPU instructions that were measured best.")
+        bool, Field(description="Start with the memory allocator and CPU instruction settings that measured fastest.")
     ] = True
     stall_limit_s: Annotated[
         float,
         Field(
             ge=0,
             le=86_400,
-            description="A model call that takes longer, in seconds, means that the model hangs: "
-            "the process exits with code 70. 0 = never.",
+            description=(
+                "Maximum seconds for one model call. A longer call counts as a hang, and the process exits "
+                "with code 70. 0 = no limit."
+            ),
         ),
     ] = 300.0
 
@@ -103,66 +122,74 @@ class WorkerSettings(BaseSettings):
         Field(
             ge=0,
             le=4096,
-            description="Requests worked on at once; more raise latency. 0 = 8 on CPU, 32 on CUDA.",
+            description=(
+                "Requests processed at the same time (slots). More slots raise latency. 0 = 8 on CPU, 32 on CUDA."
+            ),
         ),
     ] = 0
     max_queue_size: Annotated[
         int,
-        Field(ge=0, le=100_000, description="Requests that may wait when FAIL_FAST_WHEN_BUSY is false."),
+        Field(ge=0, le=100_000, description="Requests that may wait for a slot when FAIL_FAST_WHEN_BUSY is false."),
     ] = 10
     fail_fast_when_busy: Annotated[
-        bool, Field(description="true: a busy worker answers 503 at once. false: up to MAX_QUEUE_SIZE wait.")
+        bool, Field(description="true: a busy worker answers 503 at once. false: up to MAX_QUEUE_SIZE requests wait.")
     ] = True
     busy_retry_after_s: Annotated[
         int,
         Field(
-            ge=1, le=60, description="Least seconds in the Retry-After of a busy answer; more when work takes longer."
+            ge=1,
+            le=60,
+            description=(
+                "Minimum seconds in the Retry-After header of a 503. The value is higher when requests take longer."
+            ),
         ),
     ] = 1
     shutdown_grace_s: Annotated[
-        int, Field(ge=0, le=86_400, description="Seconds that running requests get to finish after SIGTERM.")
+        int, Field(ge=0, le=86_400, description="Seconds that running requests have to finish after SIGTERM.")
     ] = 60
 
     api_keys: Annotated[
-        SecretStr, Field(description="Comma-separated keys that clients must present; empty = open.")
+        SecretStr, Field(description="Comma-separated API keys; a client must send one of them. Empty = no key needed.")
     ] = SecretStr("")
-    api_token: Annotated[SecretStr, Field(description="Another name for API_KEYS; keys of both are accepted.")] = (
+    api_token: Annotated[SecretStr, Field(description="Another name for API_KEYS. Keys of both are accepted.")] = (
         SecretStr("")
     )
     cors_origins: Annotated[
-        str, Field(description="Comma-separated origins whose web pages may call this server; * = all, empty = none.")
+        str, Field(description="Comma-separated origins whose web pages may call this server. * = all, empty = none.")
     ] = ""
     max_upload_bytes: Annotated[
-        int, Field(ge=1024, description="Largest accepted file, in bytes; larger ones get 413.")
+        int, Field(ge=1024, description="Maximum size of a file in bytes. Larger files get 413.")
     ] = 500 * 1024 * 1024
     max_audio_seconds: Annotated[
         float,
-        Field(gt=0, le=48 * 3600, description="Longest accepted audio, in seconds; longer ones get 400."),
+        Field(gt=0, le=48 * 3600, description="Maximum length of the audio in seconds. Longer audio gets 400."),
     ] = 4 * 3600.0
     strict_models: Annotated[
         bool,
-        Field(description="true: a model name other than those of /v1/models gets 404. false: any name."),
+        Field(description="true: model names that are not in /v1/models get 404. false: any name is accepted."),
     ] = False
 
-    beam_size: Annotated[
-        int, Field(ge=1, le=20, description="Hypotheses kept while decoding; 1 is fastest, 5 reads best.")
-    ] = 5
-    vad_filter: Annotated[bool, Field(description="Skip audio without speech; a request may say otherwise.")] = True
+    beam_size: Annotated[int, Field(ge=1, le=20, description="Beam width. 1 is fastest, 5 is most accurate.")] = 5
+    vad_filter: Annotated[bool, Field(description="Skip audio without speech. A request can override this.")] = True
     verbose_json_language: Annotated[
         Literal["code", "name"],
         AnyCase,
-        Field(description="language in verbose_json: en (Vexa needs the code) or english (as OpenAI)."),
+        Field(description="Form of language in verbose_json. code: en (Vexa needs this). name: english (as OpenAI)."),
     ] = "code"
 
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         AnyCase,
-        Field(description="Least severe event that is logged."),
+        Field(description="Lowest level that is logged: debug, info, warning or error."),
     ] = "info"
     log_format: Annotated[
         Literal["auto", "json", "text"],
         AnyCase,
-        Field(description="json: one object a line; text: for people; auto: text on a terminal, else json."),
+        Field(
+            description=(
+                "json: one JSON object per line. text: readable lines. auto: text on a terminal, otherwise json."
+            )
+        ),
     ] = "auto"
 
     @property
