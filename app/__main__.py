@@ -58,18 +58,18 @@ def _listen(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(_: argparse.Namespace) -> int:
-    from app.commands.serve import tune  # noqa: PLC0415 - runs the model: the process is tuned first
+    from app.commands.serve import apply_tuning  # noqa: PLC0415 - runs the model: the process is tuned first
 
-    tune()
+    apply_tuning()
     from app.commands.doctor import examine  # noqa: PLC0415 - imports the engine, after the tuning
 
     return examine()
 
 
 def _transcribe(arguments: argparse.Namespace) -> int:
-    from app.commands.serve import tune  # noqa: PLC0415 - runs the model: the process is tuned first
+    from app.commands.serve import apply_tuning  # noqa: PLC0415 - runs the model: the process is tuned first
 
-    tune()
+    apply_tuning()
     from app.commands.transcribe import transcribe_files  # noqa: PLC0415 - imports the engine, after the tuning
 
     return transcribe_files(

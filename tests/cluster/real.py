@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,7 @@ AUDIO = ROOT / "tests" / "audio"
 PATIENCE_S = 60.0
 PORTS_FOR_WORKERS = 8
 PORTS_FOR_GATEWAYS = 2
+FAKE = {"MODEL_SIZE": "fake"}
 
 
 def children_of(pid: int) -> list[int]:
@@ -51,6 +52,15 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def start_and_fail(*words: str, env: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Run a cluster command that fails; return its exit code and its lines."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "cluster", *words], cwd=ROOT, env={**os.environ, **env},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout.splitlines()
+
+
 class RealCluster:
     """The running cluster: its address, its processes, its log; `start_s` is how long its start took."""
 
@@ -74,7 +84,7 @@ class RealCluster:
 
     def status(self) -> dict[str, Any]:
         """Ask the cluster how it is."""
-        return control.ask(self.run_dir / "control.sock", {"order": "status"}, timeout_s=10)
+        return control.send(self.run_dir / "control.sock", {"order": "status"}, timeout_s=10)
 
     def order(self, *words: str) -> dict[str, Any]:
         """Run `python -m app cluster ...` against it; return its answer."""
@@ -109,7 +119,12 @@ class RealCluster:
 
 
 @contextmanager
-def real_cluster(workers: int, env: Mapping[str, str] = MappingProxyType({})) -> Iterator[RealCluster]:
+def real_cluster(
+    workers: int,
+    env: Mapping[str, str] = MappingProxyType({}),
+    *,
+    program: Sequence[str] = ("-m", "app", "cluster"),
+) -> Iterator[RealCluster]:
     """Start a cluster with two slots per worker, wait until it serves, stop it at the end."""
     port, live_port = free_ports(2)
     first = free_run_of_ports(PORTS_FOR_WORKERS + PORTS_FOR_GATEWAYS)
@@ -122,7 +137,7 @@ def real_cluster(workers: int, env: Mapping[str, str] = MappingProxyType({})) ->
         environment.pop("PYTHONASYNCIODEBUG", None)
         with (Path(temp) / "cluster.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "app", "cluster", "--workers", str(workers), "--port", str(port),
+                [sys.executable, *program, "--workers", str(workers), "--port", str(port),
                  "--worker-port", str(first), "--gateway-port", str(first + PORTS_FOR_WORKERS),
                  "--live-port", str(live_port)],
                 cwd=ROOT, env=environment, stdout=log, stderr=log,

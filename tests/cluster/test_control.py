@@ -40,7 +40,7 @@ async def path() -> AsyncIterator[Path]:
 
 async def ask(path: Path, order: dict[str, object]) -> dict[str, object]:
     """Ask from a thread, as another process would."""
-    return await asyncio.to_thread(control.ask, path, order, timeout_s=5)
+    return await asyncio.to_thread(control.send, path, order, timeout_s=5)
 
 
 async def test_orders_are_carried_out_and_answered_with_the_status(path):
@@ -78,7 +78,7 @@ async def test_garbage_and_silence_do_not_harm(path):
 def test_nobody_there_is_said(tmp_path):
     """No socket, or one that nobody serves: one line."""
     with pytest.raises(StartupError, match="no cluster runs"):
-        control.ask(tmp_path / "none", {"order": "status"}, timeout_s=1)
+        control.send(tmp_path / "none", {"order": "status"}, timeout_s=1)
 
 
 def test_patience_ends():
@@ -87,4 +87,4 @@ def test_patience_ends():
         silent.bind(f"{folder}/s")
         silent.listen()
         with pytest.raises(StartupError, match="goes on trying"):
-            control.ask(Path(folder) / "s", {"order": "status"}, timeout_s=0.05)
+            control.send(Path(folder) / "s", {"order": "status"}, timeout_s=0.05)

@@ -52,5 +52,5 @@ def test_what_a_killed_cluster_left_is_cleared(tmp_path):
     clear_folder(tmp_path / "cluster")
     assert list((tmp_path / "cluster").iterdir()) == []
     (tmp_path / "link").symlink_to(tmp_path / "cluster")
-    with pytest.raises(StartupError, match="somebody else"):
+    with pytest.raises(StartupError, match="another user"):
         clear_folder(tmp_path / "link")

@@ -103,22 +103,22 @@ def test_every_interface_is_reached_on_loopback(host, reached):
 
 def test_nginx_is_told_the_members_and_their_places():
     """Addresses by kind, one worker's slots, and the gateways' public port only if there are gateways."""
-    env = LAYOUT.render_environment([GATEWAY, Member("worker", 1), TWO], slots=3, nofile=1024, number=7)
+    env = LAYOUT.render_environment([GATEWAY, Member("worker", 1), TWO], slots=3, nofile=1024, revision=7)
     assert env["NGINX_WORKER_ADDRESSES"] == "127.0.0.1:8001 127.0.0.1:8002"
     assert env["NGINX_GATEWAY_ADDRESSES"] == "127.0.0.1:9091"
     assert env["NGINX_LIVE_LISTEN"] == "127.0.0.1:8990"
     assert env["MAX_CONCURRENT_TRANSCRIPTIONS"] == "3"
     assert env["NGINX_NOFILE"] == "1024"
     assert env["NGINX_CONFIGURATION"] == "7"
-    assert replace(LAYOUT, max_clients=7).render_environment([TWO], slots=3, nofile=9, number=7)["MAX_CLIENTS"] == "7"
-    alone = LAYOUT.render_environment([TWO], slots=3, nofile=1024, number=7)
+    assert replace(LAYOUT, max_clients=7).render_environment([TWO], slots=3, nofile=9, revision=7)["MAX_CLIENTS"] == "7"
+    alone = LAYOUT.render_environment([TWO], slots=3, nofile=1024, revision=7)
     assert alone["NGINX_LIVE_LISTEN"] == "unix:/run/here/live.sock"
 
 
 def test_an_ipv6_address_is_written_in_brackets():
     """For nginx as in URLs; on its own it stands without."""
     layout = replace(LAYOUT, host="::1")
-    env = layout.render_environment([GATEWAY, TWO], slots=3, nofile=1024, number=7)
+    env = layout.render_environment([GATEWAY, TWO], slots=3, nofile=1024, revision=7)
     assert (env["NGINX_LISTEN"], env["NGINX_LIVE_LISTEN"]) == ("[::1]:8083", "[::1]:8990")
     assert (layout.url, layout.loopback) == ("http://[::1]:8083", "::1")
     assert layout.environment_of(GATEWAY, {})["REMOTE_TRANSCRIBER_URL"].startswith("http://[::1]:8083/")

@@ -23,7 +23,7 @@ class Shown:
 
 async def run(code: str, shown: Shown) -> Child:
     """Start Python with this code."""
-    return await Child.start("worker-1", [sys.executable, "-c", code], env=os.environ, cwd=Path("/"), show=shown)
+    return await Child.start("worker-1", [sys.executable, "-c", code], env=os.environ, cwd=Path("/"), show_line=shown)
 
 
 async def test_lines_are_shown_under_the_name():

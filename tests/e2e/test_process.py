@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import shlex
 import signal
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.commands import serve as app_start
+from app.commands import serve
 from tests.clients import settings_for_test
 from tests.e2e.worker import ROOT, Worker, free_port, start
 from tests.samples import AUDIO, beginning
@@ -151,11 +152,11 @@ def test_addresses_are_said_as_urls(host: str, listening: str, reached: str, cap
     """An IPv6 address stands in brackets, in the log and in the curl line, which a shell leaves alone."""
     settings = settings_for_test(host=host)
     with caplog.at_level(logging.INFO):
-        app_start._say_what_matters(settings)
+        serve._log_start(settings)
     assert [record.__dict__["fields"] for record in caplog.records if record.message == "starting"] == [
         {"address": listening}
     ]
-    assert shlex.split(app_start.first_steps(settings))[-1] == f"{reached}v1/audio/transcriptions"
+    assert shlex.split(serve.example_request(settings))[-1] == f"{reached}v1/audio/transcriptions"
 
 
 def test_what_is_no_http_is_refused_like_everything_else() -> None:
@@ -216,3 +217,15 @@ def test_a_model_that_hangs_ends_the_process_for_its_supervisor(tmp_path: Path) 
         assert worker.process.wait(timeout=30) == 70
     assert "the model has not come back" in worker.log
     assert 'File "' in worker.log
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 74), (3, 3)])
+def test_output_that_cannot_be_written_is_an_error(code: int, expected: int) -> None:
+    """A full disk under standard output: no traceback, and exit code 0 becomes 74."""
+    program = f"from app.ops.process import exit_now\nprint('lost')\nexit_now({code})"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (expected, b"")
