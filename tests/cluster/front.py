@@ -112,3 +112,12 @@ async def until(condition: Callable[[], bool], *, patience_s: float = 5.0) -> No
             return
         await asyncio.sleep(0.01)
     raise AssertionError("what the test waits for has not happened")
+
+
+def assert_envelope(response: httpx.Response, status: int, code: str) -> None:
+    """Check OpenAI's error shape: four keys, and JSON by its content type."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"].startswith("application/json")
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["code"] == code

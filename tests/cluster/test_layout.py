@@ -86,10 +86,12 @@ def test_a_gateway_is_told_where_transcription_is():
     assert "REMOTE_TRANSCRIBER_API_KEY" not in LAYOUT.environment_of(GATEWAY, {})
 
 
-def test_members_are_started_by_their_doors():
-    """Workers by main.py, gateways by their subcommand on their own port."""
+def test_members_are_started_with_their_commands():
+    """Workers by main.py, gateways by their subcommand, both on loopback and on their own ports."""
     assert LAYOUT.command_of(TWO, "python") == ["python", "/code/main.py"]
-    assert LAYOUT.command_of(GATEWAY, "python")[-2:] == ["--port", "9091"]
+    assert LAYOUT.command_of(GATEWAY, "python")[1:] == [
+        "-m", "app", "streaming", "--host", "127.0.0.1", "--port", "9091",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

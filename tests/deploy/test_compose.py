@@ -70,8 +70,9 @@ def test_every_setting_reaches_every_gateway(name):
         alias = info.validation_alias
         names |= {str(choice) for choice in alias.choices} if isinstance(alias, AliasChoices) else {field.upper()}
     environment = services(name)["whisperlive"]["environment"]
-    # The address is fixed by the command.
+    # The address is fixed by the command; the default would be loopback, which no other container reaches.
     assert names - set(environment) == {"STREAMING_HOST", "STREAMING_PORT"}
+    assert "--host 0.0.0.0 --port 9090" in " ".join(services(name)["whisperlive"]["command"])
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -209,6 +210,8 @@ def test_nginx_starts_with_what_compose_gives_it(name, example, run_dir):
     slots = re.search(r"transcription-workers:8000 resolve max_fails=0 max_conns=(\d+);", rendered)
     assert slots is not None
     assert int(slots[1]) == (GPU_SLOTS if name == "docker-compose.yml" else CPU_SLOTS)
+    # Nine in ten of what three gateways of 100 streams can take.
+    assert "limit_conn address_streams 270;" in rendered
 
 
 def test_the_example_names_every_variable_of_the_files():

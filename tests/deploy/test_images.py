@@ -51,6 +51,13 @@ def test_the_worker_runs_unprivileged_with_a_check(name):
 
 
 @pytest.mark.parametrize("name", FILES)
+def test_a_container_listens_on_its_network(name):
+    """The default of worker and gateway is loopback, which cannot be reached from outside a container."""
+    environment = next(line for line in lines(name) if line.startswith("ENV ") and "PORT=" in line)
+    assert {"HOST=0.0.0.0", "STREAMING_HOST=0.0.0.0"} <= set(environment.split())
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_whatever_is_copied_is_let_through(name):
     """.dockerignore leaves everything out but what COPY needs; nothing else reaches the builder."""
     allowed = {
