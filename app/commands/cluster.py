@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -38,7 +39,7 @@ MAX_SOCKET_PATH_BYTES = 103  # macOS; Linux allows 107
 KILL_AFTER_GRACE_S = 5.0  # for a process to exit once its last answer has been sent
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run, scale or show a cluster; return the exit code."""
     arguments = _parser().parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -1,4 +1,4 @@
-"""How a running cluster recovers and stops. The model is the fake one unless it matters."""
+"""How a running cluster recovers and stops. Most tests use the fake model."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ UNPRIVILEGED = 10001
 
 
 def command_line(pid: int) -> bytes:
-    """Return the words a process was started with."""
+    """Return the command line of a process."""
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-async def test_sigterm_finishes_what_runs_and_leaves_nothing():
-    """SIGTERM of the cluster under requests: each of them is 200, the exit code 0, the folder gone."""
+async def test_sigterm_finishes_running_requests_and_leaves_nothing():
+    """SIGTERM during requests: each of them gets 200, the exit code is 0, the folder is removed."""
     with real_cluster(2, {"MODEL_SIZE": "demo"}) as cluster:
         wav = audio("en-18", "en-19")
         async with new_client() as client:
@@ -56,7 +56,7 @@ async def test_sigterm_finishes_what_runs_and_leaves_nothing():
 
 
 def test_the_second_signal_ends_at_once():
-    """A worker that hangs does not keep the cluster: the second SIGTERM ends everything, with 128 + 15."""
+    """A worker that hangs does not delay the end: the second SIGTERM kills everything, with exit code 128 + 15."""
     with real_cluster(2, FAKE) as cluster:
         pids = [cluster.pid("worker-1"), cluster.pid("worker-2")]
         os.kill(pids[0], signal.SIGSTOP)
@@ -70,12 +70,12 @@ def test_the_second_signal_ends_at_once():
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def test_a_worker_that_cannot_be_started_is_tried_again_and_never_waited_for():
-    """The folder is gone and cannot be made: starts are repeated until they work, and a drain ends without them."""
+def test_a_worker_that_cannot_be_started_is_tried_again_and_does_not_delay_a_drain():
+    """Its folder cannot be created: starts are repeated until one succeeds, and a drain does not wait for that."""
     with real_cluster(1, FAKE) as cluster:
         port = cluster.status()["ports"]["worker-1"]
 
-        def lose_the_folder() -> None:
+        def replace_the_folder() -> None:
             shutil.move(cluster.run_dir, cluster.temp / "gone")
             cluster.run_dir.touch()
 
@@ -83,14 +83,14 @@ def test_a_worker_that_cannot_be_started_is_tried_again_and_never_waited_for():
             return cluster.log.read_text().count("a process could not be started")
 
         pid = cluster.pid("worker-1")
-        lose_the_folder()
+        replace_the_folder()
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: refusals() >= 2)
         cluster.run_dir.unlink()
         wait_until(lambda: status_of("127.0.0.1", port, "/health/ready") == 200)
         (pid,) = (pid for pid in children_of(cluster.process.pid) if b"main.py" in command_line(pid))
         shutil.rmtree(cluster.temp / "gone")
-        lose_the_folder()
+        replace_the_folder()
         seen = refusals()
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: refusals() > seen)
@@ -99,7 +99,7 @@ def test_a_worker_that_cannot_be_started_is_tried_again_and_never_waited_for():
 
 @pytest.mark.parametrize("whole", [True, False], ids=["every process", "the master only"])
 def test_a_killed_nginx_comes_back(whole):
-    """The door is watched like the workers; what is left of the old one does not keep its ports."""
+    """Nginx is restarted like a worker; processes that remain of the old one do not keep its ports."""
     with real_cluster(1, FAKE) as cluster:
         first = int((cluster.run_dir / "nginx.pid").read_text())
         others = children_of(first)
@@ -116,8 +116,8 @@ def test_a_killed_nginx_comes_back(whole):
         wait_until(lambda: not any(running(pid) for pid in others))
 
 
-def test_a_stop_ends_what_a_killed_nginx_left():
-    """Its master killed in the middle of a drain: no process of it is left with the ports."""
+def test_a_stop_ends_the_remaining_processes_of_a_killed_nginx():
+    """Its master is killed during a drain: no other process of it keeps the ports."""
     with real_cluster(1, FAKE) as cluster:
         master = int((cluster.run_dir / "nginx.pid").read_text())
         others = children_of(master)
@@ -132,7 +132,7 @@ def test_a_stop_ends_what_a_killed_nginx_left():
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs Linux: the kernel ends orphans for setpriv")
 def test_a_killed_supervisor_leaves_no_orphans():
-    """SIGKILL of the supervisor: its children end by themselves, and the next cluster clears the folder."""
+    """SIGKILL of the supervisor: the kernel ends its children, and the next cluster clears the folder."""
     with real_cluster(2, FAKE) as cluster:
         pids = [cluster.pid("worker-1"), cluster.pid("worker-2"), int((cluster.run_dir / "nginx.pid").read_text())]
         cluster.process.kill()
@@ -154,7 +154,7 @@ def test_a_killed_supervisor_leaves_no_orphans():
 
 
 def test_a_second_cluster_on_the_same_port_is_refused():
-    """One cluster per public port: the second start says so and does not disturb the first."""
+    """One cluster per public port: the second start fails with one line and does not disturb the first."""
     with real_cluster(1, FAKE) as cluster:
         code, lines = start_and_fail("--port", str(cluster.port), env=cluster.env)
         assert code == 1
@@ -162,8 +162,8 @@ def test_a_second_cluster_on_the_same_port_is_refused():
         assert httpx.get(f"{cluster.url}/health").status_code == 200
 
 
-def test_a_cluster_that_answers_slowly_is_not_taken_for_a_dead_one():
-    """While the first one is stopped the second start is refused all the same, and the first one's folder stays."""
+def test_a_frozen_cluster_keeps_its_port_and_folder():
+    """While the first one is suspended a second start is refused, too, and the first one's folder is unchanged."""
     with real_cluster(1, FAKE) as cluster:
         before = sorted(cluster.run_dir.iterdir())
         cluster.process.send_signal(signal.SIGSTOP)
@@ -177,8 +177,8 @@ def test_a_cluster_that_answers_slowly_is_not_taken_for_a_dead_one():
         assert sorted(cluster.run_dir.iterdir()) == before
 
 
-def test_gateways_are_not_promised_on_a_taken_port():
-    """The live port in use: scaling fails in one line that names it, and the cluster is as it was."""
+def test_gateways_are_refused_while_the_live_port_is_in_use():
+    """Scaling fails with one line that names the port, and the cluster is unchanged."""
     with real_cluster(1, FAKE) as cluster:
         with socket.create_server(("127.0.0.1", cluster.live_port)):
             code, lines = start_and_fail("scale", "--gateways", "1", "--port", str(cluster.port), env=cluster.env)
@@ -189,24 +189,24 @@ def test_gateways_are_not_promised_on_a_taken_port():
         assert (status["gateways"], status["ready"]) == (0, True)
 
 
-def test_a_change_that_nginx_does_not_take_is_told_and_tried_again():
-    """Somebody takes the live port while the gateway starts: no success, not ready, until nginx can have it."""
+def test_a_change_that_nginx_does_not_apply_is_reported_and_tried_again():
+    """Another process takes the live port while the gateway starts: scaling fails, until nginx can listen there."""
     with real_cluster(1, FAKE) as cluster:
         words = [sys.executable, "-m", "app", "cluster", "scale", "--gateways", "1", "--port", str(cluster.port)]
         scaling = subprocess.Popen(words, cwd=ROOT, env=dict(cluster.env), stderr=subprocess.PIPE, text=True)
         wait_until(lambda: "scaling gateways to 1" in cluster.log.read_text())
         with socket.create_server(("127.0.0.1", cluster.live_port)):
-            _, said = scaling.communicate(timeout=60)
+            _, error = scaling.communicate(timeout=60)
             assert scaling.returncode == 1
-            assert said.startswith("error: nginx does not apply its new configuration")
-            assert len(said.splitlines()) == 1
+            assert error.startswith("error: nginx does not apply its new configuration")
+            assert len(error.splitlines()) == 1
             assert not cluster.status()["ready"]
         wait_until(lambda: bool(cluster.status()["ready"]))
         assert httpx.get(f"http://127.0.0.1:{cluster.live_port}/health").status_code == 200
 
 
 def test_every_line_of_the_log_names_its_process():
-    """Workers, nginx and the supervisor speak in one stream, each under its name."""
+    """The lines of workers, nginx and the supervisor are in one stream, each with its name."""
     with real_cluster(2, FAKE) as cluster:
         httpx.get(f"{cluster.url}/health")
         cluster.stop()
@@ -215,7 +215,7 @@ def test_every_line_of_the_log_names_its_process():
 
 
 def test_it_runs_unprivileged_from_a_read_only_tree(run_dir):
-    """As user 10001 without a home, from a tree nobody may write to: it serves, and writes only below TMPDIR."""
+    """As user 10001 without a home, from a read-only tree: it serves, and writes only below TMPDIR."""
     tree, temp = run_dir / "tree", run_dir / "temp"
     for name in ("app", "deploy", "models"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -226,7 +226,7 @@ def test_it_runs_unprivileged_from_a_read_only_tree(run_dir):
     drop: list[str] = []
     if os.getuid() == 0:
         temp.chmod(0o777)
-        # Python itself may lie in a folder of root's: reading, and nothing else, stays allowed everywhere.
+        # Python may be installed in a folder of root's: the process may read everywhere, and nothing else.
         reading = "-all,+dac_read_search"
         drop = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups", "--no-new-privs",
                 f"--bounding-set={reading}", f"--inh-caps={reading}", f"--ambient-caps={reading}", "--"]  # fmt: skip
@@ -242,7 +242,7 @@ def test_it_runs_unprivileged_from_a_read_only_tree(run_dir):
         wait_until(lambda: b"| ready behind " in log.read_bytes() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
-        # The second one is large enough for nginx to write it to disk.
+        # The second upload is large enough for nginx to write it to disk.
         answers = asyncio.run(post_all(url, [audio("en-00"), audio("en-00", "silence", "silence")]))
         assert [answer.status for answer in answers] == [200, 200]
         assert answers[0].body["text"] == "It's easy to get burned."
@@ -283,7 +283,7 @@ def test_a_bug_ends_the_cluster_with_exit_code_70(run_dir):
 
 
 def test_a_cluster_serves_on_when_its_output_cannot_be_written(run_dir):
-    """A full disk under the log costs lines, not the service; the exit code says that output was lost."""
+    """On a full disk lines of the log are lost, but the cluster serves; exit code 74 says that output was lost."""
     port, worker_port = free_ports(2)
     words = ["--port", str(port), "--workers", "1", "--worker-port", str(worker_port)]
     with Path("/dev/full").open("wb") as full:

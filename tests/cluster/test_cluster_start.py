@@ -1,4 +1,4 @@
-"""Starts of a cluster that fail, and how they end: exit code 1 and one line that says why."""
+"""How a cluster starts, and how a start fails: exit code 1 and one line with the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.cluster.real import FAKE, start_and_fail, wait_until
 
 
 def test_a_taken_port_ends_the_start_with_one_line(run_dir):
-    """The public port in use: exit code 1, one line that names it, nothing started."""
+    """The public port is in use: exit code 1, one line that names it, nothing started."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, lines = start_and_fail("--port", str(port), env={**FAKE, "TMPDIR": str(run_dir)})
@@ -27,7 +27,7 @@ def test_a_taken_port_ends_the_start_with_one_line(run_dir):
 
 
 def test_a_taken_worker_port_ends_the_start_with_one_line(run_dir):
-    """So does the port of any worker."""
+    """The port of the third worker is in use: exit code 1 and one line that names it."""
     first = free_run_of_ports(3)
     with socket.create_server(("127.0.0.1", first + 2)):
         code, lines = start_and_fail(
@@ -39,7 +39,7 @@ def test_a_taken_worker_port_ends_the_start_with_one_line(run_dir):
 
 
 def test_a_bad_setting_ends_the_start_with_one_line(run_dir):
-    """A bad value is named before anything starts."""
+    """An invalid setting is reported before anything starts."""
     code, lines = start_and_fail(env={**FAKE, "MAX_UPLOAD_BYTES": "many", "TMPDIR": str(run_dir)})
     assert code == 1
     assert len(lines) == 1
@@ -47,7 +47,7 @@ def test_a_bad_setting_ends_the_start_with_one_line(run_dir):
 
 
 def test_it_serves_on_ipv6(run_dir):
-    """An IPv6 address is free, listened on and shown as a URL in its own spelling."""
+    """An IPv6 address is accepted, and shown in brackets in the URL."""
     port, worker_port = free_ports(2)
     words = ["--host", "::1", "--port", str(port), "--workers", "1", "--worker-port", str(worker_port)]
     log = run_dir / "log"
@@ -66,7 +66,7 @@ def test_it_serves_on_ipv6(run_dir):
 
 
 def test_a_corrupt_model_ends_the_start(tmp_path, run_dir):
-    """The worker says why in one line, the cluster ends with exit code 1 and leaves nothing behind."""
+    """The worker's error is the last line, the exit code is 1, and no file is left behind."""
     model = tmp_path / "model"
     shutil.copytree(ROOT / "models" / "demo", model)
     with (model / "model.bin").open("r+b") as weights:
@@ -81,8 +81,8 @@ def test_a_corrupt_model_ends_the_start(tmp_path, run_dir):
     assert list(run_dir.iterdir()) == []
 
 
-def test_a_temporary_folder_with_too_long_a_name_is_refused(tmp_path):
-    """A unix socket's path has a bound of the system's: one line says what to do."""
+def test_a_temporary_folder_with_a_long_path_is_refused(tmp_path):
+    """The system limits the path of a unix socket: one line gives the remedy."""
     temp = tmp_path / ("long" * 20)
     temp.mkdir()
     code, lines = start_and_fail("--port", str(free_ports(1)[0]), env={**FAKE, "TMPDIR": str(temp)})
@@ -92,7 +92,7 @@ def test_a_temporary_folder_with_too_long_a_name_is_refused(tmp_path):
 
 
 def test_an_nginx_that_ends_at_once_ends_the_start(run_dir):
-    """The supervisor does not wait for a door that will never open: exit code 1 and nginx's last words."""
+    """The supervisor does not wait for it: exit code 1 and nginx's last line of output."""
     broken = run_dir / "nginx"
     broken.write_text('#!/bin/sh\ncase "$*" in *" -t"*) exit 0 ;; esac\necho "[emerg] no more sockets"\nexit 1\n')
     broken.chmod(0o755)
@@ -106,7 +106,7 @@ def test_an_nginx_that_ends_at_once_ends_the_start(run_dir):
 
 
 def test_a_missing_nginx_is_one_line(run_dir):
-    """Without nginx nothing is started, and the line says how to get it."""
+    """Without nginx nothing is started, and the line says how to install it."""
     code, lines = start_and_fail(
         "--port", str(free_ports(1)[0]), "--nginx", "/nowhere/nginx", env={**FAKE, "TMPDIR": str(run_dir)}
     )
@@ -114,15 +114,15 @@ def test_a_missing_nginx_is_one_line(run_dir):
     assert lines == ["error: /nowhere/nginx was not found: install it (make packages), or name it with --nginx"]
 
 
-def test_orders_without_a_cluster_say_so(run_dir):
-    """Scaling what does not run is one line and exit code 1."""
+def test_orders_without_a_cluster_fail(run_dir):
+    """Scaling a cluster that does not run: one line and exit code 1."""
     code, lines = start_and_fail("scale", "3", "--port", str(free_ports(1)[0]), env={"TMPDIR": str(run_dir)})
     assert code == 1
     assert lines == ["error: no cluster runs on that port: start one with `python -m app cluster`"]
 
 
 def test_a_folder_is_not_cleared_before_the_ports_are_free(run_dir):
-    """A start that finds its port in use leaves what lies there as it is, lock or no lock."""
+    """A start that finds its port in use leaves the folder unchanged, even without a lock."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         mine = run_dir_of(run_dir, user_id=os.getuid(), port=port) / "body" / "upload"

@@ -1,4 +1,4 @@
-"""What one caller may take of the cluster, on the transcription port."""
+"""Limits on the transcription port: size of an upload, rate and number of requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.cluster.stub_worker import stub_worker
 
 
 async def test_an_upload_over_the_limit_gets_413_in_json(run_dir):
-    """The limit is the workers' own and 1 MiB for the form; the answer is OpenAI's shape."""
+    """The limit is that of the workers and 1 MiB for the form; the answer is an OpenAI error body."""
     ports = free_ports(1)
     async with stub_worker(ports[0]) as worker, front(run_dir, ports, env={"MAX_UPLOAD_BYTES": "1024"}) as nginx:
         worker.release.set()
@@ -18,8 +18,8 @@ async def test_an_upload_over_the_limit_gets_413_in_json(run_dir):
         assert_envelope(await nginx.post(b"x" * (1025 + 2**20)), 413, "request_too_large")
 
 
-async def test_too_many_requests_of_one_caller_get_429(run_dir):
-    """Over the rate is 429 with Retry-After in JSON, for that key only; health is never limited."""
+async def test_too_many_requests_of_one_key_get_429(run_dir):
+    """Requests above the rate get 429 in JSON with Retry-After, for that key only; health is never limited."""
     ports = free_ports(1)
     env = {"NGINX_LIMIT_RATE": "1", "NGINX_LIMIT_BURST": "2"}
     async with stub_worker(ports[0]) as worker, front(run_dir, ports, env=env) as nginx:
@@ -36,7 +36,7 @@ async def test_too_many_requests_of_one_caller_get_429(run_dir):
 
 
 async def test_guessing_keys_is_limited_by_address(run_dir):
-    """A new key with every request does not escape: the address has its own bound."""
+    """A new key with every request does not help: the address has its own limit."""
     ports = free_ports(1)
     env = {"NGINX_LIMIT_RATE": "1", "NGINX_LIMIT_BURST": "1"}
     async with stub_worker(ports[0]) as worker, front(run_dir, ports, env=env) as nginx:
@@ -45,8 +45,8 @@ async def test_guessing_keys_is_limited_by_address(run_dir):
         assert set(codes) == {200, 429}
 
 
-async def test_too_many_connections_of_one_caller_get_429(run_dir):
-    """Requests in flight over the bound are 429, not the 503 that would speak of the server."""
+async def test_too_many_connections_of_one_address_get_429(run_dir):
+    """Requests in flight above the limit get 429, not the 503 of a busy server."""
     ports = free_ports(1)
     env = {"NGINX_LIMIT_CONNECTIONS": "2", "MAX_CONCURRENT_TRANSCRIPTIONS": "8"}
     async with stub_worker(ports[0]) as worker, front(run_dir, ports, env=env) as nginx:
@@ -59,7 +59,7 @@ async def test_too_many_connections_of_one_caller_get_429(run_dir):
 
 
 async def test_long_tokens_are_counted_and_not_logged(run_dir):
-    """A token over nginx's 255 bytes has the same bound, another that begins alike has its own, the log has neither."""
+    """A token of more than 255 bytes is limited, too; one with the same beginning counts apart; neither is logged."""
     ports = free_ports(1)
     env = {"NGINX_LIMIT_CONNECTIONS": "2", "MAX_CONCURRENT_TRANSCRIPTIONS": "8"}
     async with stub_worker(ports[0]) as worker, front(run_dir, ports, env=env) as nginx:
@@ -78,7 +78,7 @@ async def test_long_tokens_are_counted_and_not_logged(run_dir):
 
 
 async def test_trusted_networks_are_not_limited(run_dir):
-    """A network named as trusted is neither counted by key nor by address."""
+    """Requests from a trusted network are limited neither by key nor by address."""
     ports = free_ports(1)
     env = {
         "NGINX_LIMIT_RATE": "1",
@@ -90,8 +90,8 @@ async def test_trusted_networks_are_not_limited(run_dir):
         assert {(await nginx.post()).status_code for _ in range(20)} == {200}
 
 
-async def test_queues_count_as_places_unless_workers_fail_fast(run_dir):
-    """FAIL_FAST_WHEN_BUSY=false lets as many through as may wait."""
+async def test_queues_count_as_slots_unless_workers_fail_fast(run_dir):
+    """With FAIL_FAST_WHEN_BUSY=false nginx passes as many more requests as may wait."""
     ports = free_ports(1)
     env = {"FAIL_FAST_WHEN_BUSY": "false", "MAX_QUEUE_SIZE": "2"}
     async with stub_worker(ports[0]) as worker, front(run_dir, ports, env=env) as nginx:

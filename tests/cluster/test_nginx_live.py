@@ -43,7 +43,7 @@ async def live_clients(run_dir: Path, **env: str) -> AsyncIterator[LiveClients]:
         yield LiveClients(await stack.enter_async_context(front(run_dir, free_ports(1), [port], env=env)), stack)
 
 
-async def test_one_address_cannot_take_every_place(run_dir):
+async def test_one_address_cannot_open_every_connection(run_dir):
     """Beyond its limit an address gets 429 in JSON with Retry-After; another address still connects."""
     async with live_clients(run_dir, NGINX_LIMIT_STREAMS="2") as clients:
         assert [await clients.connect() for _ in range(4)] == [101, 101, 429, 429]
@@ -54,7 +54,7 @@ async def test_one_address_cannot_take_every_place(run_dir):
         assert answer.headers["retry-after"] == "1"
 
 
-async def test_a_closed_connection_gives_its_place_back(run_dir):
+async def test_a_closed_connection_no_longer_counts(run_dir):
     """The limit counts connections that are open now."""
     async with live_clients(run_dir, NGINX_LIMIT_STREAMS="1") as clients:
         reader, writer = await asyncio.open_connection("127.0.0.1", clients.nginx.live_port)
@@ -67,14 +67,14 @@ async def test_a_closed_connection_gives_its_place_back(run_dir):
                 await asyncio.sleep(0.01)
 
 
-async def test_by_default_a_tenth_of_the_places_is_kept_for_other_addresses(run_dir):
-    """A fleet of clients behind one address may take nine places in ten."""
+async def test_by_default_a_tenth_of_the_streams_is_kept_for_other_addresses(run_dir):
+    """A fleet of clients behind one address may open nine streams in ten."""
     async with live_clients(run_dir, MAX_CLIENTS="10") as clients:
         assert [await clients.connect() for _ in range(10)] == [101] * 9 + [429]
         assert await clients.connect(source=OTHER_ADDRESS) == 101
 
 
-async def test_trusted_networks_may_take_every_place(run_dir):
+async def test_trusted_networks_may_open_every_stream(run_dir):
     """A fleet whose network is named as trusted is not limited."""
     env = {"NGINX_LIMIT_STREAMS": "1", "NGINX_TRUSTED_NETWORKS": "127.0.0.0/8"}
     async with live_clients(run_dir, **env) as clients:
@@ -94,7 +94,7 @@ async def test_the_gateway_gets_the_clients_address_and_not_its_claims(run_dir):
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/", "//metrics", "///metrics//", "//x/metrics", "/%6detrics?a"])
 async def test_the_live_port_shows_no_metrics(run_dir, path):
-    """In none of the spellings that the gateway understands: 403 in JSON, and no gateway sees it."""
+    """Every spelling that the gateway understands gets 403 in JSON, and no gateway gets the request."""
     gateway = free_ports(1)[0]
     async with stub_worker(gateway) as stub, front(run_dir, free_ports(1), [gateway]) as nginx:
         reader, writer = await asyncio.open_connection("127.0.0.1", nginx.live_port)
@@ -107,7 +107,7 @@ async def test_the_live_port_shows_no_metrics(run_dir, path):
 
 
 async def test_websockets_reach_a_gateway(run_dir):
-    """The live port switches protocols, passes bytes both ways, and survives a gateway that is gone."""
+    """The live port switches protocols and passes bytes in both directions, also when another gateway is down."""
     gone, here = free_ports(2)
     async with stub_worker(here), front(run_dir, free_ports(1), [gone, here]) as nginx:
         for path in ("/", "/ws", "/v1/stream/asr"):
@@ -121,8 +121,8 @@ async def test_websockets_reach_a_gateway(run_dir):
             writer.close()
 
 
-async def test_without_gateways_the_live_port_says_so(run_dir):
-    """No gateway is 503 in JSON, not nginx's own page."""
+async def test_without_gateways_the_live_port_answers_503(run_dir):
+    """In JSON, not as nginx's own page."""
     async with front(run_dir, free_ports(1)) as nginx, httpx.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{nginx.live_port}/")
         assert_envelope(answer, 503, "server_is_overloaded")
