@@ -47,7 +47,7 @@ def test_the_smoke_test_fails_without_a_service():
     """Each check fails and the exit code is 1."""
     done = tool("test_transcription.sh", env={"API_URL": f"http://127.0.0.1:{free_ports(1)[0]}"})
     assert done.returncode == 1
-    assert "FAIL  health says healthy" in done.stdout
+    assert "FAIL  health is healthy" in done.stdout
     assert "all checks passed" not in done.stdout
 
 

@@ -115,7 +115,7 @@ def test_a_python_without_venv_is_one_line(tmp_path):
     """Debian's packages cannot repair a Python from elsewhere: the line names it."""
     done = make_venv(tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: PYTHON={tmp_path}/python is not there or has no venv")
+    assert done.stderr.startswith(f"error: PYTHON={tmp_path}/python does not exist or has no venv")
     assert done.stderr.count("\n") == 1
 
 
