@@ -44,11 +44,15 @@ async def serve(path: Path, cluster: ControlledCluster) -> asyncio.Server:
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            reply = await _reply(await reader.readline(), cluster)
+            try:
+                line = await reader.readline()
+            except ValueError:  # longer than the reader's limit
+                line = b""
+            reply = await _reply(line, cluster)
             writer.write(json.dumps(reply).encode() + b"\n")
             await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # the client has gone, or its line is longer than the reader's limit
+        except ConnectionError:
+            pass  # the client has disconnected
         finally:
             writer.close()
 
@@ -86,19 +90,22 @@ def send(path: Path, order: dict[str, object], *, timeout_s: float) -> dict[str,
     """Send an order and wait for the reply. Blocking.
 
     Raises:
-        StartupError: no cluster listens there, or it did not answer in time.
+        StartupError: no cluster listens there, or it did not reply, or not in time.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
         try:
             connection.connect(str(path))
+        except OSError:
+            raise StartupError("no cluster runs on that port: start one with `python -m app cluster`") from None
+        try:
             connection.sendall(json.dumps(order).encode() + b"\n")
             with connection.makefile() as replies:
                 reply = json.loads(replies.readline())
         except TimeoutError:
             raise StartupError(f"the cluster did not finish within {timeout_s:g} s; it goes on trying") from None
         except (OSError, ValueError):
-            raise StartupError("no cluster runs on that port: start one with `python -m app cluster`") from None
+            reply = None
     if not isinstance(reply, dict):
-        raise StartupError("the cluster's reply is not a JSON object: is it of another version?")
+        raise StartupError("the cluster did not reply to the order; its log may say why")
     return reply

@@ -65,10 +65,14 @@ async def test_an_unknown_order_is_an_error(path, order):
 
 
 async def test_invalid_json_and_closed_connections_do_no_harm(path):
-    """After either the socket serves on."""
+    """After them, and after an endless line, the socket serves on."""
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(b"\xff\n")
     assert b"error" in await reader.readline()
+    writer.close()
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"x" * 100_000 + b"\n")
+    assert b"one line of JSON" in await reader.readline()
     writer.close()
     _, silent = await asyncio.open_unix_connection(path)
     silent.close()
@@ -88,3 +92,15 @@ def test_a_reply_that_takes_too_long_is_an_error():
         silent.listen()
         with pytest.raises(StartupError, match="goes on trying"):
             control.send(Path(folder) / "s", {"order": "status"}, timeout_s=0.05)
+
+
+async def test_an_order_that_fails_unexpectedly_is_not_taken_for_a_missing_cluster():
+    """The connection ends without a reply: the error refers to the cluster's log."""
+
+    async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        async with await asyncio.start_unix_server(close, f"{folder}/s"):
+            with pytest.raises(StartupError, match="did not reply"):
+                await send(Path(folder) / "s", {"order": "status"})
