@@ -8,13 +8,13 @@ ARG PYTHON_IMAGE=python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74b
 
 FROM ${PYTHON_IMAGE} AS build
 COPY requirements.txt deploy/requirements-cuda.txt /build/
-# pip stays outside of the environment it fills: the image ships without an installer.
+# pip is not part of the environment it installs into: the image contains no installer.
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes \
         --requirement /build/requirements.txt --requirement /build/requirements-cuda.txt
 
 FROM build AS model
-# A size, a hub id, or empty: no model, the model volume is filled at the first start.
+# A size or a hub id; empty: no model in the image, the model volume is filled at the first start.
 ARG BAKE_MODEL=""
 ENV HF_HOME=/models PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
@@ -24,9 +24,9 @@ RUN mkdir -p /models \
     && if [ -n "$BAKE_MODEL" ]; then MODEL_SIZE="$BAKE_MODEL" /opt/venv/bin/python -m app models fetch --for-device cuda; fi
 
 FROM ${PYTHON_IMAGE} AS worker
-# CTranslate2 opens cuBLAS by name and does not look into wheels.
-# The driver's own libraries are put into the container only where these NVIDIA_ variables ask for them.
-# Cards newer than the wheel's code (Hopper, Blackwell) compile it at the first start; the cache keeps the result.
+# CTranslate2 loads cuBLAS by name and does not search in wheels, hence LD_LIBRARY_PATH.
+# The NVIDIA_ variables have the container runtime mount the driver's libraries.
+# GPUs newer than the wheel's code (Hopper, Blackwell) compile it at the first start; the cache keeps the result.
 ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cublas/lib \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
@@ -39,8 +39,9 @@ ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cublas/lib \
     HF_HUB_OFFLINE=1 \
     DEVICE=cuda \
     HOST=0.0.0.0 \
-    PORT=8000
-# New volumes begin as copies of these folders, and so belong to the worker's user.
+    PORT=8000 \
+    STREAMING_HOST=0.0.0.0
+# New volumes are copies of these folders, so they belong to the worker's user.
 RUN install -d -o 10001 -g 10001 /models /cache /cache/cuda
 COPY --from=build /opt/venv /opt/venv
 COPY --from=model --chown=10001:10001 /models /models

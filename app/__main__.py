@@ -1,4 +1,4 @@
-"""`python -m app COMMAND`: the command line. Each command is a file of `app/commands`, imported only when it runs."""
+"""`python -m app COMMAND`: the command line. Each command is a file in `app/commands`, imported when it runs."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from app.ops.process import exit_now
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    # These parse their own arguments; `healthcheck` also runs too often to build all parsers each time.
-    if words and (run_alone := STANDALONE.get(words[0])):
-        return run_alone(words[1:])
-    arguments = _parser().parse_args(words)
+    """Run one command; return the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    # These commands parse their own arguments; `healthcheck` runs too often to build every parser each time.
+    if argv and (run_standalone := STANDALONE.get(argv[0])):
+        return run_standalone(argv[1:])
+    arguments = _parser().parse_args(argv)
     return COMMANDS[arguments.command](arguments)
 
 
-def _cluster(words: Sequence[str]) -> int:
-    from app.commands.cluster import main as run_cluster  # noqa: PLC0415 - no other command needs the supervisor
+def _cluster(argv: Sequence[str]) -> int:
+    from app.commands.cluster import main as cluster  # noqa: PLC0415 - no other command needs the supervisor
 
-    return run_cluster(list(words))
-
-
-def _healthcheck(words: Sequence[str]) -> int:
-    from app.commands.healthcheck import main as check  # noqa: PLC0415 - the standard library only
-
-    return check(words)
+    return cluster(argv)
 
 
-def _models(words: Sequence[str]) -> int:
+def _healthcheck(argv: Sequence[str]) -> int:
+    from app.commands.healthcheck import main as healthcheck  # noqa: PLC0415 - imports only the standard library
+
+    return healthcheck(argv)
+
+
+def _models(argv: Sequence[str]) -> int:
     from app.commands.models import main as models  # noqa: PLC0415 - not needed to print the help
 
-    return models(words)
+    return models(argv)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from app.commands.serve import run  # noqa: PLC0415 - as above
+    from app.commands.serve import run  # noqa: PLC0415 - imports the engine
 
     given = {
         key: value for key in ("host", "port", "served_model_name") if (value := getattr(arguments, key)) is not None
@@ -48,30 +48,30 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _streaming(arguments: argparse.Namespace) -> int:
-    from app.commands.streaming import serve  # noqa: PLC0415 - the gateway needs no engine, the engine no gateway
+    from app.commands.streaming import serve  # noqa: PLC0415 - the gateway runs without the engine, and vice versa
 
     return serve(host=arguments.host, port=arguments.port)
 
 
 def _listen(arguments: argparse.Namespace) -> int:
-    from app.commands.listen import run  # noqa: PLC0415 - as above
+    from app.commands.listen import run  # noqa: PLC0415 - no other command needs the live client
 
     return run(arguments)
 
 
 def _doctor(_: argparse.Namespace) -> int:
-    from app.commands.serve import tune  # noqa: PLC0415 - runs the model: the process is tuned first
+    from app.commands.serve import apply_tuning  # noqa: PLC0415 - before the engine is imported
 
-    tune()
-    from app.commands.doctor import examine  # noqa: PLC0415 - imports the engine, after the tuning
+    apply_tuning()
+    from app.commands import doctor  # noqa: PLC0415 - imports the engine, after the tuning
 
-    return examine()
+    return doctor.run()
 
 
 def _transcribe(arguments: argparse.Namespace) -> int:
-    from app.commands.serve import tune  # noqa: PLC0415 - runs the model: the process is tuned first
+    from app.commands.serve import apply_tuning  # noqa: PLC0415 - before the engine is imported
 
-    tune()
+    apply_tuning()
     from app.commands.transcribe import transcribe_files  # noqa: PLC0415 - imports the engine, after the tuning
 
     return transcribe_files(
@@ -105,21 +105,21 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("cluster", help="run several workers behind one nginx; see `cluster --help`")
     _add_streaming(commands)
     _add_listen(commands)
-    commands.add_parser("doctor", help="report what this machine and configuration can do")
+    commands.add_parser("doctor", help="check this machine and configuration, and measure the model")
     commands.add_parser("models", help="download and verify the configured model; see `models --help`")
-    commands.add_parser("healthcheck", help="exit 0 if the local server answers 200: `healthcheck [PATH]`")
+    commands.add_parser("healthcheck", help="exit with 0 if the local server answers 200: `healthcheck [PATH]`")
     return parser
 
 
 def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    serve = commands.add_parser("serve", help="run the HTTP server, as main.py does")
+    serve = commands.add_parser("serve", help="run one worker: the HTTP server, like main.py")
     serve.add_argument("--host", help="address to listen on (HOST)")
     serve.add_argument("--port", type=int, help="port to listen on (PORT)")
     serve.add_argument("--served-model-name", help="public name of the model (SERVED_MODEL_NAME)")
     serve.add_argument(
         "--demo",
         action="store_true",
-        help="use the bundled demo model unless MODEL_SIZE is set; print a first step",
+        help="use the bundled demo model unless MODEL_SIZE is set, and print an example request",
     )
 
 
@@ -130,29 +130,33 @@ def _add_streaming(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_listen(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    listen = commands.add_parser("listen", help="stream a file or a pipe to a live gateway and watch the text")
+    listen = commands.add_parser("listen", help="stream a file or standard input to a live gateway and print the text")
     listen.add_argument("file", metavar="FILE", help="a WAV file, or - for raw 16-bit mono 16 kHz samples")
-    listen.add_argument("--url", default="ws://127.0.0.1:9090", help="the gateway; default ws://127.0.0.1:9090")
-    listen.add_argument("--language", help="language spoken, for example en; default: detect")
-    listen.add_argument("--task", choices=("transcribe", "translate"), default="transcribe")
-    listen.add_argument("--prompt", help="names and words to expect")
-    listen.add_argument("--srt", type=Path, metavar="FILE", help="also write the final lines as subtitles")
-    listen.add_argument("--speed", type=float, default=1.0, help="how much faster than real time a file is sent")
-    listen.add_argument("--key", default="", help="key of the gateway (STREAMING_API_KEY)")
+    listen.add_argument("--url", default="ws://127.0.0.1:9090", help="URL of the gateway (default ws://127.0.0.1:9090)")
+    listen.add_argument("--language", help="spoken language, for example en (default: detected)")
+    listen.add_argument(
+        "--task", choices=("transcribe", "translate"), default="transcribe", help="translate: into English"
+    )
+    listen.add_argument("--prompt", help="names and words that the audio may contain")
+    listen.add_argument("--srt", type=Path, metavar="FILE", help="also write the final lines to FILE as SRT subtitles")
+    listen.add_argument("--speed", type=float, default=1.0, help="speed of sending a file; 1 is real time (default)")
+    listen.add_argument("--key", default="", help="API key of the gateway (STREAMING_API_KEY)")
 
 
 def _add_transcribe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     transcribe = commands.add_parser("transcribe", help="transcribe files without a server")
     transcribe.add_argument("files", nargs="+", metavar="FILE", help="audio or video files")
-    transcribe.add_argument("--format", choices=("txt", "srt", "vtt", "json"), default="txt")
-    transcribe.add_argument("--language", help="language spoken, for example en; default: detect")
-    transcribe.add_argument("--model", help="size, hub id or directory (MODEL_SIZE)")
-    transcribe.add_argument("--output-dir", help="write FILE's text there instead of printing it")
+    transcribe.add_argument(
+        "--format", choices=("txt", "srt", "vtt", "json"), default="txt", help="output format (default txt)"
+    )
+    transcribe.add_argument("--language", help="spoken language, for example en (default: detected)")
+    transcribe.add_argument("--model", help="size, hub id or directory of the model (MODEL_SIZE)")
+    transcribe.add_argument("--output-dir", help="directory for one output file per FILE; default: print the text")
 
 
 if __name__ == "__main__":
     try:
         exit_now(main())
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)  # noqa: T201 - an answer to Ctrl-C, not a log line
+        print("stopped", file=sys.stderr)  # noqa: T201 - the command's output
         exit_now(130)

@@ -1,4 +1,4 @@
-"""What the rounds of a benchmark amount to. Pure: numbers in, numbers out.
+"""Compute the figures of a benchmark from its rounds. Pure.
 
 Throughput is work done over wall-clock time, never derived from latencies. Rounds of the same cell
 are pooled: their work is added, their time is added.
@@ -16,16 +16,16 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One stretch of load on one design.
+    """One period of load on one design.
 
     Attributes:
         wall_s: from the first request sent to the last answer received.
-        latencies_s: of the answers with status 200, 503s and their waits included.
-        n_busy: answers with status 503; each was tried again.
+        latencies_s: of the answers with status 200, including earlier 503s and the waits after them.
+        n_busy: answers with status 503; each request was sent again.
         texts: (number of the clip, text) of each answer.
         cpu_s: user and system time of the design's processes.
-        driver_cpu_s: of the process that made the load.
-        others_cpu_s: of everybody else on the machine; large = do not trust the wall clock.
+        driver_cpu_s: of the process that generates the load.
+        others_cpu_s: of all other processes on the machine; if it is large, do not trust the wall clock.
         peak_rss_bytes: largest resident memory of the design's processes seen so far.
     """
 
@@ -41,7 +41,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The pooled rounds of one cell, as they are reported."""
+    """The reported figures of one cell, from all its rounds."""
 
     n_answers: int
     wall_s: float
@@ -58,7 +58,7 @@ class Figures:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that `percent` of the values do not exceed (nearest rank); NaN of nothing.
+    """Return the value that `percent` of the values do not exceed (nearest rank); NaN without values.
 
     Raises:
         ValueError: percent is not from 0 to 100.
@@ -72,15 +72,15 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def n_windows(clip_s: float) -> int:
-    """How many 30 s windows a clip fills; a shorter one costs a whole window."""
+    """Return the number of 30 s windows of a clip; a shorter clip is one window."""
     return max(math.ceil(clip_s / WINDOW_S), 1)
 
 
 def pool(rounds: Sequence[Round], *, clip_s: float, n_cores: int) -> Figures:
-    """The figures of a cell from its rounds.
+    """Return the figures of a cell from its rounds.
 
     Raises:
-        ValueError: no round, or none of them got an answer.
+        ValueError: there is no round, or no answer in any.
     """
     latencies_s = [latency_s for each in rounds for latency_s in each.latencies_s]
     wall_s = sum(each.wall_s for each in rounds)
@@ -107,17 +107,17 @@ def pool(rounds: Sequence[Round], *, clip_s: float, n_cores: int) -> Figures:
 
 
 def ratio(ours: float, theirs: float) -> float:
-    """How many times theirs ours is; NaN if theirs is 0."""
+    """Return ours / theirs; NaN if theirs is 0."""
     return ours / theirs if theirs else math.nan
 
 
 def overhead(service: float, engine: float) -> float:
-    """The share of the engine's throughput that the service around it costs; below 0 is noise."""
+    """Return the share of the engine's throughput that is lost in the service; below 0 is noise."""
     return 1 - ratio(service, engine)
 
 
 def identical_share(ours: Sequence[Round], theirs: Sequence[Round]) -> float:
-    """The share of our answers whose text is the only text the other design gave for that clip.
+    """Return the share of our answers whose text is the only one that the other design returned for that clip.
 
     NaN if no clip was answered by both.
     """

@@ -1,7 +1,7 @@
 """Speech of an exact length, cut from the samples the tests use, as 16 kHz mono 16-bit WAV.
 
-A random model does not listen, but decoders, voice activity detection and the features do: the load
-is real speech, and each clip of a set differs from the others.
+The output of a random model does not depend on the audio, but the work of audio decoding, voice activity detection
+and feature extraction does: so the load is real speech, and all clips of a set differ.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Pcm16 = npt.NDArray[np.int16]
 
 
 def clips(clip_s: float, n_clips: int) -> list[bytes]:
-    """`n_clips` different WAV files of exactly `clip_s` seconds of speech each."""
+    """Return `n_clips` different WAV files with exactly `clip_s` seconds of speech each."""
     speech = _speech()
     n_samples = round(clip_s * SAMPLE_RATE_HZ)
     step = max(len(speech) // n_clips, 1)
@@ -30,7 +30,7 @@ def clips(clip_s: float, n_clips: int) -> list[bytes]:
 
 
 def to_wav(pcm: Pcm16) -> bytes:
-    """[n_samples] int16 as a WAV file."""
+    """Return [n_samples] int16 as a WAV file."""
     body = io.BytesIO()
     with wave.open(body, "wb") as writer:
         writer.setnchannels(1)
@@ -42,7 +42,7 @@ def to_wav(pcm: Pcm16) -> bytes:
 
 @cache
 def _speech() -> Pcm16:
-    """Every sample of speech one behind the other, [n_samples] int16."""
+    """Return all speech samples joined, [n_samples] int16."""
     files = [path for path in sorted(SAMPLES.glob("*.wav")) if path.stem not in ("silence", "noise")]
     return np.concatenate([_read(path) for path in files])
 

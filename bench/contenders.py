@@ -1,4 +1,4 @@
-"""The designs under comparison, each started as a process of its own and asked for rounds of load."""
+"""The designs under comparison: each runs as a separate process and performs rounds of load."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What every design of a run has in common."""
+    """The settings that all designs of a run share."""
 
     model: Path
     clip_s: float
@@ -33,7 +33,7 @@ class Conditions:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What every request says beside its audio."""
+        """The form fields of every request besides the file."""
         language = {"language": self.language} if self.language else {}
         return {**http_load.FIELDS, **language, **dict(self.extra_fields)}
 
@@ -42,7 +42,7 @@ class Contender(Protocol):
     """A running design."""
 
     def round(self, *, clients: int, n_requests: int) -> Round:
-        """One round of closed-loop load."""
+        """Run one round of closed-loop load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class HttpContender:
 
 @dataclass(frozen=True, slots=True)
 class EngineContender:
-    """The bare engine in a child that reads and writes lines."""
+    """The engine without HTTP, in a child process that reads and writes lines."""
 
     child: subprocess.Popen[str]
 
@@ -92,7 +92,7 @@ class EngineContender:
 
 @contextlib.contextmanager
 def worker(conditions: Conditions, files: Sequence[bytes], extra: Mapping[str, str]) -> Iterator[HttpContender]:
-    """The worker as a user starts it: `python main.py`, configured by its environment."""
+    """Run the worker as users do: `python main.py`, configured by its environment."""
     port = free_port()
     env = {
         "HOST": HOST,
@@ -112,7 +112,7 @@ def worker(conditions: Conditions, files: Sequence[bytes], extra: Mapping[str, s
 
 @contextlib.contextmanager
 def stock(conditions: Conditions, files: Sequence[bytes]) -> Iterator[HttpContender]:
-    """The plain design of `bench/stock.py`."""
+    """Run the plain design of `bench/stock.py`."""
     port = free_port()
     command = [
         sys.executable, "-m", "bench.stock", "--model", str(conditions.model), "--port", str(port),
@@ -126,7 +126,7 @@ def stock(conditions: Conditions, files: Sequence[bytes]) -> Iterator[HttpConten
 
 @contextlib.contextmanager
 def bare_engine(conditions: Conditions, extra: Mapping[str, str], *, clients: int) -> Iterator[Contender]:
-    """The engine below HTTP, for at most `clients` requests at once."""
+    """Run the engine without HTTP, for at most `clients` requests at once."""
     command = [
         sys.executable, "-m", "bench.engine", "--lines", "--model", str(conditions.model),
         "--compute-type", conditions.compute_type, "--clip", str(conditions.clip_s), "--clients", str(clients),

@@ -1,7 +1,7 @@
-"""The worker's engine without the service around it: what the HTTP layers cost is the difference.
+"""The worker's engine without HTTP: the difference to the worker is the cost of the service.
 
-The same classes the server builds, driven by as many coroutines as there would be clients; audio
-decoding is part of it, sockets and forms are not.
+It uses the same classes as the server, with one coroutine per client. Audio decoding is included, sockets and form
+parsing are not.
 
     python -m bench.engine --model DIRECTORY --clients 8 --clip 30 --requests 16
 """
@@ -33,42 +33,44 @@ N_CLIPS = 8
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line; exits with a message if it is wrong."""
+    """Parse the command line; exit with a message if it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m bench.engine", description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True, help="directory of a CTranslate2 Whisper, or MODEL_SIZE's names")
+    parser.add_argument("--model", required=True, help="directory of a CTranslate2 Whisper, or a name as in MODEL_SIZE")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--compute-type", default="int8")
     parser.add_argument("--audio-context", default="full", choices=("full", "auto"))
-    parser.add_argument("--max-batch-size", type=int, default=0, help="0 = the worker's own choice")
+    parser.add_argument("--max-batch-size", type=int, default=0, help="0: chosen by the worker")
     parser.add_argument("--clients", type=int, default=8, help="requests in flight")
     parser.add_argument("--clip", type=float, default=30.0, metavar="SECONDS")
     parser.add_argument("--requests", type=int, default=16)
-    parser.add_argument("--language", default="en", help="'' = detect it")
-    parser.add_argument("--lines", action="store_true", help="run a round for each line {clients, requests} read")
+    parser.add_argument("--language", default="en", help="'' = detect the language")
+    parser.add_argument(
+        "--lines", action="store_true", help="run one round for each JSON line {clients, requests} on standard input"
+    )
     return parser.parse_args(argv)
 
 
-def settings_for(asked: argparse.Namespace) -> WorkerSettings:
-    """The worker's settings that the command line stands for.
+def settings_for(args: argparse.Namespace) -> WorkerSettings:
+    """Return the worker's settings for this command line.
 
     Raises:
-        StartupError: a value the worker would refuse.
+        StartupError: the worker would refuse a value.
     """
     return load_settings(
-        model_size=asked.model,
-        device=asked.device,
-        compute_type=asked.compute_type,
-        audio_context=asked.audio_context,
-        max_batch_size=asked.max_batch_size,
-        max_concurrent_transcriptions=asked.clients,
+        model_size=args.model,
+        device=args.device,
+        compute_type=args.compute_type,
+        audio_context=args.audio_context,
+        max_batch_size=args.max_batch_size,
+        max_concurrent_transcriptions=args.clients,
     )
 
 
 async def run_round(
     engine: Engine, files: Sequence[bytes], *, clients: int, n_requests: int, language: str | None
 ) -> Round:
-    """One round of closed-loop load on a loaded engine in this process."""
-    # A slot is given back a moment after its answer: the next request waits for that, it is not refused.
+    """Run one round of closed-loop load on an engine in this process."""
+    # A slot is freed a moment after its answer: the next request waits for it instead of being refused.
     admission = Admission(slots=clients, max_queue=clients, fail_fast=False, retry_after_s=1)
     admission.open(slots=clients)
     options = Options(language=language, vad_filter=False)
@@ -96,17 +98,17 @@ async def run_round(
         n_busy=0,
         texts=tuple(texts),
         cpu_s=cpu_s,
-        driver_cpu_s=0.0,  # the load is made in the same process
+        driver_cpu_s=0.0,  # the load is generated in the same process
         others_cpu_s=max(after.machine_s - before.machine_s - cpu_s, 0.0),
         peak_rss_bytes=watch.peak_rss_bytes,
     )
 
 
-async def serve_lines(asked: argparse.Namespace) -> None:
-    """Load once; then a round for each line read from standard input, a Round as JSON for each written."""
-    engine = await asyncio.to_thread(build_engine, settings_for(asked))
-    files = clips(asked.clip, N_CLIPS)
-    language = asked.language or None
+async def serve_lines(args: argparse.Namespace) -> None:
+    """Load the model; then run a round for each line of standard input and print each Round as JSON."""
+    engine = await asyncio.to_thread(build_engine, settings_for(args))
+    files = clips(args.clip, N_CLIPS)
+    language = args.language or None
     await run_round(engine, files, clients=1, n_requests=1, language=language)
     print("ready", flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
@@ -116,35 +118,35 @@ async def serve_lines(asked: argparse.Namespace) -> None:
     await engine.close()
 
 
-async def measure(asked: argparse.Namespace) -> dict[str, object]:
-    """Load, warm up, measure once."""
-    engine = await asyncio.to_thread(build_engine, settings_for(asked))
-    files = clips(asked.clip, N_CLIPS)
-    language = asked.language or None
+async def measure(args: argparse.Namespace) -> dict[str, object]:
+    """Load the model, warm up, and measure one round."""
+    engine = await asyncio.to_thread(build_engine, settings_for(args))
+    files = clips(args.clip, N_CLIPS)
+    language = args.language or None
     until_s = time.monotonic() + WARM_UP_S
     while True:
-        await run_round(engine, files, clients=asked.clients, n_requests=asked.clients, language=language)
+        await run_round(engine, files, clients=args.clients, n_requests=args.clients, language=language)
         if time.monotonic() > until_s:
             break
-    done = await run_round(engine, files, clients=asked.clients, n_requests=asked.requests, language=language)
+    done = await run_round(engine, files, clients=args.clients, n_requests=args.requests, language=language)
     facts = {
         "engine": asdict(engine.info),
-        "clip_s": asked.clip,
-        "clients": asked.clients,
-        "figures": asdict(pool([replace(done, texts=())], clip_s=asked.clip, n_cores=os.cpu_count() or 1)),
+        "clip_s": args.clip,
+        "clients": args.clients,
+        "figures": asdict(pool([replace(done, texts=())], clip_s=args.clip, n_cores=os.cpu_count() or 1)),
     }
     await engine.close()
     return facts
 
 
 def main() -> None:
-    """Measure in the environment the worker gives itself."""
-    asked = parse(sys.argv[1:])
-    tuning.apply(enabled=settings_for(asked).cpu_tuning)
-    if asked.lines:
-        asyncio.run(serve_lines(asked))
+    """Measure in the tuned environment of a worker."""
+    args = parse(sys.argv[1:])
+    tuning.apply(enabled=settings_for(args).cpu_tuning)
+    if args.lines:
+        asyncio.run(serve_lines(args))
     else:
-        print(json.dumps(asyncio.run(measure(asked)), indent=2))
+        print(json.dumps(asyncio.run(measure(args)), indent=2))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A short clip's latency while ten long files run, over HTTP.
+"""Latency of a short clip over HTTP while ten long files are transcribed.
 
-The promise: its p95 is at most twice the idle one plus the time of one window. The long files are
-sent by clients of their own and given up when enough has been measured.
+The promise: its p95 is at most twice the p95 of an idle worker plus the time of one window. Separate clients send the
+long files and cancel them after the measurement.
 
     python -m bench.fairness
 """
@@ -28,22 +28,22 @@ from bench.run import n_tokens
 
 SHORT_S, WINDOW_S = 5.0, 30.0
 N_LONG = 10
-# Long files get their windows into the engine before the first short clip is sent.
+# The long files' windows are in the engine before the first short clip is sent.
 HEAD_START_S = 5.0
 PAUSE_S = 0.2
-# Silence is removed as by default: so long files are cut at pauses.
+# Silence is removed, as by default, so long files are cut at pauses.
 FIELDS = {"model": "whisper-1", "response_format": "json", "language": "en"}
 
 
 def measure(model: Path, *, long_s: float, n_short: int, tier: str) -> dict[str, float | bool]:
-    """Latencies of the short clip, idle and beside the long files, in seconds.
+    """Return the latencies of the short clip in seconds, on an idle worker and beside the long files.
 
-    `files_ended` should be 0: else the files were too short to be beside the clips all the time.
+    `files_ended` should be 0: otherwise the files were too short to run during the whole measurement.
     """
     conditions = Conditions(
         model=model, clip_s=SHORT_S, compute_type="int8", beam_size=5, language="en", fail_fast=False, limit_s=600
     )
-    # A slot for each long file and one to spare: fairness is the engine's work, not the door's.
+    # Enough slots for all requests: fairness is measured in the engine, not in the admission.
     env = {"MAX_CONCURRENT_TRANSCRIPTIONS": str(N_LONG + 4)}
     with contenders.worker(conditions, (), env) as server:
         idle_s, loaded_s, window_s, n_ended = asyncio.run(_measure(server.url, long_s, n_short, tier))
@@ -83,7 +83,7 @@ async def _measure(url: str, long_s: float, n_short: int, tier: str) -> tuple[li
 
 
 async def _latencies(client: httpx.AsyncClient, files: Sequence[bytes], n_requests: int) -> list[float]:
-    """One clip after the other, as one client would."""
+    """Send one clip after the other, like one client."""
     latencies_s: list[float] = []
     for number in range(n_requests):
         started_s = time.perf_counter()
@@ -95,16 +95,16 @@ async def _latencies(client: httpx.AsyncClient, files: Sequence[bytes], n_reques
 
 
 def main() -> None:
-    """Print what was measured."""
+    """Measure and print the result as JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.fairness", description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="base", choices=ARCHITECTURES)
     parser.add_argument("--long", type=float, default=1200.0, metavar="SECONDS", help="length of the ten long files")
     parser.add_argument("--short", type=int, default=20, metavar="N", help="short clips measured idle and loaded")
     parser.add_argument("--tier", default="", help="transcription_tier of the long files, for example deferred")
-    asked = parser.parse_args()
-    # One model serves both lengths of audio: every window, short or full, says what 15 s would.
-    model = cached_model(asked.size, n_tokens=n_tokens(WINDOW_S / 2))
-    facts = measure(model, long_s=asked.long, n_short=asked.short, tier=asked.tier)
+    args = parser.parse_args()
+    # One model is used for both lengths of audio: every window, short or full, returns the tokens of 15 s of speech.
+    model = cached_model(args.size, n_tokens=n_tokens(WINDOW_S / 2))
+    facts = measure(model, long_s=args.long, n_short=args.short, tier=args.tier)
     print(json.dumps({name: round(value, 3) for name, value in facts.items()} | {"kept": facts["kept"]}, indent=2))
 
 

@@ -1,9 +1,8 @@
-"""The engine on an NVIDIA GPU: large-v3-turbo's architecture, both compute types, growing batches.
+"""Benchmark the engine on an NVIDIA GPU: large-v3-turbo's architecture, two compute types, several batch sizes.
 
-Each measurement is a process of its own, with a command line that can be run by hand. `--dry-run`
-prints the command lines and checks them without a GPU: parsed by `bench.engine`, accepted by the
-worker's settings. Two requests are in flight for each row of a batch, so that the next batch has
-gathered when the last one ends.
+Each measurement is a separate process, with a command line that can be run by hand. `--dry-run` prints the command
+lines and checks them without a GPU: `bench.engine` parses them, and the worker's settings accept them. Two requests
+are in flight for each row of a batch, so that the next batch is complete when the last one ends.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ LIMIT_S = 300.0
 
 
 def commands(model: Path) -> list[list[str]]:
-    """Every measurement as the arguments of `python -m bench.engine`."""
+    """Return the arguments of `python -m bench.engine` for every measurement."""
     return [
         [
             "--model", str(model), "--device", "cuda", "--compute-type", compute_type,
@@ -49,7 +48,7 @@ def commands(model: Path) -> list[list[str]]:
 
 
 def check(arguments: Sequence[str]) -> None:
-    """Refuse a command line that could not be run.
+    """Check that a command line could be run.
 
     Raises:
         SystemExit: the arguments are wrong.
@@ -59,10 +58,10 @@ def check(arguments: Sequence[str]) -> None:
 
 
 def run(arguments: Sequence[str]) -> dict[str, Any]:
-    """One measurement in a fresh process.
+    """Run one measurement in a new process.
 
     Raises:
-        subprocess.CalledProcessError: it failed; its own words are on standard error.
+        subprocess.CalledProcessError: it failed; its error is on standard error.
     """
     done = subprocess.run(
         [sys.executable, "-m", "bench.engine", *arguments],
@@ -73,14 +72,14 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def device_name() -> str:
-    """What the driver calls the first GPU."""
+    """Return the driver's name for the first GPU."""
     query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     done = subprocess.run(query, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[0].strip()
 
 
 def show(done: dict[str, Any]) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     figures = done["figures"]
     return (
         f"{done['engine']['compute_type']:>14}  batch {done['engine']['max_batch']:>2}  "
@@ -90,13 +89,13 @@ def show(done: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure, or say what would be measured."""
+    """Measure, or print what would be measured."""
     parser = argparse.ArgumentParser(prog="bench/gpu.sh", description=__doc__.splitlines()[0])
     parser.add_argument("--dry-run", action="store_true", help="print and check the command lines only")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     tokens = n_tokens(CLIP_S)
     expected = CACHE / f"{SIZE}-{tokens}-float16-r{REVISION}"
-    if asked.dry_run:
+    if args.dry_run:
         for arguments in commands(expected):
             check(arguments)
             print(shlex.join(["python", "-m", "bench.engine", *arguments]))

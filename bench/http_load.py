@@ -1,7 +1,7 @@
-"""Closed-loop load over HTTP: so many clients, each sends its next clip when the last is answered.
+"""Closed-loop load over HTTP: each client sends its next clip when the last one has been answered.
 
-A 503 is what the protocol says it is: the client waits as long as Retry-After asks (at most a second)
-and sends the clip again; the wait counts in its latency.
+After a 503 the client waits as Retry-After says, but at most a second, and sends the clip again; the wait is part of
+the latency.
 
     python -m bench.http_load http://127.0.0.1:8000 --clients 8 --clip 5 --requests 32
 """
@@ -24,17 +24,16 @@ from bench.clips import clips
 from bench.usage import Watch
 
 ROUTE = "/v1/audio/transcriptions"
-# Silence is not cut out by either design, so that both decode the same audio; at temperature 0 the texts
-# can be compared.
+# Neither design removes silence, so that both transcribe the same audio; at temperature 0 the texts can be compared.
 FIELDS = {"model": "whisper-1", "response_format": "json", "temperature": "0", "vad_filter": "false"}
-LONGEST_BUSY_WAIT_S = 1.0
+MAX_BUSY_WAIT_S = 1.0
 TIMEOUT_S = 300.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What the clients of one round have seen."""
+    """The results of all clients of one round."""
 
     latencies_s: list[float] = field(default_factory=list)
     texts: list[tuple[int, str]] = field(default_factory=list)
@@ -51,22 +50,22 @@ def run_round(
     limit_s: float,
     fields: Mapping[str, str],
 ) -> Round:
-    """One round of load on a server whose process is `pid`.
+    """Run one round of load on a server whose process is `pid`.
 
     Args:
         url: the server, on this machine.
-        pid: its process; children are counted with it.
+        pid: its process; its children count, too.
         files: the clips, sent in turn.
         clients: requests in flight at once.
-        n_requests: how many are sent in all.
-        limit_s: after so long no further request is sent.
-        fields: what every request says beside its audio.
+        n_requests: number of requests in total.
+        limit_s: no further request is sent after this time.
+        fields: form fields of every request besides the file.
     Raises:
         ValueError: the server is not on this machine.
-        httpx.HTTPError: a request failed with anything but 503.
+        httpx.HTTPError: a request failed with an error other than 503.
     """
     if urlsplit(url).hostname not in LOOPBACK:
-        raise ValueError(f"{url}: the load is meant for a server on this machine (127.0.0.1)")
+        raise ValueError(f"{url}: the server must be on this machine (127.0.0.1)")
     with Watch(pid) as watch:
         before = watch.usage()
         started_s = time.perf_counter()
@@ -110,7 +109,7 @@ async def _client(
         answer = await send(client, audio, fields)
         while answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             tally.n_busy += 1
-            await asyncio.sleep(min(float(answer.headers.get("retry-after", 1)), LONGEST_BUSY_WAIT_S))
+            await asyncio.sleep(min(float(answer.headers.get("retry-after", 1)), MAX_BUSY_WAIT_S))
             answer = await send(client, audio, fields)
         answer.raise_for_status()
         tally.latencies_s.append(time.perf_counter() - started_s)
@@ -125,7 +124,7 @@ async def send(client: httpx.AsyncClient, audio: bytes, fields: Mapping[str, str
 
 
 def main() -> None:
-    """Load a server that already runs, and print what came of it as JSON."""
+    """Run a round of load on a running server and print the result as JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.http_load", description=__doc__.splitlines()[0])
     parser.add_argument("url", help="a server on this machine")
     parser.add_argument("--pid", type=int, required=True, help="the server's process, for CPU time and memory")
@@ -133,11 +132,11 @@ def main() -> None:
     parser.add_argument("--clip", type=float, default=5.0, metavar="SECONDS")
     parser.add_argument("--requests", type=int, default=16)
     parser.add_argument("--limit", type=float, default=60.0, metavar="SECONDS")
-    parser.add_argument("--language", default="en", help="'' = let the server detect it")
-    asked = parser.parse_args()
+    parser.add_argument("--language", default="en", help="'' = the server detects the language")
+    args = parser.parse_args()
     done = run_round(
-        asked.url, asked.pid, clips(asked.clip, 8), clients=asked.clients, n_requests=asked.requests,
-        limit_s=asked.limit, fields=FIELDS | ({"language": asked.language} if asked.language else {}),
+        args.url, args.pid, clips(args.clip, 8), clients=args.clients, n_requests=args.requests,
+        limit_s=args.limit, fields=FIELDS | ({"language": args.language} if args.language else {}),
     )  # fmt: skip
     facts = asdict(replace(done, texts=(), latencies_s=()))
     facts |= {"requests_per_s": len(done.latencies_s) / done.wall_s, "p95_s": percentile(done.latencies_s, 95)}

@@ -1,8 +1,8 @@
-"""The worker's texts against the plain design's, on a trained model and real differences of speech.
+"""Compare the worker's texts with those of the plain design, on a trained model and different speech samples.
 
-Every sample is sent to both, alone to the plain design and among seven others to the worker, with
-silence removal off and one try at temperature 0. Instruction sets and numbers of threads round
-differently, which may decide a near-tie, so the share is reported, not asserted.
+Every sample is sent to both: alone to the plain design, with seven others at the same time to the worker; silence
+removal is off, and there is one attempt at temperature 0. Instruction sets and thread counts round differently, which
+may decide between almost equal tokens, so the share is reported, not asserted.
 
     python -m bench.identity
 """
@@ -20,16 +20,16 @@ from bench.contenders import Conditions
 from bench.processes import ROOT
 
 DEMO = ROOT / "models" / "demo"
-LONGEST_S = 4.0  # the demo model's window (serving.json): both designs see the same audio at once
+MAX_CLIP_S = 4.0  # the demo model's window (serving.json): both designs transcribe the clip in one window
 CLIENTS = 8
 
 
 def measure(worker_env: Mapping[str, str]) -> dict[str, float]:
-    """How many samples were sent, and the share of them whose text is the same."""
+    """Return the number of samples, and the share of them whose text is the same."""
     files = [path.read_bytes() for path in short_samples()]
     conditions = Conditions(
         model=DEMO,
-        clip_s=LONGEST_S,
+        clip_s=MAX_CLIP_S,
         compute_type="int8",
         beam_size=5,
         language=None,
@@ -45,9 +45,9 @@ def measure(worker_env: Mapping[str, str]) -> dict[str, float]:
 
 
 def short_samples() -> list[Path]:
-    """The samples that fit into one window."""
+    """Return the samples that fit into one window."""
     listed = json.loads((SAMPLES / "manifest.json").read_text(encoding="utf-8"))
-    return [SAMPLES / each["file"] for each in listed if each["text"] and each["duration_s"] < LONGEST_S]
+    return [SAMPLES / each["file"] for each in listed if each["text"] and each["duration_s"] < MAX_CLIP_S]
 
 
 def main() -> None:

@@ -1,16 +1,16 @@
 """Write a CTranslate2 Whisper of a real architecture with random weights.
 
-It costs to run what the real one of that size costs and needs no download. What it says is noise,
-so it serves speed, memory and load tests, never accuracy. How much it says is set when it is
-written: each window gets an opening timestamp, exactly `n_tokens` words, and the end of text.
+Running it costs as much as running the real model of that size, without a download. Its text is random, so it is
+used for speed, memory and load tests, not for accuracy. The length of the text is fixed when the model is written: each
+window has an opening timestamp, exactly `n_tokens` words, and the end of text.
 
-How: one channel of the decoder's residual stream (END) is fed by the position alone. Nothing else
-writes to it, and only the end of text reads it, so the end comes at the same position whatever the
-audio. A bias on the output layer keeps timestamps and control tokens away from where they are not
-forced. Each position favours one word by far. So the usual checks of a transcript (log-probability,
-compression ratio) pass at temperature 0, and rounding, which differs between instruction sets and in
-a random network grows until it decides near-ties, does not change the text. The price: every window
-says the same, so whose audio an answer was made of is checked on a trained model (`bench/identity.py`).
+How it works: one channel of the decoder's residual stream (END) depends only on the position. Nothing else writes to
+it, and only the end of text reads it, so the text ends at the same position for any audio. A bias on the output layer
+suppresses timestamps and control tokens where they are not forced. Each position strongly favours one word. Therefore
+the usual checks of a transcript (log-probability, compression ratio) pass at temperature 0, and rounding, which differs
+between instruction sets and would otherwise decide between almost equal words, does not change the text. The
+disadvantage: every window has the same text, so `bench/identity.py` uses a trained model to check that answers belong
+to the right audio.
 Source: CTranslate2 `python/ctranslate2/specs/whisper_spec.py`; sizes, openai/whisper model cards.
 """
 
@@ -32,7 +32,7 @@ from bench.random_vocabulary import END_OF_TEXT, Vocabulary, build_vocabulary
 Array = npt.NDArray[np.float32]
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache" / "bench"
-# Part of a cached model's name: raise it when the weights written for the same arguments change.
+# Part of a cached model's name: increase it when the weights for the same arguments change.
 REVISION = 5
 AUDIO_POSITIONS = 1500
 TEXT_POSITIONS = 448
@@ -44,7 +44,7 @@ FIRST_WORD_POSITION = 3
 END = 0
 END_LEVEL = 6.0  # of the position's signal, in units of the other channels' standard deviation
 LOGIT_STD = 20.0
-TOKEN_NORM = 1.5  # small, else the model repeats the token it has just said
+TOKEN_NORM = 1.5  # small; otherwise the model repeats its last token
 FAVOUR = 24.0  # of a position for its word, as a length; a random word has one of about 1
 NEVER = -1000.0
 

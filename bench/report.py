@@ -1,4 +1,4 @@
-"""A run's cells as a table, as JSON and as a picture."""
+"""Report the cells of a run as a table, as JSON and as a plot."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class CellResult:
     """One design at one load.
 
     Attributes:
-        x_stock: windows/s over those of the plain design in the same cell; None where it did not run.
-        same_text: share of answers that equal the plain design's; None where it did not run.
+        x_stock: windows/s relative to the plain design in the same cell; None for the plain design itself.
+        same_text: share of answers that equal the plain design's; None for the plain design itself.
     """
 
     clip_s: float
@@ -45,7 +45,7 @@ class CellResult:
 
 
 def table(results: Sequence[CellResult]) -> str:
-    """The results as aligned text."""
+    """Return the results as aligned text."""
     rows = [COLUMNS, *(_row(each) for each in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
@@ -64,7 +64,7 @@ def _row(result: CellResult) -> tuple[str, ...]:
 
 
 def headlines(results: Sequence[CellResult]) -> dict[str, float]:
-    """The few numbers people ask for first."""
+    """Return the most important figures by name."""
     by_cell = {(each.clip_s, each.clients, each.design): each for each in results}
     found: dict[str, float] = {}
     for (clip_s, clients, design), result in by_cell.items():
@@ -86,7 +86,7 @@ def headlines(results: Sequence[CellResult]) -> dict[str, float]:
 
 
 def circumstances() -> dict[str, Any]:
-    """Where, when and of what the run was made."""
+    """Return date, commit, machine and library versions of the run."""
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD"),
@@ -105,7 +105,7 @@ def circumstances() -> dict[str, Any]:
 
 
 def write(results: Sequence[CellResult], facts: dict[str, Any], *, name: str) -> Path:
-    """Write `<name>.json` and `<name>.png`; returns the former."""
+    """Write `<name>.json` and `<name>.png`; return the path of the former."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     content = {**facts, "headlines": headlines(results), "cells": [asdict(each) for each in results]}
@@ -115,8 +115,8 @@ def write(results: Sequence[CellResult], facts: dict[str, Any], *, name: str) ->
 
 
 def plot(results: Sequence[CellResult], path: Path, *, title: str) -> None:
-    """Throughput and p95 latency over the number of clients, a column for each length of clip."""
-    import matplotlib as mpl  # noqa: PLC0415 - half a second that only a picture needs
+    """Plot throughput and p95 latency over the number of clients, one column per clip length."""
+    import matplotlib as mpl  # noqa: PLC0415 - takes half a second, and only plots need it
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen
@@ -145,7 +145,7 @@ def plot(results: Sequence[CellResult], path: Path, *, title: str) -> None:
 
 
 def _git(*arguments: str) -> str:
-    """What git says; empty outside a repository."""
+    """Return git's output; empty outside a repository."""
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
     return done.stdout.strip()
 

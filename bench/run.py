@@ -1,9 +1,9 @@
-"""`make bench`: the worker against the plain design, in one run, interleaved.
+"""`make bench`: compare the worker with the plain design in one run, in alternating rounds.
 
-For each length of clip a random model that says as much as such a clip would, then for each number
-of clients rounds of A B A B on the designs, all of which stay loaded: whatever else the machine does
-meets them alike. Silence removal is off on both sides: a random model would be given other audio by
-each design's own settings, and the texts could not be compared.
+For each clip length a random model returns as many tokens as such a clip would have. For each number of clients the
+designs run in turn (A B A B) while all stay loaded, so that other load on the machine affects them alike. Silence
+removal is off in both: each design has its own settings for it, so they would transcribe different audio and the texts
+could not be compared.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bench.report import CellResult
 TOKENS_PER_S = 10 / 3
 # Clips that AUDIO_CONTEXT=auto can shorten.
 SHORT_S = 20.0
-# The load at which the service is compared with the engine below it.
+# The number of clients at which the worker is compared with its engine.
 ENGINE_CLIENTS = 8
 WARM_UP_REQUESTS = 2
 
@@ -42,8 +42,8 @@ class Plan:
     Attributes:
         clips_s, clients: every pair of them is a cell.
         rounds: rounds of each design in each cell.
-        limit_s: after so long a round sends no further request.
-        budget_s: after so long no further cell is begun.
+        limit_s: a round sends no further request after this time.
+        budget_s: no further cell is begun after this time.
     """
 
     clips_s: tuple[float, ...]
@@ -58,19 +58,19 @@ QUICK = Plan(clips_s=(30, 5), clients=(1, 8), rounds=1, limit_s=20, budget_s=130
 
 
 def n_requests(clients: int, *, quick: bool) -> int:
-    """Requests of one round: everyone sends twice, but the widest load only once."""
+    """Return the requests of one round: two per client, and one per client at the largest load."""
     return max(clients, 2) if quick else max(min(2 * clients, 16), 4)
 
 
 def n_tokens(clip_s: float) -> int:
-    """What a clip of this length would say."""
+    """Return the number of tokens of speech of this length."""
     return round(clip_s * TOKENS_PER_S)
 
 
 def measure_cell(
     running: Mapping[str, Contender], *, conditions: Conditions, clients: int, plan: Plan, quick: bool
 ) -> list[CellResult]:
-    """Interleaved rounds of every design at one load."""
+    """Measure every design at one load, in alternating rounds."""
     rounds: dict[str, list[Round]] = {design: [] for design in running}
     for _ in range(plan.rounds):
         for design, contender in running.items():
@@ -95,7 +95,7 @@ def measure_cell(
 def measure_clip(
     conditions: Conditions, plan: Plan, worker_env: Mapping[str, str], *, quick: bool, until_s: float
 ) -> list[CellResult]:
-    """Every number of clients for one length of clip."""
+    """Measure one clip length with every number of clients."""
     files = clips(conditions.clip_s, N_CLIPS)
     results: list[CellResult] = []
     with contextlib.ExitStack() as stack:
@@ -111,7 +111,7 @@ def measure_clip(
             contender.round(clients=WARM_UP_REQUESTS, n_requests=WARM_UP_REQUESTS)
         for clients in plan.clients:
             if time.monotonic() > until_s:
-                print(f"{conditions.clip_s:g} s, {clients} clients: skipped, the time is up", flush=True)
+                print(f"{conditions.clip_s:g} s, {clients} clients: skipped, the time budget is used up", flush=True)
                 continue
             here = running | ({"engine": engine} if clients == ENGINE_CLIENTS else {})
             results += measure_cell(here, conditions=conditions, clients=clients, plan=plan, quick=quick)
@@ -120,7 +120,7 @@ def measure_clip(
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line; exits with a message if it is wrong."""
+    """Parse the command line; exit with a message if it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two loads, two lengths, under three minutes")
     parser.add_argument("--size", default="base", choices=ARCHITECTURES)
@@ -128,47 +128,49 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--beam-size", type=int, default=5)
     parser.add_argument("--clips", type=float, nargs="+", metavar="SECONDS", help="lengths of clips")
     parser.add_argument("--clients", type=int, nargs="+", help="requests in flight")
-    parser.add_argument("--language", default="en", help="named in every request; '' = both designs detect it")
-    parser.add_argument("--fail-fast", action="store_true", help="busy designs answer 503 instead of letting wait")
+    parser.add_argument("--language", default="en", help="language of every request; '' = both designs detect it")
+    parser.add_argument(
+        "--fail-fast", action="store_true", help="busy designs answer 503 instead of letting requests wait"
+    )
     parser.add_argument("--worker-env", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the worker")
-    parser.add_argument("--name", help="of the result's files; default: the date")
+    parser.add_argument("--name", help="name of the result files; default: the date")
     return parser.parse_args(argv)
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Measure every length of clip, then the texts on the demo model; write the result."""
-    plan = QUICK if asked.quick else FULL
-    clips_s, clients = tuple(asked.clips or plan.clips_s), tuple(asked.clients or plan.clients)
-    worker_env = dict(pair.split("=", 1) for pair in asked.worker_env)
+def run(args: argparse.Namespace) -> None:
+    """Measure every clip length, then compare the texts of the demo model; write the result."""
+    plan = QUICK if args.quick else FULL
+    clips_s, clients = tuple(args.clips or plan.clips_s), tuple(args.clients or plan.clients)
+    worker_env = dict(pair.split("=", 1) for pair in args.worker_env)
     facts = report.circumstances()
     until_s = time.monotonic() + plan.budget_s
     results: list[CellResult] = []
     for clip_s in clips_s:
         conditions = Conditions(
-            model=cached_model(asked.size, n_tokens=n_tokens(clip_s)),
+            model=cached_model(args.size, n_tokens=n_tokens(clip_s)),
             clip_s=clip_s,
-            compute_type=asked.compute_type,
-            beam_size=asked.beam_size,
-            language=asked.language or None,
-            fail_fast=asked.fail_fast,
+            compute_type=args.compute_type,
+            beam_size=args.beam_size,
+            language=args.language or None,
+            fail_fast=args.fail_fast,
             limit_s=plan.limit_s,
         )
         chosen = Plan(clips_s, clients, plan.rounds, plan.limit_s, plan.budget_s)
-        results += measure_clip(conditions, chosen, worker_env, quick=asked.quick, until_s=until_s)
-    facts |= {"arguments": vars(asked), "plan": asdict(plan), "tokens": {f"{s:g} s": n_tokens(s) for s in clips_s}}
+        results += measure_clip(conditions, chosen, worker_env, quick=args.quick, until_s=until_s)
+    facts |= {"arguments": vars(args), "plan": asdict(plan), "tokens": {f"{s:g} s": n_tokens(s) for s in clips_s}}
     today = dt.datetime.now(dt.UTC).date().isoformat()
     facts["identity"] = identity.measure(worker_env)
     print(
         f"same text on the demo model: {facts['identity']['same_text']:.0%} of {facts['identity']['samples']} samples"
     )
-    path = report.write(results, facts, name=asked.name or (f"{today}-quick" if asked.quick else today))
+    path = report.write(results, facts, name=args.name or (f"{today}-quick" if args.quick else today))
     for name, value in report.headlines(results).items():
         print(f"{name}: {value:.2f}")
-    print(f"written: {path.relative_to(ROOT)} and its picture")
+    print(f"written: {path.relative_to(ROOT)} and its plot")
 
 
 def main() -> None:
-    """Run the whole benchmark and write its result; a design that does not start is one line."""
+    """Run the benchmark and write its result; if a design does not start, exit with one line."""
     try:
         run(parse(sys.argv[1:]))
     except StartFailure as exc:

@@ -1,9 +1,9 @@
-"""The plain design to compare with: faster-whisper as it comes, behind a semaphore of 2.
+"""The plain design to compare with: faster-whisper with its default settings, behind a semaphore of 2.
 
-What most self-hosted servers do: one `WhisperModel` with its default settings, a thread per request,
-at most two at once. Same route and same answer as the worker. By default the others wait, so that
-both designs are asked the same question: how fast is the work done? A request's temperature is passed
-on as such servers do, so that 0 means one try, without the sampled retries whose text is random.
+Most self-hosted servers work like this: one `WhisperModel` with its default settings, a thread per request, at most
+two at once. It has the same route and the same answer as the worker. By default further requests wait, so that the
+throughput of both designs can be compared. A request's temperature is passed on, as such servers do: 0 means one
+attempt, without the sampled retries whose text is random.
 
     python -m bench.stock --model DIRECTORY --port 9000
 """
@@ -23,7 +23,7 @@ N_PERMITS = 2
 
 
 def create_app(whisper: WhisperModel, *, beam_size: int, fail_fast: bool) -> FastAPI:
-    """The plain server over a loaded model."""
+    """Return the plain server for a loaded model."""
     app = FastAPI()
     permits = asyncio.Semaphore(N_PERMITS)
 
@@ -33,7 +33,7 @@ def create_app(whisper: WhisperModel, *, beam_size: int, fail_fast: bool) -> Fas
 
     @app.get("/health/ready")
     async def ready() -> dict[str, str]:
-        """The model was loaded before the server."""
+        """Answer 200: the model is loaded before the server starts."""
         return {"status": "ready"}
 
     @app.post("/v1/audio/transcriptions")
@@ -43,7 +43,7 @@ def create_app(whisper: WhisperModel, *, beam_size: int, fail_fast: bool) -> Fas
         temperature: Annotated[float, Form()] = 0.0,
         vad_filter: Annotated[bool, Form()] = False,  # noqa: FBT002 - a form field
     ) -> dict[str, str]:
-        """The text of an upload."""
+        """Transcribe an upload."""
         audio = await file.read()
         if fail_fast and permits.locked():
             raise HTTPException(503, "busy", headers={"Retry-After": "1"})
@@ -55,7 +55,7 @@ def create_app(whisper: WhisperModel, *, beam_size: int, fail_fast: bool) -> Fas
 
 
 def main() -> None:
-    """Load the model, then serve on loopback until stopped."""
+    """Load the model, then serve on loopback until a signal."""
     parser = argparse.ArgumentParser(prog="python -m bench.stock", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="directory of a CTranslate2 Whisper")
     parser.add_argument("--port", type=int, required=True)
@@ -63,10 +63,10 @@ def main() -> None:
     parser.add_argument("--compute-type", default="int8")
     parser.add_argument("--beam-size", type=int, default=5)
     parser.add_argument("--fail-fast", action="store_true", help="answer 503 instead of letting requests wait")
-    asked = parser.parse_args()
-    whisper = WhisperModel(asked.model, device=asked.device, compute_type=asked.compute_type, local_files_only=True)
-    app = create_app(whisper, beam_size=asked.beam_size, fail_fast=asked.fail_fast)
-    uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")
+    args = parser.parse_args()
+    whisper = WhisperModel(args.model, device=args.device, compute_type=args.compute_type, local_files_only=True)
+    app = create_app(whisper, beam_size=args.beam_size, fail_fast=args.fail_fast)
+    uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="warning")
 
 
 if __name__ == "__main__":

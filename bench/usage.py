@@ -1,4 +1,4 @@
-"""What a process tree costs, read from Linux's /proc: CPU time and resident memory."""
+"""CPU time and resident memory of a process tree, from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROC = Path("/proc")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 SAMPLE_EVERY_S = 0.2
-# Fields of /proc/PID/stat behind the name in parentheses, which may hold spaces.
+# Field numbers in /proc/PID/stat, after the name in parentheses, which may contain spaces.
 STATE_FIELD, PARENT, USER, SYSTEM = 3, 4, 14, 15
 # Columns of the first line of /proc/stat: user nice system idle iowait irq softirq steal.
 BUSY_COLUMNS = (0, 1, 2, 5, 6, 7)
@@ -22,7 +22,7 @@ BUSY_COLUMNS = (0, 1, 2, 5, 6, 7)
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU time in seconds, so far: of a process tree, of this process, of the whole machine."""
+    """CPU time in seconds until now: of a process tree, of this process, of the whole machine."""
 
     tree_s: float
     driver_s: float
@@ -30,7 +30,7 @@ class Usage:
 
 
 class Watch:
-    """Samples the memory of a process and its children while it is entered."""
+    """A context manager that samples the memory of a process and its children."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -47,7 +47,7 @@ class Watch:
         self._thread.join()
 
     def usage(self) -> Usage:
-        """What has been used until now."""
+        """Return the CPU time until now."""
         return Usage(
             tree_s=sum(cpu_s(pid) for pid in tree(self._pid)), driver_s=time.process_time(), machine_s=machine_cpu_s()
         )
@@ -60,7 +60,7 @@ class Watch:
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all that descend from it."""
+    """Return the ids of a process and all its descendants."""
     children: dict[int, list[int]] = {}
     for path in PROC.glob("[0-9]*"):
         fields = _stat(int(path.name))
@@ -76,13 +76,13 @@ def _descend(pid: int, children: dict[int, list[int]]) -> Iterator[int]:
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of one process; 0 if it has gone."""
+    """Return user and system time of one process; 0 if it has ended."""
     fields = _stat(pid)
     return (int(fields[USER - STATE_FIELD]) + int(fields[SYSTEM - STATE_FIELD])) / TICKS_PER_S if fields else 0.0
 
 
 def rss_bytes(pid: int) -> int:
-    """Resident memory of one process; 0 if it has gone."""
+    """Return the resident memory of one process; 0 if it has ended."""
     try:
         return int((PROC / str(pid) / "statm").read_text("ascii").split()[1]) * PAGE_BYTES
     except (OSError, IndexError):
@@ -90,13 +90,13 @@ def rss_bytes(pid: int) -> int:
 
 
 def machine_cpu_s() -> float:
-    """Time in which any core was not idle, or was taken away by a hypervisor."""
+    """Return the time in which cores were not idle, including time taken by the hypervisor."""
     columns = (PROC / "stat").read_text("ascii").splitlines()[0].split()[1:]
     return sum(int(columns[column]) for column in BUSY_COLUMNS) / TICKS_PER_S
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the state on; empty if the process has gone."""
+    """Return the fields of /proc/PID/stat from the state on; empty if the process has ended."""
     try:
         return (PROC / str(pid) / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:

@@ -1,9 +1,9 @@
-"""Word error rate of AUDIO_CONTEXT=auto against full, on the demo model and speech with known texts.
+"""Word error rates of AUDIO_CONTEXT=auto and full, on the demo model and speech with known texts.
 
     python -m bench.wer [FOLDER]
 
 FOLDER holds WAV files and a `manifest.json`: a list of {file, language, text}. Without it the
-samples of the tests are used, which are short and clean: measure your own audio before you trust it.
+samples of the tests are used, which are short and clean: measure your own audio as well.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_AUDIO_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A file and what is said in it."""
+    """A file and its reference text."""
 
     path: Path
     language: str
@@ -41,23 +41,23 @@ class Sample:
 
 
 def samples_in(folder: Path) -> list[Sample]:
-    """Every sample of the manifest in which something is said."""
+    """Return the samples of the manifest that contain speech."""
     listed = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     return [Sample(folder / each["file"], each["language"], each["text"]) for each in listed if each["text"]]
 
 
 def plain(text: str) -> str:
-    """Lower case, letters and apostrophes only, single spaces: what a word error rate compares."""
+    """Normalize a text for the word error rate: lower case, letters and apostrophes only, single spaces."""
     return " ".join(re.sub(r"[^\w' ]+", " ", text.lower()).split())
 
 
 def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """Wrong words over spoken words."""
+    """Return the number of wrong words divided by the number of spoken words."""
     return float(jiwer.wer([plain(text) for text in references], [plain(text) for text in hypotheses]))
 
 
 def transcribe(transcriber: Transcriber, sample: Sample) -> str:
-    """The text of a sample whose language is known."""
+    """Return the text of a sample whose language is known."""
     with sample.path.open("rb") as source:
         pcm = decode(source, max_audio_s=MAX_AUDIO_S)
     events = transcriber.events(pcm, Options(language=sample.language), cancelled=lambda: False)
@@ -65,7 +65,7 @@ def transcribe(transcriber: Transcriber, sample: Sample) -> str:
 
 
 def measure(samples: Sequence[Sample], *, model: str, context: str) -> dict[str, object]:
-    """Error rates per language and in all, and how long it took."""
+    """Return the error rates per language and in total, and the wall-clock time."""
     settings = load_settings(model_size=model, audio_context=context, device="cpu")
     transcriber = transcriber_of(load_model(settings), settings)
     started_s = time.perf_counter()
@@ -89,14 +89,14 @@ def measure(samples: Sequence[Sample], *, model: str, context: str) -> dict[str,
 
 
 def main() -> None:
-    """Print both, one under the other."""
+    """Print the results of both settings as JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.wer", description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=SAMPLES)
     parser.add_argument("--model", default="demo", help="as MODEL_SIZE")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     tuning.apply(enabled=load_settings().cpu_tuning)
-    samples = samples_in(asked.folder)
-    print(json.dumps({c: measure(samples, model=asked.model, context=c) for c in CONTEXTS}, indent=2))
+    samples = samples_in(args.folder)
+    print(json.dumps({c: measure(samples, model=args.model, context=c) for c in CONTEXTS}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 #!/bin/sh
-# Install what is missing of these programs: `install_packages.sh nginx shellcheck`. Needs apt, and root or sudo.
+# Install those of the given programs that are missing: `install_packages.sh nginx shellcheck`.
 #
-# deploy/debian-packages.txt says which package brings which program. Nothing happens if all of them are there.
+# Needs apt, and root or sudo, unless all of them are installed. deploy/debian-packages.txt maps programs to packages.
 set -eu
 
 list=$(dirname "$0")/debian-packages.txt
-PATH=$PATH:/usr/sbin:/sbin # where Debian keeps servers, out of an ordinary user's PATH
+PATH=$PATH:/usr/sbin:/sbin # Debian's folders for servers, which are not in an ordinary user's PATH
 missing=''
 for program in "$@"; do
     package=$(awk -v wanted="$program" '$1 == wanted { print $2 }' "$list")
     if [ -z "$package" ]; then
-        echo "error: $list does not say which package brings $program" >&2
+        echo "error: $list has no package for $program" >&2
         exit 1
     fi
     command -v "$program" > /dev/null 2>&1 || missing="$missing $package"
@@ -33,7 +33,7 @@ fi
 echo "installing$missing"
 export DEBIAN_FRONTEND=noninteractive
 $root apt-get update -qq
-# shellcheck disable=SC2086 # a list of packages; the output of a success is of no interest
+# shellcheck disable=SC2086 # a list of packages; the output is printed only after a failure
 if ! output=$($root apt-get install --yes --no-install-recommends -qq $missing 2>&1); then
     echo "$output" >&2
     echo "error: apt-get could not install$missing" >&2

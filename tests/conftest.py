@@ -1,9 +1,11 @@
-"""What tests share: a clean environment and a worker with the fake engine."""
+"""What tests share: a clean environment, default signals, and a worker with the fake engine."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -13,7 +15,15 @@ from tests.clients import Worker, worker
 TESTS = Path(__file__).resolve().parent
 # Other processes, browsers, real time or a model at work: run by `make test`, left out by `make check`.
 SLOW = (
-    "cluster",
+    "cluster/test_cluster.py",
+    "cluster/test_cluster_life.py",
+    "cluster/test_gateways_behind_nginx.py",
+    "cluster/test_nginx.py",
+    "cluster/test_nginx_limits.py",
+    "cluster/test_nginx_live.py",
+    "cluster/test_render.py",
+    "cluster/test_resolve.py",
+    "cluster/test_tools.py",
     "commands/test_listen.py",
     "deploy",
     "e2e",
@@ -37,10 +47,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of the person who runs the tests are not the tests' settings."""
+    """Remove the settings of the user who runs the tests."""
     for name in WorkerSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _default_signals() -> Iterator[None]:
+    """Let child processes start with the default SIGINT and SIGQUIT.
+
+    A shell without job control starts its background jobs with both ignored, and every child inherits that: a test
+    that interrupts one would wait for ever. SIGHUP stays as it is, so that `nohup` still works.
+    """
+    handlers: dict[signal.Signals, Callable[[int, FrameType | None], object] | signal.Handlers] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGQUIT: signal.SIG_DFL,
+    }
+    ignored = [number for number in handlers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, handlers[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture

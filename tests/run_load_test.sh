@@ -1,7 +1,7 @@
 #!/bin/sh
-# Load tests with one word: `tests/run_load_test.sh all|single|scaling ['1 2 3'] [requests] [callers]`.
+# Run a load test: `tests/run_load_test.sh all|single|scaling ['1 2 3'] [requests] [clients]`.
 #
-#   single   one worker (WORKER_URL, else the first one): double the callers until it refuses more than a tenth
+#   single   one worker (WORKER_URL, else the first one): double the clients until it refuses more than a tenth
 #   scaling  the cluster (API_URL) with each number of workers, at equal load per worker
 #   all      both
 #
@@ -12,14 +12,14 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 kind=${1:-all}
 workers=${2:-1 2 3}
 requests=${3:-20}
-callers=${4:-2}
+clients=${4:-2}
 port=${PORT:-8083}
 export API_URL="${API_URL:-http://localhost:$port}"
 
 case $kind in
     all | single | scaling) ;;
     *)
-        echo "usage: $0 all|single|scaling ['1 2 3'] [requests per worker] [callers per worker]" >&2
+        echo "usage: $0 all|single|scaling ['1 2 3'] [requests per worker] [clients per worker]" >&2
         exit 2
         ;;
 esac
@@ -50,11 +50,11 @@ print("http://127.0.0.1:%d" % json.load(sys.stdin)["ports"]["worker-1"])'
 
 cd "$here"
 if ! worker_url=$(worker_url); then
-    [ "$kind" = scaling ] || { echo "error: name one worker: WORKER_URL=http://..." >&2 && exit 1; }
+    [ "$kind" = scaling ] || { echo "error: set the address of one worker: WORKER_URL=http://..." >&2 && exit 1; }
     worker_url=$API_URL # not used
 fi
 
 results=${RESULTS_DIR:-$here/tests/results}/$kind-$(date -u +%Y%m%dT%H%M%SZ)
 # shellcheck disable=SC2086 # the list of numbers is meant to become several arguments
 exec "$python" "$here/tests/load_test.py" "--test-$kind" --worker-url "$worker_url" --workers $workers \
-    --requests "$requests" --concurrency "$callers" --json "$results.json" --plot "$results.png"
+    --requests "$requests" --concurrency "$clients" --json "$results.json" --plot "$results.png"

@@ -2,12 +2,12 @@
 # Run N transcription workers: `tests/scale_workers.sh N`. Returns when all of them serve.
 #
 # Scales the local cluster if one runs on PORT (8083), else the compose project in COMPOSE_FILE
-# (docker-compose.yml). Requests in flight finish: workers are taken out of nginx first, then drained.
+# (docker-compose.yml). Requests in flight finish: nginx stops using a worker before it drains.
 set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 port=${PORT:-8083}
-named=3 # transcription-worker-1 to -3 have services of their own; the rest are replicas of transcription-worker-more
+named=3 # transcription-worker-1 to -3 are services; the others are replicas of transcription-worker-more
 
 case ${1:-} in
     '' | *[!0-9]* | 0)
@@ -39,5 +39,5 @@ while [ "$n" -le "$named" ]; do
 done
 more=0
 [ "$count" -le "$named" ] || more=$((count - named))
-# nginx looks the workers' name up again every five seconds: nothing there needs a restart.
+# nginx resolves the workers' name again every five seconds, so it needs no restart.
 exec docker compose up --detach --no-recreate --wait "$@" --scale "transcription-worker-more=$more"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Check a running service from outside: `tests/test_transcription.sh`. Exit code 0 if everything is as it should be.
+# Smoke test of a running service: `tests/test_transcription.sh`. Exits with 0 if every check passes.
 #
 # API_URL (http://localhost:8083), TEST_AUDIO (tests/test_audio.wav), API_KEY (none). Needs curl and Python.
 set -eu
@@ -12,7 +12,7 @@ failures=0
 body=$(mktemp)
 trap 'rm -f "$body"' EXIT
 
-# check NAME COMMAND...: run the command, say how it went, count failures.
+# check NAME COMMAND...: run the command, print the result, count failures.
 check() {
     name=$1
     shift
@@ -24,13 +24,13 @@ check() {
     fi
 }
 
-# request CURL-ARGUMENTS...: print the status; the answer is in $body.
+# request CURL-ARGUMENTS...: print the status; the body of the answer is in $body.
 request() {
     curl --silent --show-error --max-time 300 --output "$body" --write-out '%{http_code}' \
         ${API_KEY:+--header "Authorization: Bearer $API_KEY"} "$@"
 }
 
-# holds EXPRESSION: evaluate a Python expression over the JSON answer, called `answer`.
+# holds EXPRESSION: evaluate a Python expression in which `answer` is the JSON body.
 holds() {
     "$python" -c 'import json, sys
 answer = json.load(open(sys.argv[1], encoding="utf-8"))
@@ -54,13 +54,13 @@ has_vexa_fields() {
         holds 'all(s["audio_start"] == s["start"] and s["audio_end"] == s["end"] for s in answer["segments"])'
 }
 plain_text() { transcribe -F response_format=text && [ -s "$body" ] && ! grep -q '^{' "$body"; }
-refuses_noise() {
+refuses_invalid_audio() {
     [ "$(request -F "file=@$0" -F model=whisper-1 "$url/v1/audio/transcriptions")" = 400 ] &&
         holds '{"message", "type", "param", "code"} <= set(answer["error"])'
 }
 
 echo "service: $url   audio: $audio"
-check 'health says healthy' healthy
+check 'health is healthy' healthy
 check 'the load balancer is active' balanced
 check 'the audio file is there' readable
 check 'a transcription succeeds' transcribed
@@ -70,7 +70,7 @@ check 'it has a duration' has_duration
 check 'it has segments' has_segments
 check 'segments have the fields Vexa reads' has_vexa_fields
 check 'plain text on request' plain_text
-check 'what is no audio gets 400 in the OpenAI shape' refuses_noise
+check 'a file without audio gets 400 and an OpenAI error body' refuses_invalid_audio
 
 if [ "$failures" -gt 0 ]; then
     echo "$failures checks failed"

@@ -1,6 +1,6 @@
 """The folder of a running cluster: sockets, nginx's files, the members' temporary files.
 
-Beside it lies a file that the cluster keeps locked for its life: the kernel lets go of it whatever ends the process.
+A lock file beside it is locked while the cluster runs; the kernel releases the lock however the process ends.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from app.core.errors import StartupError
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Be the only cluster with that folder until the block ends; the folder itself is not touched.
+    """Hold the folder's lock until the block ends; the folder itself is not touched.
 
     Raises:
-        StartupError: another one runs, however slowly it may answer, or the file is somebody else's.
+        StartupError: another cluster holds the lock, or the lock file belongs to another user.
     """
     path = folder.with_name(f"{folder.name}.lock")
     descriptor = _lock(path)
     try:
         yield
     finally:
-        # Removed while it is still locked: whoever opened it meanwhile sees that it has gone.
+        # Removed while it is still locked: a process that has opened it meanwhile sees that it is gone.
         path.unlink(missing_ok=True)
         os.close(descriptor)
 
@@ -51,20 +51,20 @@ def _lock(path: Path) -> int:
 
 
 def clear_folder(path: Path) -> None:
-    """Remove what a killed cluster left and make the folder anew; the caller holds the lock.
+    """Remove what a killed cluster left and create the folder again; the caller holds the lock.
 
     Raises:
-        StartupError: the folder is somebody else's.
+        StartupError: the folder belongs to another user.
     """
     if path.is_symlink() or (path.exists() and path.stat().st_uid != os.getuid()):
-        raise StartupError(f"{path} belongs to somebody else: remove it, or set TMPDIR to another folder")
+        raise StartupError(f"{path} belongs to another user: remove it, or set TMPDIR to another folder")
     shutil.rmtree(path, ignore_errors=True)
     make_folder(path)
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder for its user alone, unless it is there: what cleans up /tmp may have removed it."""
+    """Create the folder for its user alone, unless it exists; a cleaner of /tmp may have removed it."""
     path.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
-    # nginx started by root works as another user and must reach its own folders below.
+    # nginx started by root works as another user and must reach its folders inside.
     others = stat.S_IXGRP | stat.S_IXOTH if os.getuid() == 0 else 0
     path.chmod(stat.S_IRWXU | others)

@@ -1,7 +1,7 @@
-"""Where everything of a cluster lives: ports, folders, environments. Pure.
+"""The ports, folders and environments of a cluster. Pure.
 
-One folder per user and public port, so that the tools find the control socket of a running cluster, and the
-next cluster finds, and removes, what a crashed one left.
+There is one folder per user and public port: the tools find the control socket of a running cluster in it, and the
+next cluster finds and removes what a crashed one left.
 """
 
 from __future__ import annotations
@@ -11,27 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.cluster.reconciler import Member
+from app.ops.addresses import authority
 
-MOST_THREADS = 4
-LONGEST_STREAM_S = 24 * 3600
+MAX_THREADS = 4
+MAX_STREAM_S = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The cluster's shape as the command line and the settings gave it.
+    """A cluster as the command line and the settings describe it.
 
     Attributes:
         host, port: the public address of transcription.
         live_port: the public port of the live gateways.
-        worker_port, gateway_port: the first worker's and gateway's own port, on loopback; the others follow.
-        cpu_threads, replicas: of one worker, so that all of them together fill the machine once. 0 replicas: the
-            worker's own choice.
-        slots, queue, fail_fast: one worker's places; nginx must know the same. 0 slots: the worker's own
-            choice, learned from the first one that is ready.
-        shutdown_grace_s, drain_grace_s: what a worker and a gateway may take to finish.
-        max_clients: one gateway's streams; nginx must know the same.
-        api_key: one the gateways may use to call the workers; "" where they are open.
-        model_size: the workers' model, where it is not theirs to read from the settings.
+        worker_port, gateway_port: the loopback port of the first worker and the first gateway; the others follow.
+        cpu_threads, replicas: of one worker, so that all workers together use every core once. 0 replicas: each
+            worker chooses.
+        slots, queue, fail_fast: how many requests one worker serves at once, how many may wait, and whether waiting
+            is refused; nginx needs the same values. 0 slots: each worker chooses, and nginx gets the number from the
+            first worker that is ready.
+        shutdown_grace_s, drain_grace_s: how long a worker and a gateway may take to drain.
+        max_clients: the streams of one gateway; nginx needs the same value.
+        api_key: the key with which gateways call the workers; "" if the workers require none.
+        model_size: overrides MODEL_SIZE of the workers; "" leaves it as it is.
     """
 
     root: Path
@@ -55,20 +57,20 @@ class Layout:
 
     @property
     def control_socket(self) -> Path:
-        """Return where the running cluster listens for orders."""
+        """Return the unix socket on which the running cluster takes orders."""
         return self.run_dir / "control.sock"
 
     def temp_dir(self, member: Member) -> Path:
-        """Return the member's own folder for temporary files, emptied whenever it starts."""
+        """Return the member's folder for temporary files; it is emptied whenever the member starts."""
         return self.run_dir / member.name
 
     def port_of(self, member: Member) -> int:
-        """Return the member's own port on loopback."""
+        """Return the member's loopback port."""
         first = self.worker_port if member.kind == "worker" else self.gateway_port
         return first + member.number - 1
 
     def environment_of(self, member: Member, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return the member's environment: what was inherited, and what makes it this member."""
+        """Return the member's environment: what is inherited, and the values that differ between members."""
         own = {"TMPDIR": str(self.temp_dir(member)), "PYTHONUNBUFFERED": "1"}
         if member.kind == "worker":
             own |= {
@@ -94,41 +96,43 @@ class Layout:
 
     @property
     def loopback(self) -> str:
-        """Return the address under which this machine reaches the public port."""
-        wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}  # noqa: S104 - compared
+        """Return the host under which this machine reaches the public port."""
+        wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}  # noqa: S104 - compared, not bound
         return wildcards.get(self.host, self.host)
 
     @property
     def url(self) -> str:
         """Return the base URL of transcription, as this machine reaches it."""
-        return f"http://{_address(self.loopback, self.port)}"
+        return f"http://{authority(self.loopback, self.port)}"
 
-    def render_environment(self, members: Sequence[Member], *, slots: int, nofile: int, number: int) -> dict[str, str]:
-        """Return what `deploy/nginx/render.sh` needs to know to route to these members.
+    def render_environment(
+        self, members: Sequence[Member], *, slots: int, nofile: int, revision: int
+    ) -> dict[str, str]:
+        """Return the environment with which `deploy/nginx/render.sh` routes to these members.
 
         Args:
-            members: whom to route to.
-            slots: what one worker does at once.
-            nofile: how many descriptors nginx may open.
-            number: of this configuration; nginx shows it.
+            members: workers and gateways to route to.
+            slots: how many requests one worker serves at once.
+            nofile: how many file descriptors nginx may open.
+            revision: number of this configuration, which /lb-status returns.
         """
         addresses = {
             kind: " ".join(f"127.0.0.1:{self.port_of(member)}" for member in members if member.kind == kind)
             for kind in ("worker", "gateway")
         }
-        live = _address(self.host, self.live_port) if addresses["gateway"] else f"unix:{self.run_dir}/live.sock"
+        live = authority(self.host, self.live_port) if addresses["gateway"] else f"unix:{self.run_dir}/live.sock"
         return {
             "NGINX_WORKER_ADDRESSES": addresses["worker"],
             "NGINX_GATEWAY_ADDRESSES": addresses["gateway"],
-            "NGINX_LISTEN": _address(self.host, self.port),
-            # Without gateways the public port stays free, but a server block has to listen somewhere.
+            "NGINX_LISTEN": authority(self.host, self.port),
+            # Without gateways the public port stays free, but the server block has to listen somewhere.
             "NGINX_LIVE_LISTEN": live,
             "NGINX_RUN_DIR": str(self.run_dir),
             "NGINX_NOFILE": str(nofile),
-            "NGINX_CONFIGURATION": str(number),
+            "NGINX_CONFIGURATION": str(revision),
             "NGINX_RESOLVE": "0",
-            # A reload for a new worker must not cut live streams: old nginx processes stay until theirs have ended.
-            "NGINX_SHUTDOWN_S": str(LONGEST_STREAM_S),
+            # A reload must not cut live streams: old nginx processes stay until their streams have ended.
+            "NGINX_SHUTDOWN_S": str(MAX_STREAM_S),
             "MAX_CONCURRENT_TRANSCRIPTIONS": str(slots),
             "MAX_QUEUE_SIZE": str(self.queue),
             "FAIL_FAST_WHEN_BUSY": "true" if self.fail_fast else "false",
@@ -138,21 +142,17 @@ class Layout:
         }
 
 
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def share_of(cores: int, workers: int, *, threads: int, replicas: int) -> tuple[int, int]:
-    """Return the threads and replicas of one of several CPU workers; what is given (not 0) stays.
+    """Return the threads and replicas of one of several CPU workers; values other than 0 are kept.
 
-    Each worker would take the whole machine for its own. Past four threads a decoding step has too little work to
-    share, so a larger share becomes replicas.
+    Without this each worker would use every core. Beyond four threads a decoding step has too little work to divide,
+    so a larger share becomes replicas.
     """
     share = max(1, cores // max(1, workers))
-    threads = threads or min(MOST_THREADS, max(1, share // max(1, replicas)))
+    threads = threads or min(MAX_THREADS, max(1, share // max(1, replicas)))
     return threads, replicas or max(1, share // threads)
 
 
 def run_dir_of(base: Path, *, user_id: int, port: int) -> Path:
-    """Return the folder of the cluster of that user on that public port."""
+    """Return the folder of that user's cluster on that public port."""
     return base / f"transcription-cluster-{user_id}-{port}"

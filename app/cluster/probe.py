@@ -1,4 +1,4 @@
-"""Ask a local process over HTTP how it is. Blocking: call it on a thread."""
+"""Probe a process of this machine over HTTP, and its ports. Blocking: call it on a thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROBE_TIMEOUT_S = 2.0
 
 
 def status_of(host: str, port: int, path: str, *, timeout_s: float = PROBE_TIMEOUT_S) -> int | None:
-    """Return the status of `GET path`; None if nobody answered in time."""
+    """Return the status of `GET path`; None without an answer in time."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
         connection.request("GET", path)
@@ -24,7 +24,7 @@ def status_of(host: str, port: int, path: str, *, timeout_s: float = PROBE_TIMEO
 
 
 def json_of(host: str, port: int, path: str) -> dict[str, Any] | None:
-    """Return the JSON object that `GET path` answers; None if nobody answered in time, or with something else."""
+    """Return the JSON object in the answer to `GET path`; None without an answer in time, or if it is no object."""
     connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
     try:
         connection.request("GET", path)
@@ -37,7 +37,7 @@ def json_of(host: str, port: int, path: str) -> dict[str, Any] | None:
 
 
 def header_of(host: str, port: int, path: str, name: str) -> str | None:
-    """Return a header of the answer to `GET path`; None if nobody answered in time, or without it."""
+    """Return a header of the answer to `GET path`; None without an answer in time, or without that header."""
     connection = http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT_S)
     try:
         connection.request("GET", path)
@@ -52,14 +52,14 @@ def port_is_free(host: str, port: int) -> bool:
     """Return whether a server could listen there now.
 
     Raises:
-        OSError: the host is not an address of this machine, nor a name of one.
+        OSError: the host is neither an address of this machine nor a name of one.
     """
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         with socket.socket(family, kind, protocol) as probe:
-            # As servers do: the remains of closed connections do not count.
+            # As servers do: closed connections in TIME_WAIT do not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
-                # nginx, too, takes an IPv6 address for itself alone.
+                # As nginx does: an IPv6 address does not include IPv4.
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
                 probe.bind(address)

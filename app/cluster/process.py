@@ -1,7 +1,7 @@
 """One child process whose output lines are shown under its name.
 
-Children live in sessions of their own: Ctrl-C on the terminal reaches the supervisor alone, which then drains
-in order. Should the supervisor be killed, `setpriv` (util-linux) has the kernel end the children, too.
+Each child has its own session: Ctrl-C on the terminal reaches only the supervisor, which then drains in order.
+If the supervisor is killed, the kernel ends the children, too (`setpriv --pdeathsig` of util-linux).
 """
 
 from __future__ import annotations
@@ -15,30 +15,32 @@ from contextlib import suppress
 from pathlib import Path
 
 MAX_LINE_BYTES = 1 << 20  # a longer line is shown in pieces
-EXIT_POLL_S = 0.1  # of every child for its whole life: no finer than the supervisor looks
+EXIT_POLL_S = 0.1  # every child is polled for its whole life, so no more often than the supervisor ticks
 
-Show = Callable[[str, str], None]
+ShowLine = Callable[[str, str], None]  # the name of a process, one line of its output
 
 
 class Child:
     """A running process; create it with `start`."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, show: Show) -> None:
+    def __init__(self, name: str, process: asyncio.subprocess.Process, show_line: ShowLine) -> None:
         self.name = name
         self.last_line = ""
         self._process = process
-        self._show = show
-        self._pump = asyncio.create_task(self._read(process.stdout))
+        self._show_line = show_line
+        self._reader = asyncio.create_task(self._read(process.stdout))
 
     @classmethod
-    async def start(cls, name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, show: Show) -> Child:
+    async def start(
+        cls, name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, show_line: ShowLine
+    ) -> Child:
         """Start the command.
 
         Raises:
-            OSError: it cannot be run.
+            OSError: the command cannot be run.
         """
         process = await asyncio.create_subprocess_exec(
-            *_tied_to_parent(),
+            *_end_with_parent(),
             *command,
             env=dict(env),
             cwd=cwd,
@@ -48,7 +50,7 @@ class Child:
             limit=MAX_LINE_BYTES,
             start_new_session=True,
         )
-        return cls(name, process, show)
+        return cls(name, process, show_line)
 
     @property
     def pid(self) -> int:
@@ -57,7 +59,7 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Return whether the process has not ended yet."""
+        """Return whether the process has not ended."""
         return self._process.returncode is None
 
     def send(self, number: signal.Signals) -> None:
@@ -66,18 +68,20 @@ class Child:
             self._process.send_signal(number)
 
     async def wait(self) -> int:
-        """Wait for the end and the last line of output; return the exit code (negative: a signal).
+        """Wait for the end and the last line of output; return the exit code (negative: killed by that signal).
 
-        What the process leaves behind in its group is killed: nginx's own children would keep its ports.
+        Processes that remain in its group are killed: nginx's own children would keep its ports.
         """
-        # asyncio's own wait lasts until the pipe is closed, too, and the process's children may hold it open.
-        while (code := self._process.returncode) is None:  # noqa: ASYNC110 - nobody would set an event
+        # Process.wait() would also wait until the pipe is closed, which the process's children may hold open.
+        while (code := self._process.returncode) is None:
             await asyncio.sleep(EXIT_POLL_S)
+            if self._reader.done():
+                self._reader.result()  # an error while showing a line: unread output would block the child
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        # Who left the group may hold the pipe open: what is not there within a second is not waited for.
-        await asyncio.wait([self._pump], timeout=1.0)
-        self._pump.cancel()
+        # A process that left the group may hold the pipe open: do not wait for its output for longer than this.
+        await asyncio.wait([self._reader], timeout=1.0)
+        self._reader.cancel()
         return code
 
     async def _read(self, stream: asyncio.StreamReader | None) -> None:
@@ -96,9 +100,10 @@ class Child:
 
     def _line(self, line: bytes) -> None:
         self.last_line = line.decode(errors="replace").rstrip("\r\n")
-        self._show(self.name, self.last_line)
+        self._show_line(self.name, self.last_line)
 
 
-def _tied_to_parent() -> list[str]:
+def _end_with_parent() -> list[str]:
+    """Return the prefix that has the kernel send SIGTERM when the parent dies."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

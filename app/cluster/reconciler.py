@@ -1,14 +1,15 @@
-"""What the supervisor should do next: pure decisions, time is an argument.
+"""Decide what the supervisor does next. Pure: time is an argument.
 
-The supervisor tells what it saw (a member is ready, is alive, has exited) and carries out what `decide`
-returns, in order. Each action is returned once. So every rule (backoff, hang, drain, scaling) is tested with a
-number for time.
+The supervisor reports what it observed (`mark_ready`, `mark_alive`, `mark_exited`, `mark_routed`) and applies the
+actions that `decide` returns, in order. Each action is returned once. Every rule (backoff, hang, drain, scaling) is
+therefore tested with a number for time.
 
     WAITING --Start--> STARTING --ready--> READY --Stop--> DRAINING --exit--> gone
        ^                  |                  |
        +---- exit --------+------ exit ------+     after 0.5, 1, 2, ... 30 s
 
-A member stays routed while it restarts: nginx is refused at once, asks the next one, and needs no reload.
+A member stays routed while it restarts: nginx's connection is refused at once, it tries the next member, and it
+needs no reload.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Kind = Literal["worker", "gateway"]
 
 
 class Phase(Enum):
-    """Where a member stands in its life."""
+    """The state of a member's process."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -31,7 +32,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Member:
-    """One process of the cluster, by its place: it keeps name and port across restarts."""
+    """One process of the cluster, by its number: it keeps its name and port across restarts."""
 
     kind: Kind
     number: int
@@ -58,15 +59,15 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """End the member at once (SIGKILL); `why` is for the log."""
+    """End the member at once (SIGKILL); `reason` is for the log."""
 
     member: Member
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Let the balancer know exactly these members."""
+    """Have the load balancer send requests to exactly these members."""
 
     members: tuple[Member, ...]
 
@@ -76,15 +77,15 @@ Action = Start | Stop | Kill | Route
 
 @dataclass(frozen=True, slots=True)
 class SupervisorTimeouts:
-    """The supervisor's patience, in seconds.
+    """How long the supervisor waits, in seconds.
 
     Attributes:
-        first_backoff_s: wait before the first restart; doubles with every failure in a row.
-        max_backoff_s: longest wait between restarts.
-        stable_s: a member that was ready for this long starts again with the first backoff.
-        start_timeout_s: a member that is not ready by then is killed and restarted (a model may be loading).
+        first_backoff_s: wait before the first restart; doubles with every consecutive failure.
+        max_backoff_s: longest wait before a restart.
+        stable_s: a member that was ready for this long is restarted after the first backoff again.
+        start_timeout_s: a member that is not ready by then is killed and restarted (loading a model takes minutes).
         hang_s: a ready member that has not answered for this long is killed and restarted.
-        worker_grace_s, gateway_grace_s: a draining member of that kind is killed after this.
+        worker_grace_s, gateway_grace_s: a draining worker or gateway is killed after this.
     """
 
     first_backoff_s: float = 0.5
@@ -96,13 +97,13 @@ class SupervisorTimeouts:
     gateway_grace_s: float = 30.0
 
     def grace_s(self, kind: Kind) -> float:
-        """Return the patience with a draining member of that kind."""
+        """Return how long a member of that kind may take to drain."""
         return self.worker_grace_s if kind == "worker" else self.gateway_grace_s
 
 
 @dataclass(slots=True)
 class _State:
-    """What is known of one member."""
+    """The state of one member."""
 
     phase: Phase
     since_s: float
@@ -117,14 +118,14 @@ class _State:
 class Reconciler:
     """The wanted size of the cluster and the state of each member."""
 
-    policy: SupervisorTimeouts = field(default_factory=SupervisorTimeouts)
+    timeouts: SupervisorTimeouts = field(default_factory=SupervisorTimeouts)
     _wanted: dict[Kind, int] = field(default_factory=lambda: {"worker": 0, "gateway": 0})
     _states: dict[Member, _State] = field(default_factory=dict)
-    _routed: tuple[Member, ...] = ()
-    _in_effect: tuple[Member, ...] = ()
+    _routed: tuple[Member, ...] = ()  # by the last Route action
+    _in_effect: tuple[Member, ...] = ()  # by the load balancer's confirmation
 
     def scale(self, kind: Kind, count: int) -> None:
-        """Want `count` members of that kind from now on."""
+        """Set the wanted number of members of that kind."""
         self._wanted[kind] = count
 
     def wanted(self, kind: Kind) -> int:
@@ -132,7 +133,7 @@ class Reconciler:
         return self._wanted[kind]
 
     def phase(self, member: Member) -> Phase | None:
-        """Return the member's phase; None if it is not there."""
+        """Return the member's phase; None if there is no such member."""
         state = self._states.get(member)
         return state.phase if state else None
 
@@ -141,20 +142,20 @@ class Reconciler:
         return {member.name: self._states[member].phase.value for member in sorted(self._states)}
 
     def settled(self) -> bool:
-        """Return whether every wanted member is ready, known to the balancer, and no other is left."""
+        """Return whether every wanted member is ready and routed, and no other member is left."""
         present = {member for member, state in self._states.items() if state.phase is Phase.READY and state.routed}
-        return present == self._targets() == set(self._states) and self._in_effect == self._routed
+        return present == self._wanted_members() == set(self._states) and self._in_effect == self._routed
 
     def empty(self) -> bool:
         """Return whether no member is left."""
         return not self._states
 
-    def saw_routed(self, members: tuple[Member, ...]) -> None:
-        """Take note that the balancer sends requests to exactly these."""
+    def mark_routed(self, members: tuple[Member, ...]) -> None:
+        """Record that the load balancer sends requests to exactly these members."""
         self._in_effect = members
 
-    def saw_ready(self, member: Member, now_s: float) -> None:
-        """Take note that the member answered that it is ready."""
+    def mark_ready(self, member: Member, now_s: float) -> None:
+        """Record that the member answered that it is ready."""
         state = self._states.get(member)
         if state is None:
             return
@@ -162,38 +163,38 @@ class Reconciler:
         if state.phase is Phase.STARTING:
             state.phase, state.since_s = Phase.READY, now_s
 
-    def saw_alive(self, member: Member, now_s: float) -> None:
-        """Take note that the member answered at all."""
+    def mark_alive(self, member: Member, now_s: float) -> None:
+        """Record that the member answered, ready or not."""
         state = self._states.get(member)
         if state is not None:
             state.alive_s = now_s
 
-    def saw_exit(self, member: Member, now_s: float) -> None:
-        """Take note that the member's process has ended, for whatever reason."""
+    def mark_exited(self, member: Member, now_s: float) -> None:
+        """Record that the member's process has ended, or could not be started."""
         state = self._states.get(member)
         if state is None:
             return
-        if state.phase is Phase.DRAINING or member not in self._targets():
+        if state.phase is Phase.DRAINING or member not in self._wanted_members():
             del self._states[member]
             return
-        if state.phase is Phase.READY and now_s - state.since_s >= self.policy.stable_s:
+        if state.phase is Phase.READY and now_s - state.since_s >= self.timeouts.stable_s:
             state.failures = 0
-        wait_s = min(self.policy.first_backoff_s * 2**state.failures, self.policy.max_backoff_s)
+        wait_s = min(self.timeouts.first_backoff_s * 2**state.failures, self.timeouts.max_backoff_s)
         state.failures += 1
         state.phase, state.since_s, state.retry_at_s = Phase.WAITING, now_s, now_s + wait_s
         state.killed = False
 
     def decide(self, now_s: float) -> list[Action]:
-        """Return what to do now, in this order: start, route, stop, kill."""
+        """Return the actions that are due now, in this order: start, route, stop, kill."""
         starts = self._starts(now_s)
         routes = self._route()
         return [*starts, *routes, *self._stops(now_s), *self._kills(now_s)]
 
-    def _targets(self) -> set[Member]:
+    def _wanted_members(self) -> set[Member]:
         return {Member(kind, number) for kind, count in self._wanted.items() for number in range(1, count + 1)}
 
     def _starts(self, now_s: float) -> list[Action]:
-        for member in self._targets() - set(self._states):
+        for member in self._wanted_members() - set(self._states):
             self._states[member] = _State(Phase.WAITING, now_s, now_s, retry_at_s=now_s)
         due = [
             member
@@ -202,7 +203,7 @@ class Reconciler:
         ]
         actions: list[Action] = []
         for member in due:
-            if member not in self._targets():
+            if member not in self._wanted_members():
                 continue
             state = self._states[member]
             state.phase, state.since_s, state.alive_s = Phase.STARTING, now_s, now_s
@@ -210,11 +211,11 @@ class Reconciler:
         return actions
 
     def _route(self) -> list[Action]:
-        targets = self._targets()
+        targets = self._wanted_members()
         for member, state in self._states.items():
             state.routed = member in targets and (state.routed or state.phase is Phase.READY)
         routed = tuple(member for member in sorted(self._states) if self._states[member].routed)
-        # When the last one goes, the balancer keeps the old list: it answers "busy" for them by itself.
+        # Without any worker the load balancer keeps its list: it answers "busy" by itself when none can be reached.
         if routed == self._routed or not any(member.kind == "worker" for member in routed):
             return []
         self._routed = routed
@@ -222,7 +223,7 @@ class Reconciler:
 
     def _stops(self, now_s: float) -> list[Action]:
         actions: list[Action] = []
-        for member in sorted(set(self._states) - self._targets()):
+        for member in sorted(set(self._states) - self._wanted_members()):
             state = self._states[member]
             if state.phase is Phase.WAITING:
                 del self._states[member]
@@ -235,18 +236,19 @@ class Reconciler:
         actions: list[Action] = []
         for member in sorted(self._states):
             state = self._states[member]
-            why = self._overdue(member, state, now_s)
-            if why and not state.killed:
+            reason = self._kill_reason(member, state, now_s)
+            if reason and not state.killed:
                 state.killed = True
-                actions.append(Kill(member, why))
+                actions.append(Kill(member, reason))
         return actions
 
-    def _overdue(self, member: Member, state: _State, now_s: float) -> str:
-        if state.phase is Phase.STARTING and now_s - state.since_s >= self.policy.start_timeout_s:
-            return f"not ready after {self.policy.start_timeout_s:g} s"
-        if state.phase is Phase.READY and now_s - state.alive_s >= self.policy.hang_s:
-            return f"no answer for {self.policy.hang_s:g} s"
-        grace_s = self.policy.grace_s(member.kind)
+    def _kill_reason(self, member: Member, state: _State, now_s: float) -> str:
+        """Return which time limit the member has passed; "" if none."""
+        if state.phase is Phase.STARTING and now_s - state.since_s >= self.timeouts.start_timeout_s:
+            return f"not ready after {self.timeouts.start_timeout_s:g} s"
+        if state.phase is Phase.READY and now_s - state.alive_s >= self.timeouts.hang_s:
+            return f"no answer for {self.timeouts.hang_s:g} s"
+        grace_s = self.timeouts.grace_s(member.kind)
         if state.phase is Phase.DRAINING and now_s - state.since_s >= grace_s:
             return f"not drained after {grace_s:g} s"
         return ""

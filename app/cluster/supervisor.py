@@ -1,32 +1,27 @@
-"""Keep a cluster running: watch its processes, carry out the plan, drain in order.
+"""Keep a cluster running: apply the reconciler's actions, route, and drain in order.
 
-Every decision is `plan`'s. This file starts, asks, signals and waits.
+The reconciler makes every decision. This file starts, signals and waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import http.client
-import shutil
+import os
 import signal
-import stat
-import sys
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 
+from app.cluster import preflight
 from app.cluster.balancer import Balancer
-from app.cluster.folder import make_folder
 from app.cluster.layout import Layout
-from app.cluster.probe import json_of, port_is_free, status_of
-from app.cluster.process import Child, Show
+from app.cluster.members import Members
+from app.cluster.probe import json_of
+from app.cluster.process import ShowLine
 from app.cluster.reconciler import Action, Kill, Kind, Member, Phase, Reconciler, Route, Start, Stop
 from app.core.errors import StartupError
 
 TICK_S = 0.1
-STARTING_PROBE_S = 0.25
-READY_PROBE_S = 2.0
 BALANCER_RETRY_S = 1.0
-MAX_MEMBERS = 64
-MAX_PORT = 65_535
 NAME = "cluster"
 
 
@@ -34,40 +29,46 @@ class Supervisor:
     """One cluster, from its start to its end."""
 
     def __init__(
-        self, layout: Layout, plan: Reconciler, balancer: Balancer, *, environment: Mapping[str, str], show: Show
+        self,
+        layout: Layout,
+        reconciler: Reconciler,
+        balancer: Balancer,
+        *,
+        environment: Mapping[str, str],
+        show_line: ShowLine,
     ) -> None:
         self._layout = layout
-        self._plan = plan
+        self._reconciler = reconciler
         self._balancer = balancer
-        self._environment = environment
-        self._show = show
-        self._children: dict[Member, Child] = {}
-        self._watchers: set[asyncio.Task[None]] = set()
+        self._show_line = show_line
+        self._members = Members(
+            layout, reconciler, environment=environment, show_line=show_line, log=self._log, on_exit=self._member_exited
+        )
         self._slots = layout.slots
         self._routed: tuple[Member, ...] = ()
-        self._refusal: StartupError | None = None
-        self._up = False
+        self._routing_error: StartupError | None = None
+        self._start_error: StartupError | None = None
+        self._serving = False
         self._stopping = asyncio.Event()
         self._aborted: signal.Signals | None = None
-        self._failure: StartupError | None = None
 
-    def signalled(self, number: signal.Signals) -> None:
+    def handle_signal(self, number: signal.Signals) -> None:
         """Drain at the first signal, end at once at the second."""
         if self._stopping.is_set():
             self._aborted = number
             return
-        self._say(f"{number.name}: draining; once more ends at once")
+        self._log(f"{number.name}: draining; a second signal ends at once")
         self._stopping.set()
 
     def status(self) -> dict[str, object]:
         """Return what runs, for the control socket."""
         return {
-            "workers": self._plan.wanted("worker"),
-            "gateways": self._plan.wanted("gateway"),
-            "ready": self._plan.settled(),
-            "members": self._plan.phases(),
-            "pids": {member.name: child.pid for member, child in sorted(self._children.items())},
-            "ports": {member.name: self._layout.port_of(member) for member in sorted(self._children)},
+            "workers": self._reconciler.wanted("worker"),
+            "gateways": self._reconciler.wanted("gateway"),
+            "ready": self._reconciler.settled(),
+            "members": self._reconciler.phases(),
+            "pids": self._members.pids(),
+            "ports": self._members.ports(),
             "url": self._layout.url,
         }
 
@@ -75,227 +76,184 @@ class Supervisor:
         """Run `count` members of that kind; return when all of them serve and no other is left.
 
         Raises:
-            StartupError: the number or a port it needs is not to be had, or nginx does not take the change; that is
-                tried again.
+            StartupError: the number or a port it needs cannot be used, the cluster is draining, or nginx refuses the
+                change, which is then tried again.
         """
-        _require_count(kind, count)
-        if self._stopping.is_set():
-            raise StartupError("the cluster is draining")
-        self._require_ports(kind, self._plan.wanted(kind) + 1, count)
-        if kind == "gateway" and count and not self._plan.wanted(kind):
-            self._require_port(self._layout.host, self._layout.live_port)
-        self._refusal = None
-        self._plan.scale(kind, count)
-        self._say(f"scaling {kind}s to {count}")
-        await self._until(lambda: self._plan.settled() or self._refusal is not None or self._stopping.is_set())
-        if self._refusal is not None:
-            raise self._refusal
-
-    def require_room(self, *, workers: int, gateways: int) -> None:
-        """Make sure that a cluster of that size could start: nothing has been touched yet.
-
-        Raises:
-            StartupError: the number or a port it needs is not to be had.
-        """
-        _require_count("worker", workers)
-        _require_count("gateway", gateways)
-        self._require_port(self._layout.host, self._layout.port)
-        if gateways:
-            self._require_port(self._layout.host, self._layout.live_port)
-        self._require_ports("worker", 1, workers)
-        self._require_ports("gateway", 1, gateways)
+        self._refuse_if_stopping()
+        preflight.check_scale(self._layout, kind, current=self._reconciler.wanted(kind), wanted=count)
+        self._routing_error = None
+        self._reconciler.scale(kind, count)
+        self._log(f"scaling {kind}s to {count}")
+        await self._until(
+            lambda: self._reconciler.settled() or self._routing_error is not None or self._stopping.is_set()
+        )
+        if self._routing_error is not None:
+            raise self._routing_error
+        if not self._reconciler.settled():
+            self._refuse_if_stopping()
 
     async def run(self, *, workers: int, gateways: int, on_ready: Callable[[], None]) -> int:
         """Run the cluster until a signal; return the exit code.
 
+        Every task of the supervisor is in one task group: an unexpected exception in any of them is a bug that is
+        logged, drains the cluster and gives exit code 70 (EX_SOFTWARE). 128 + n: ended at once by a second signal n.
+
         Raises:
-            StartupError: it could not start; nothing is left running.
+            StartupError: the cluster could not start; nothing is left running.
         """
-        ticker = asyncio.create_task(self._tick_forever())
         try:
-            # The gateways' readiness may depend on transcription.
-            self._plan.scale("worker", workers)
-            await self._until(lambda: self._plan.settled() or self._stopping.is_set())
-            self._plan.scale("gateway", gateways)
-            await self._until(lambda: self._plan.settled() or self._stopping.is_set())
-            if not self._stopping.is_set():
-                self._up = True
-                on_ready()
-                await self._until(self._stopping.is_set)
-            await self._drain()
+            async with asyncio.TaskGroup() as tasks:
+                ticker = tasks.create_task(self._tick_forever(tasks))
+                try:
+                    await self._serve(tasks, workers=workers, gateways=gateways, on_ready=on_ready)
+                except StartupError as exc:
+                    self._start_error = exc
+                ticker.cancel()
+                await asyncio.wait([ticker])
+                await self._members.kill()
+        except ExceptionGroup as bugs:
+            await self._drain_after_bug(bugs)
+            return os.EX_SOFTWARE
         finally:
-            ticker.cancel()
-            await asyncio.gather(ticker, return_exceptions=True)
-            await self._end_everything()
+            # After a clean drain nothing is left to end.
+            await self._members.kill()
+            await self._balancer.end()
+        if self._start_error is not None:
+            raise self._start_error
         return 0 if self._aborted is None else 128 + self._aborted
 
-    async def _drain(self) -> None:
-        """Streams first (their last words need the workers), then the door, then the workers."""
-        self._plan.scale("gateway", 0)
-        await self._until(lambda: not any(member.kind == "gateway" for member in self._children))
-        quitting = asyncio.create_task(self._balancer.quit(patience_s=self._layout.shutdown_grace_s))
+    async def _serve(
+        self, tasks: asyncio.TaskGroup, *, workers: int, gateways: int, on_ready: Callable[[], None]
+    ) -> None:
+        # The gateways' readiness may depend on transcription, so workers come first.
+        self._reconciler.scale("worker", workers)
+        await self._until(lambda: self._reconciler.settled() or self._stopping.is_set())
+        self._reconciler.scale("gateway", gateways)
+        await self._until(lambda: self._reconciler.settled() or self._stopping.is_set())
+        if not self._stopping.is_set():
+            self._serving = True
+            on_ready()
+            await self._until(self._stopping.is_set)
+        await self._drain(tasks)
+
+    async def _drain(self, tasks: asyncio.TaskGroup) -> None:
+        """Stop the gateways first (finishing their streams takes the workers), then nginx, then the workers."""
+        self._reconciler.scale("gateway", 0)
+        await self._until(lambda: not self._members.any("gateway"))
+        quitting = tasks.create_task(self._balancer.quit(grace_s=self._layout.shutdown_grace_s))
         await self._until(quitting.done)
         quitting.cancel()
-        self._plan.scale("worker", 0)
-        await self._until(self._plan.empty)
+        self._reconciler.scale("worker", 0)
+        await self._until(self._reconciler.empty)
         if self._aborted is None:
-            self._say("drained")
+            self._log("drained")
+
+    async def _drain_after_bug(self, bugs: ExceptionGroup) -> None:
+        """Drain in the same order without the reconciler, which may be what failed. A signal ends the drain."""
+        for line in "".join(traceback.format_exception(bugs)).splitlines():
+            self._log(line)
+        self._log("unexpected error, see the traceback above (please report it): draining; a signal ends at once")
+        self._stopping.set()
+        drain = asyncio.create_task(self._drain_directly())
+        while not drain.done() and self._aborted is None:
+            await asyncio.wait([drain], timeout=TICK_S / 2)
+        drain.cancel()
+        await asyncio.wait([drain])
+        if not drain.cancelled() and (error := drain.exception()) is not None:
+            self._log(f"the drain failed, too ({error!r}): ending everything at once")
+
+    async def _drain_directly(self) -> None:
+        timeouts = self._reconciler.timeouts
+        await self._members.drain("gateway", grace_s=timeouts.grace_s("gateway"))
+        await self._balancer.quit(grace_s=self._layout.shutdown_grace_s)
+        await self._members.drain("worker", grace_s=timeouts.grace_s("worker"))
+        self._log("drained")
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        """Wait for the condition, an abort, or a failure, which is raised."""
+        """Wait for the condition, a second signal, or an error of the start, which is raised."""
         while not condition() and self._aborted is None:
-            if self._failure is not None:
-                raise self._failure
+            if self._start_error is not None:
+                raise self._start_error
             await asyncio.sleep(TICK_S / 2)
 
-    async def _tick_forever(self) -> None:
+    async def _tick_forever(self, tasks: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         balancer_retry_at_s = 0.0
         while True:
-            for action in self._plan.decide(loop.time()):
-                await self._guarded(self._carry_out(action))
-            if self._misses_balancer() and balancer_retry_at_s <= loop.time():
-                gone = self._balancer.child is None
-                self._say("nginx has ended: starting it again" if gone else "nginx is asked again")
-                await self._guarded(self._route())
+            for action in self._reconciler.decide(loop.time()):
+                await self._attempt(self._apply(action, tasks))
+            if self._balancer_needs_retry() and balancer_retry_at_s <= loop.time():
+                ended = self._balancer.child is None
+                self._log("nginx has ended: starting it again" if ended else "applying nginx's configuration again")
+                await self._attempt(self._route())
                 balancer_retry_at_s = loop.time() + BALANCER_RETRY_S
             await asyncio.sleep(TICK_S)
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        """Do it; a failure is told and does not keep the next action from being carried out."""
+    async def _attempt(self, work: Awaitable[None]) -> None:
+        """Await it; an error is reported and does not prevent the next action."""
         try:
             await work
         except StartupError as exc:
-            self._fail(exc)
+            self._report(exc)
         except OSError as exc:
-            self._fail(StartupError(f"a process could not be started: {exc}"))
+            self._report(StartupError(f"a process could not be started: {exc}"))
 
-    def _misses_balancer(self) -> bool:
-        return self._up and not self._stopping.is_set() and (self._balancer.child is None or self._refusal is not None)
+    def _report(self, error: StartupError) -> None:
+        """Log the error of a cluster that serves or drains; a cluster that is starting ends with its first error."""
+        if self._serving or self._stopping.is_set():
+            self._log(str(error))
+        elif self._start_error is None:
+            self._start_error = error
 
-    def _fail(self, failure: StartupError) -> None:
-        """End a cluster that is starting; one that serves goes on and says what went wrong."""
-        if self._up:
-            self._say(str(failure))
-        elif self._failure is None:
-            self._failure = failure
-
-    async def _carry_out(self, action: Action) -> None:
+    async def _apply(self, action: Action, tasks: asyncio.TaskGroup) -> None:
         match action:
             case Start(member):
-                await self._start(member)
+                await self._members.start(member, tasks)
             case Route(members):
                 self._routed = members
                 await self._route()
             case Stop(member):
-                self._signal(member, signal.SIGTERM)
-            case Kill(member, why):
-                self._say(f"{member.name}: {why}; killed")
-                self._signal(member, signal.SIGKILL)
+                self._members.signal(member, signal.SIGTERM)
+            case Kill(member, reason):
+                self._log(f"{member.name}: {reason}; killed")
+                self._members.signal(member, signal.SIGKILL)
 
     async def _route(self) -> None:
         try:
             await self._learn_slots(self._routed)
             await self._balancer.route(self._routed, slots=self._slots)
         except (StartupError, OSError) as exc:
-            self._refusal = StartupError(str(exc))
+            self._routing_error = StartupError(str(exc))
             raise
-        self._refusal = None
-        self._plan.saw_routed(self._routed)
+        self._routing_error = None
+        self._reconciler.mark_routed(self._routed)
 
-    def _signal(self, member: Member, number: signal.Signals) -> None:
-        child = self._children.get(member)
-        if child is not None:
-            child.send(number)
-
-    async def _start(self, member: Member) -> None:
-        temp_dir = self._layout.temp_dir(member)
-        try:
-            await asyncio.to_thread(shutil.rmtree, temp_dir, ignore_errors=True)
-            make_folder(self._layout.run_dir)
-            temp_dir.mkdir(mode=stat.S_IRWXU)
-            child = await Child.start(
-                member.name,
-                self._layout.command_of(member, sys.executable),
-                env=self._layout.environment_of(member, self._environment),
-                cwd=self._layout.root,
-                show=self._show,
-            )
-        except OSError:
-            # No process, no end of one to watch for: the plan must hear of it to try again.
-            self._plan.saw_exit(member, asyncio.get_running_loop().time())
-            raise
-        self._children[member] = child
-        watcher = asyncio.create_task(self._watch(member, child))
-        self._watchers.add(watcher)
-        watcher.add_done_callback(self._watchers.discard)
-
-    async def _watch(self, member: Member, child: Child) -> None:
-        """Ask how the member is until its process ends, then tell the plan."""
-        probe = asyncio.create_task(self._probe(member))
-        code = await child.wait()
-        probe.cancel()
-        del self._children[member]
-        # What a killed process left in its temporary folder is nobody's.
-        await asyncio.to_thread(shutil.rmtree, self._layout.temp_dir(member), ignore_errors=True)
-        draining = self._plan.phase(member) is Phase.DRAINING
-        self._plan.saw_exit(member, asyncio.get_running_loop().time())
-        reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-        if not draining:
-            self._say(f"{member.name} has ended ({reason})")
-        if not self._up and not self._stopping.is_set():
-            said = child.last_line.removeprefix("error: ")
-            self._fail(StartupError(f"{member.name} could not start ({reason}): {said}"))
-
-    async def _probe(self, member: Member) -> None:
-        loop = asyncio.get_running_loop()
-        port = self._layout.port_of(member)
-        live, ready = ("/health/live", "/health/ready") if member.kind == "worker" else ("/health", "/health")
-        while True:
-            starting = self._plan.phase(member) is Phase.STARTING
-            status = await asyncio.to_thread(status_of, "127.0.0.1", port, ready if starting else live)
-            if status == http.client.OK and starting:
-                self._plan.saw_ready(member, loop.time())
-                self._say(f"{member.name} is ready")
-            elif status is not None:
-                self._plan.saw_alive(member, loop.time())
-            await asyncio.sleep(STARTING_PROBE_S if starting else READY_PROBE_S)
+    def _balancer_needs_retry(self) -> bool:
+        failed = self._balancer.child is None or self._routing_error is not None
+        return failed and self._serving and not self._stopping.is_set()
 
     async def _learn_slots(self, members: tuple[Member, ...]) -> None:
-        """Ask the first ready worker how much it does at once, unless the settings say it."""
+        """Read from the first ready worker how many requests it serves at once, unless the settings give it."""
         worker = next(member for member in members if member.kind == "worker")
         if self._slots == 0:
             health = await asyncio.to_thread(json_of, "127.0.0.1", self._layout.port_of(worker), "/health")
             if health is None or not isinstance(health.get("slots"), int):
-                raise StartupError(f"{worker.name} does not say in /health how many slots it has")
+                raise StartupError(f"/health of {worker.name} does not give its number of slots")
             self._slots = health["slots"]
 
-    def _require_ports(self, kind: Kind, first: int, last: int) -> None:
-        for number in range(first, last + 1):
-            self._require_port("127.0.0.1", self._layout.port_of(Member(kind, number)))
+    def _member_exited(self, member: Member, code: int, last_line: str) -> None:
+        draining = self._reconciler.phase(member) is Phase.DRAINING
+        self._reconciler.mark_exited(member, asyncio.get_running_loop().time())
+        reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if not draining:
+            self._log(f"{member.name} has ended ({reason})")
+        if not self._serving and not self._stopping.is_set():
+            error = last_line.removeprefix("error: ")
+            self._report(StartupError(f"{member.name} could not start ({reason}): {error}"))
 
-    def _require_port(self, host: str, port: int) -> None:
-        if not 0 < port <= MAX_PORT:
-            raise StartupError(f"port {port} does not exist: choose ports from 1 to {MAX_PORT}")
-        try:
-            free = port_is_free(host, port)
-        except OSError as exc:
-            raise StartupError(f"nothing can listen on {host}: {exc.strerror}") from exc
-        if not free:
-            raise StartupError(f"port {port} on {host} is in use: stop what listens there, or choose another port")
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping.is_set():
+            raise StartupError("the cluster is draining")
 
-    async def _end_everything(self) -> None:
-        """Kill whatever is left; after a clean drain nothing is."""
-        for child in self._children.values():
-            child.send(signal.SIGKILL)
-        await self._balancer.end()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
-
-    def _say(self, line: str) -> None:
-        self._show(NAME, line)
-
-
-def _require_count(kind: Kind, count: int) -> None:
-    low = 1 if kind == "worker" else 0
-    if not low <= count <= MAX_MEMBERS:
-        raise StartupError(f"{count} {kind}s: choose {low} to {MAX_MEMBERS}")
+    def _log(self, line: str) -> None:
+        self._show_line(NAME, line)

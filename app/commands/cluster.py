@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.cluster import control
+from app.cluster import control, preflight
 from app.cluster.balancer import Balancer
 from app.cluster.folder import clear_folder, locked
 from app.cluster.layout import Layout, run_dir_of, share_of
@@ -31,21 +33,24 @@ from app.settings.gateway import GatewaySettings, explain
 from app.settings.worker import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-NGINX_ELSEWHERE = "/usr/sbin/nginx"  # Debian keeps it out of an ordinary user's PATH
-MAX_SOCKET_PATH_BYTES = 103  # the smallest bound among the systems we know; Linux allows 107
-KILL_AFTER_GRACE_S = 5.0  # what a process may need to end once its last answer is out
+DEFAULT_WORKERS = 3
+NGINX_OUTSIDE_PATH = "/usr/sbin/nginx"  # on Debian an ordinary user's PATH does not hold it
+MAX_SOCKET_PATH_BYTES = 103  # macOS; Linux allows 107
+KILL_AFTER_GRACE_S = 5.0  # for a process to exit once its last answer has been sent
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run, scale or show a cluster; return the exit code."""
     arguments = _parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # its encoding may lack a character of a member's line
     run_dir = run_dir_of(Path(tempfile.gettempdir()), user_id=os.getuid(), port=arguments.port)
     try:
         if arguments.action == "up":
             return asyncio.run(_run(_layout(arguments, run_dir), arguments))
-        return _order(arguments, run_dir / "control.sock")
+        return _send_orders(arguments, run_dir / "control.sock")
     except StartupError as exc:
-        print(f"error: {exc}", file=sys.stderr)  # noqa: T201 - a command line tool speaks on the terminal
+        print(f"error: {exc}", file=sys.stderr)  # noqa: T201 - the command's output
         return 1
 
 
@@ -53,24 +58,44 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m app cluster", description="Several workers behind one nginx, without containers."
     )
-    parser.add_argument("action", nargs="?", default="up", choices=("up", "scale", "status"))
-    parser.add_argument("count", nargs="?", type=int, help="scale: how many workers from now on")
-    parser.add_argument("--workers", type=int, default=None, help="how many workers (3)")
+    parser.add_argument(
+        "action",
+        nargs="?",
+        default="up",
+        choices=("up", "scale", "status"),
+        help="up: run a cluster (default); scale: change a running one; status: show what runs, as JSON",
+    )
+    parser.add_argument("count", nargs="?", type=int, help="scale: the new number of workers")
+    parser.add_argument("--workers", type=int, default=None, help="number of workers (default 3)")
     parser.add_argument("--demo", action="store_true", help="use the bundled demo model unless MODEL_SIZE is set")
-    parser.add_argument("--gateways", type=int, default=None, help="how many live gateways (0)")
-    parser.add_argument("--host", default="127.0.0.1", help="public address; 0.0.0.0 = every interface")
-    parser.add_argument("--port", type=int, default=8083, help="public port of transcription")
-    parser.add_argument("--live-port", type=int, default=8990, help="public port of the live gateways")
-    parser.add_argument("--worker-port", type=int, default=8001, help="the first worker's own port; the others follow")
-    parser.add_argument("--gateway-port", type=int, default=9091, help="the first gateway's own port")
-    parser.add_argument("--nginx", default=None, help="which nginx to run")
-    parser.add_argument("--timeout", type=float, default=600.0, help="scale: seconds to wait until it is done")
+    parser.add_argument("--gateways", type=int, default=None, help="number of live gateways (default 0)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="public address (default 127.0.0.1); 0.0.0.0 for every interface"
+    )
+    parser.add_argument("--port", type=int, default=8083, help="public port of transcription (default 8083)")
+    parser.add_argument("--live-port", type=int, default=8990, help="public port of the live gateways (default 8990)")
+    parser.add_argument(
+        "--worker-port",
+        type=int,
+        default=8001,
+        help="loopback port of the first worker (default 8001); the others follow",
+    )
+    parser.add_argument(
+        "--gateway-port",
+        type=int,
+        default=9091,
+        help="loopback port of the first gateway (default 9091); the others follow",
+    )
+    parser.add_argument("--nginx", default=None, help="nginx executable (default: the one in PATH)")
+    parser.add_argument(
+        "--timeout", type=float, default=600.0, help="scale: seconds to wait for the result (default 600)"
+    )
     return parser
 
 
 def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
     settings, gateway = load_settings(), _gateway_settings()
-    workers = 3 if arguments.workers is None else arguments.workers
+    workers = _wanted_workers(arguments)
     threads, replicas = settings.cpu_threads, settings.replicas
     if settings.device == "cpu" or not any(Path("/dev").glob("nvidia[0-9]*")):
         threads, replicas = share_of(available_cores(), workers, threads=threads, replicas=replicas)
@@ -96,6 +121,10 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
     )
 
 
+def _wanted_workers(arguments: argparse.Namespace) -> int:
+    return DEFAULT_WORKERS if arguments.workers is None else int(arguments.workers)
+
+
 def _gateway_settings() -> GatewaySettings:
     try:
         return GatewaySettings()
@@ -105,39 +134,42 @@ def _gateway_settings() -> GatewaySettings:
 
 async def _run(layout: Layout, arguments: argparse.Namespace) -> int:
     if len(os.fsencode(layout.control_socket)) > MAX_SOCKET_PATH_BYTES:
-        raise StartupError(f"TMPDIR={layout.run_dir.parent}: too long a path for a unix socket: set a shorter TMPDIR")
-    workers = 3 if arguments.workers is None else arguments.workers
-    gateways = arguments.gateways or 0
-    balancer = Balancer(layout, nginx=_find_nginx(arguments.nginx), environment=os.environ, show=_show)
-    policy = SupervisorTimeouts(
+        raise StartupError(
+            f"TMPDIR={layout.run_dir.parent}: the path is too long for a unix socket: set a shorter TMPDIR"
+        )
+    workers, gateways = _wanted_workers(arguments), arguments.gateways or 0
+    balancer = Balancer(layout, nginx=_find_nginx(arguments.nginx), environment=os.environ, show_line=_show_line)
+    timeouts = SupervisorTimeouts(
         worker_grace_s=layout.shutdown_grace_s + KILL_AFTER_GRACE_S,
         gateway_grace_s=layout.drain_grace_s + KILL_AFTER_GRACE_S,
     )
-    supervisor = Supervisor(layout, Reconciler(policy), balancer, environment=os.environ, show=_show)
+    supervisor = Supervisor(layout, Reconciler(timeouts), balancer, environment=os.environ, show_line=_show_line)
     with locked(layout.run_dir):
-        # A folder with taken ports may be in use by a cluster that knows no lock, or has lost it.
-        supervisor.require_room(workers=workers, gateways=gateways)
+        # Before the folder is cleared: with its ports in use it may belong to a cluster that has lost its lock.
+        preflight.check_start(layout, workers=workers, gateways=gateways)
         clear_folder(layout.run_dir)
         try:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, supervisor.signalled, number)
+                loop.add_signal_handler(number, supervisor.handle_signal, number)
             async with await control.serve(layout.control_socket, supervisor):
                 return await supervisor.run(
-                    workers=workers, gateways=gateways, on_ready=lambda: _welcome(layout, supervisor)
+                    workers=workers,
+                    gateways=gateways,
+                    on_ready=lambda: _show_ready(layout, workers=workers, gateways=gateways),
                 )
         finally:
             shutil.rmtree(layout.run_dir, ignore_errors=True)
 
 
 def _find_nginx(wanted: str | None) -> str:
-    found = shutil.which(wanted or "nginx") or (shutil.which(NGINX_ELSEWHERE) if wanted is None else None)
+    found = shutil.which(wanted or "nginx") or (shutil.which(NGINX_OUTSIDE_PATH) if wanted is None else None)
     if found is None:
         raise StartupError(f"{wanted or 'nginx'} was not found: install it (make packages), or name it with --nginx")
     return found
 
 
-def _order(arguments: argparse.Namespace, path: Path) -> int:
+def _send_orders(arguments: argparse.Namespace, path: Path) -> int:
     orders: list[dict[str, object]] = []
     if arguments.action == "status":
         orders.append({"order": "status"})
@@ -147,27 +179,28 @@ def _order(arguments: argparse.Namespace, path: Path) -> int:
     if arguments.action == "scale" and arguments.gateways is not None:
         orders.append({"order": "scale", "kind": "gateway", "count": arguments.gateways})
     if not orders:
-        raise StartupError("scale: say how many workers, or --gateways N")
+        raise StartupError("scale: give the number of workers, --gateways N, or both")
     for order in orders:
-        reply = control.ask(path, order, timeout_s=arguments.timeout)
+        reply = control.send(path, order, timeout_s=arguments.timeout)
         if "error" in reply:
             raise StartupError(str(reply["error"]))
-    print(json.dumps(reply, indent=2))  # noqa: T201 - as above
+    print(json.dumps(reply, indent=2))  # noqa: T201 - the command's output
     return 0
 
 
-def _welcome(layout: Layout, supervisor: Supervisor) -> None:
-    status = supervisor.status()
+def _show_ready(layout: Layout, *, workers: int, gateways: int) -> None:
     url = layout.url
-    _show(NAME, f"ready behind {url}: workers {status['workers']}, gateways {status['gateways']}")
+    _show_line(NAME, f"ready behind {url}: workers {workers}, gateways {gateways}")
     if layout.model_size:
-        _show(NAME, "model: the bundled demo (synthetic voices only); for a real one: MODEL_SIZE=large-v3-turbo")
-    _show(NAME, f"try:   curl {url}/v1/audio/transcriptions -F file=@tests/test_audio.wav -F model=whisper-1")
+        _show_line(NAME, "model: the bundled demo (synthetic voices only); for a real model: MODEL_SIZE=large-v3-turbo")
+    _show_line(NAME, f"try:   curl {url}/v1/audio/transcriptions -F file=@tests/test_audio.wav -F model=whisper-1")
 
 
-def _show(name: str, line: str) -> None:
+def _show_line(name: str, line: str) -> None:
+    """Print a line of a process's output. A cluster serves on if its own output can no longer be written."""
     try:
-        print(f"{name:<10} | {line}", flush=True)  # noqa: T201 - as above
+        print(f"{name:<10} | {line}", flush=True)  # noqa: T201 - the command's output
     except BrokenPipeError:
-        # Whoever read along has gone; the cluster serves on.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:
+        pass  # for example a full disk

@@ -1,4 +1,4 @@
-"""`python -m app doctor`: what this machine and this configuration will do, in plain words."""
+"""`python -m app doctor`: report what this machine and this configuration will do."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ from app.settings.worker import WorkerSettings, load_settings
 LIVE_WINDOW_S = 5.0
 FEW_DESCRIPTORS = 1024
 NAME_WIDTH = 18
+OPEN_SERVER = "no API_KEYS are set: anyone who can reach this server can use it"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report; `worry` says what to do about it."""
+class ReportLine:
+    """One line of the report; `advice` is "" unless something should be changed."""
 
     name: str
     value: str
     advice: str = ""
 
 
-def examine() -> int:
+def run() -> int:
     """Print the report and a verdict.
 
     Returns:
@@ -44,95 +45,96 @@ def examine() -> int:
     try:
         settings = load_settings()
     except StartupError as exc:
-        return no_start(str(exc))
-    findings = machine(settings)
-    show(findings)
+        return print_failure(str(exc))
+    report = machine_report(settings)
+    print_lines(report)
     try:
-        of_model = model_findings(settings)
+        of_model = model_report(settings)
     except StartupError as exc:
-        trouble = str(exc)
-    except RuntimeError as exc:  # a device that works for a call and not for the next
-        trouble = f"MODEL_SIZE={settings.model_size} DEVICE={settings.device}: the model failed ({exc})"
+        failure = str(exc)
+    except RuntimeError as exc:  # a device that fails after the first call
+        failure = f"MODEL_SIZE={settings.model_size} DEVICE={settings.device}: the model failed ({exc})"
     else:
-        trouble = ""
-        show(of_model)
-        findings += of_model
-    worries = [finding.advice for finding in findings if finding.advice]
-    for advice in worries:
-        say(f"note: {advice}")
-    if trouble:
-        return no_start(trouble)
-    say(
-        "verdict: the worker will start"
-        + (f"; {len(worries)} thing(s) to look at above" if worries else " and run well")
-    )
+        failure = ""
+        print_lines(of_model)
+        report += of_model
+    notes = [line.advice for line in report if line.advice]
+    for note in notes:
+        print_line(f"note: {note}")
+    if failure:
+        return print_failure(failure)
+    remark = f"; see the {len(notes)} note(s) above" if notes else " and run well"
+    print_line(f"verdict: the worker will start{remark}")
     return 0
 
 
-def no_start(reason: str) -> int:
-    """Print that verdict; return its exit code."""
-    say(f"verdict: the worker will not start: {reason}")
+def print_failure(reason: str) -> int:
+    """Print the verdict that the worker will not start; return the exit code for it."""
+    print_line(f"verdict: the worker will not start: {reason}")
     return 1
 
 
-def show(findings: list[Finding]) -> None:
-    """Print one line each."""
-    for finding in findings:
-        say(f"{finding.name:<{NAME_WIDTH}}  {finding.value}")
+def print_lines(report: list[ReportLine]) -> None:
+    """Print a report as two columns."""
+    for line in report:
+        print_line(f"{line.name:<{NAME_WIDTH}}  {line.value}")
 
 
-def machine(settings: WorkerSettings) -> list[Finding]:
-    """Device, instruction set, allocator, threads and limits."""
+def machine_report(settings: WorkerSettings) -> list[ReportLine]:
+    """Return what is known of device, instruction set, allocator, threads and limits."""
     facts = device_facts()
     cores = available_cores()
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     tuned = tuning.applied(os.environ)
+    forced_isa = os.environ.get("CT2_FORCE_CPU_ISA")
     return [
-        Finding("python", sys.version.split()[0]),
-        Finding("cores", f"{cores} usable of {os.cpu_count()}"),
-        Finding("GPUs", str(facts.n_gpus)),
-        Finding("arithmetic on cpu", ", ".join(facts.cpu_compute_types)),
-        Finding("arithmetic on cuda", ", ".join(facts.cuda_compute_types) or "no GPU"),
-        Finding("cuBLAS", *cublas_found(facts.n_gpus)),
-        Finding("instruction set", instruction_set(tuning.cpu_flags(), os.environ.get("CT2_FORCE_CPU_ISA"))),
-        Finding(
+        ReportLine("python", sys.version.split()[0]),
+        ReportLine("cores", f"{cores} usable of {os.cpu_count()}"),
+        ReportLine("GPUs", str(facts.n_gpus)),
+        ReportLine("compute types, CPU", ", ".join(facts.cpu_compute_types)),
+        ReportLine("compute types, GPU", ", ".join(facts.cuda_compute_types) or "no GPU"),
+        ReportLine("cuBLAS", *cublas_status(facts.n_gpus)),
+        ReportLine("instruction set", describe_instruction_set(tuning.cpu_flags(), forced_isa)),
+        ReportLine(
             "allocator",
-            allocator(os.environ.get("GLIBC_TUNABLES", "")),
+            describe_allocator(os.environ.get("GLIBC_TUNABLES", "")),
             "" if tuned or not settings.cpu_tuning else "CPU tuning could not be applied on this system",
         ),
-        Finding("BLAS threads", os.environ.get("OPENBLAS_NUM_THREADS", "all cores")),
-        Finding(
+        ReportLine("BLAS threads", os.environ.get("OPENBLAS_NUM_THREADS", "all cores")),
+        ReportLine(
             "open files allowed",
             str(descriptors),
             f"raise the limit of open files (now {descriptors}): ulimit -n 65535"
             if descriptors < FEW_DESCRIPTORS
             else "",
         ),
-        Finding("keys", f"{len(settings.keys)}", "" if settings.keys else "no API_KEYS: everybody may use this server"),
+        ReportLine("keys", str(len(settings.keys)), "" if settings.keys else OPEN_SERVER),
     ]
 
 
-def model_findings(settings: WorkerSettings) -> list[Finding]:
-    """Load the model, time it on five seconds of sound, and compare with real time.
+def model_report(settings: WorkerSettings) -> list[ReportLine]:
+    """Load the model, time it on five seconds of sound, and compare that with real time.
 
     Raises:
         StartupError: the model cannot be loaded, or its first call fails.
     """
     if settings.model_size == "fake":
-        return [Finding("model", "fake: no model at all, for tests of the plumbing")]
+        return [ReportLine("model", "fake: no speech recognition, for tests")]
     started = time.monotonic()
     model = load_model(settings)
     loaded_s = time.monotonic() - started
     warm_up(model)
     spread = parallelism_for(settings, model.device)
-    window_s = timed(model, settings)
+    window_s = time_window(model, settings)
     slow = window_s > LIVE_WINDOW_S
     return [
-        Finding("model", f"{model.name} on {model.device}, loaded in {loaded_s:.1f} s"),
-        Finding("compute type", f"{model.compute_type} (asked: {model.compute_type_asked})"),
-        Finding("replicas x threads", f"{spread.replicas} x {spread.threads}, up to {spread.max_batch} windows a call"),
-        Finding("slots", str(slots_for(settings, model.device))),
-        Finding(
+        ReportLine("model", f"{model.name} on {model.device}, loaded in {loaded_s:.1f} s"),
+        ReportLine("compute type", f"{model.compute_type} (requested: {model.compute_type_asked})"),
+        ReportLine(
+            "replicas x threads", f"{spread.replicas} x {spread.threads}, up to {spread.max_batch} windows per call"
+        ),
+        ReportLine("slots", str(slots_for(settings, model.device))),
+        ReportLine(
             "one window of 5 s",
             f"{window_s:.2f} s ({LIVE_WINDOW_S / window_s:.1f} x real time)",
             "too slow for live text: choose a smaller MODEL_SIZE (small, base) or AUDIO_CONTEXT=auto" if slow else "",
@@ -140,10 +142,10 @@ def model_findings(settings: WorkerSettings) -> list[Finding]:
     ]
 
 
-def timed(model: Model, settings: WorkerSettings) -> float:
-    """Seconds of wall clock for one window, after a warm-up."""
+def time_window(model: Model, settings: WorkerSettings) -> float:
+    """Return the seconds that one window takes, after a warm-up."""
     transcriber = transcriber_of(model, settings)
-    pcm = hum()
+    pcm = pulsed_tone()
     options = Options(language="en", vad_filter=False, tier="realtime")
     try:
         for _ in range(2):
@@ -154,34 +156,34 @@ def timed(model: Model, settings: WorkerSettings) -> float:
         transcriber.close()
 
 
-def hum() -> Pcm:
-    """Five seconds of a buzzing tone, [n_samples] float32."""
+def pulsed_tone() -> Pcm:
+    """Return five seconds of a pulsed square wave, [n_samples] float32."""
     at_s = np.arange(int(LIVE_WINDOW_S * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     return (0.3 * np.sign(np.sin(2 * np.pi * 140 * at_s)) * np.sin(2 * np.pi * 3 * at_s)).astype(np.float32)
 
 
-def cublas_found(n_gpus: int) -> tuple[str, str]:
-    """Whether CTranslate2 will find cuBLAS, and what to do if not; only a GPU needs it."""
+def cublas_status(n_gpus: int) -> tuple[str, str]:
+    """Return whether CTranslate2 will find cuBLAS, and the remedy if not; only a GPU needs it."""
     if n_gpus == 0:
         return "not needed without a GPU", ""
     if cublas.preload():
         return cublas.NAME, ""
-    return f"{cublas.NAME} is missing", f"without cuBLAS the GPU stays idle: {cublas.REMEDY}"
+    return f"{cublas.NAME} is missing", f"the GPU cannot be used without cuBLAS: {cublas.REMEDY}"
 
 
-def allocator(tunables: str) -> str:
-    """What glibc was told; only the settings of app/tuning.py make it keep its memory."""
+def describe_allocator(tunables: str) -> str:
+    """Return how glibc is configured; only the settings of app/ops/tuning.py make it keep its memory."""
     if tunables == tuning.MALLOC:
         return "glibc, keeping its memory, huge pages"
-    return f"glibc, GLIBC_TUNABLES={tunables}" if tunables else "as the system has it"
+    return f"glibc, GLIBC_TUNABLES={tunables}" if tunables else "the system's default"
 
 
-def instruction_set(flags: frozenset[str], forced: str | None) -> str:
-    """What the CPU has, and what CTranslate2 was told to use."""
+def describe_instruction_set(flags: frozenset[str], forced: str | None) -> str:
+    """Return the best instruction set of the CPU, and who chooses the one that CTranslate2 uses."""
     best = next((name for name in ("avx512_vnni", "avx512f", "avx2", "avx") if name in flags), "generic")
-    return f"{best}, CTranslate2 told to use {forced}" if forced else f"{best}, CTranslate2 chooses"
+    return f"{best}, CTranslate2 is set to {forced}" if forced else f"{best}, chosen by CTranslate2"
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line of the report."""
     print(line)  # noqa: T201 - the report is the command's output

@@ -1,6 +1,6 @@
-"""`python -m app healthcheck [PATH]`: exit 0 if the local server answers 200 there, else 1. For containers.
+"""`python -m app healthcheck [PATH]`: exit with 0 if the local server answers 200 to GET PATH, else with 1.
 
-Standard library only, so that a check every ten seconds costs next to nothing; slim images have no curl.
+For containers: slim images have no curl. It uses only the standard library, so that a check every ten seconds is cheap.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ DEFAULT_PORT = "8000"
 TIMEOUT_S = 3.0
 
 
-def main(words: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
-    """Ask `127.0.0.1:PORT`; return the exit code."""
-    path = words[0] if words else DEFAULT_PATH
+def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
+    """Send the request to `127.0.0.1:PORT`; return the exit code."""
+    path = arguments[0] if arguments else DEFAULT_PATH
     connection = http.client.HTTPConnection(
         "127.0.0.1", int(environment.get("PORT") or DEFAULT_PORT), timeout=TIMEOUT_S
     )

@@ -1,6 +1,6 @@
-"""The first moments of the process: settings, tuning, the port; only then the heavy imports.
+"""`python -m app serve`: settings, tuning and the port first, then the imports that take long.
 
-Re-executing in the tuned environment costs what was imported before it, so this file imports little.
+Tuning re-executes the process, which repeats every import before it, so this file imports little.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app.core.errors import StartupError
 from app.ops import logs, tuning
+from app.ops.addresses import authority
 from app.settings.worker import WorkerSettings, load_settings
 
 log = logging.getLogger("app")
@@ -25,40 +26,40 @@ DEMO_NOTE = (
 
 
 def run(*, demo: bool = False, **overrides: object) -> int:
-    """Serve until told to stop.
+    """Serve until a signal; return the exit code.
 
     Args:
-        demo: take the bundled demo model unless MODEL_SIZE is set, and print the first steps.
-        overrides: settings (host, port, ...) that win over the environment.
+        demo: use the bundled demo model unless MODEL_SIZE is set, and print an example request.
+        overrides: settings (host, port, ...) that take precedence over the environment.
     """
     try:
         settings = load_settings(**overrides)
         tuning.apply(enabled=settings.cpu_tuning)
         if demo and "model_size" not in settings.model_fields_set:
             settings = load_settings(**overrides, model_size="demo")
-            print(DEMO_NOTE, flush=True)  # noqa: T201 - for the person who typed `make run`
+            print(DEMO_NOTE, flush=True)  # noqa: T201 - for the user of `make run`
         listener = bind(settings.host, settings.port)
     except StartupError as exc:
-        print(f"error: {exc}", file=sys.stderr)  # noqa: T201 - the logs are not set up yet
+        print(f"error: {exc}", file=sys.stderr)  # noqa: T201 - logging is not configured yet
         return 1
     logs.configure(level=settings.log_level, style=settings.log_format, worker_id=settings.worker_id)
-    _say_what_matters(settings)
+    _log_start(settings)
     from app.http.server import serve  # noqa: PLC0415 - imports the engine: after the tuning, not before
 
-    return serve(settings, listener, on_ready=(lambda: say_first_steps(settings)) if demo else None)
+    return serve(settings, listener, on_ready=(lambda: _print_example(settings)) if demo else None)
 
 
-def tune() -> None:
+def apply_tuning() -> None:
     """Tune the process for a command that runs the model without serving."""
-    with contextlib.suppress(StartupError):  # the command itself says what is wrong, in its own words
+    with contextlib.suppress(StartupError):  # the command reads the settings again and reports the error itself
         tuning.apply(enabled=load_settings().cpu_tuning)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening address of our own, claimed before anything slow happens.
+    """Return a socket bound to the address, so that a port in use is reported before the model is loaded.
 
     Raises:
-        StartupError: the port is taken, or the address is not ours.
+        StartupError: the port is in use, or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -74,15 +75,10 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def say_first_steps(settings: WorkerSettings) -> None:
-    """Print a curl line that works as it is pasted."""
-    print(first_steps(settings), flush=True)  # noqa: T201 - for the person who typed `make run`
-
-
-def first_steps(settings: WorkerSettings) -> str:
-    """A curl line that fits this configuration."""
+def example_request(settings: WorkerSettings) -> str:
+    """Return a curl command that works with this configuration when it is pasted into a shell."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
-    url = f"http://{_in_url(host)}:{settings.port}/v1/audio/transcriptions"
+    url = f"http://{authority(host, settings.port)}/v1/audio/transcriptions"
     key = " -H 'Authorization: Bearer '\"${API_KEY:?set it to one of API_KEYS}\"" if settings.keys else ""
     sample = Path(__file__).resolve().parents[2] / "tests" / "audio" / "en-00.wav"
     return (
@@ -92,12 +88,11 @@ def first_steps(settings: WorkerSettings) -> str:
     )
 
 
-def _say_what_matters(settings: WorkerSettings) -> None:
+def _print_example(settings: WorkerSettings) -> None:
+    print(example_request(settings), flush=True)  # noqa: T201 - for the user of `make run`
+
+
+def _log_start(settings: WorkerSettings) -> None:
     if not settings.keys:
-        log.warning("no API_KEYS are set: everybody who reaches this address may use it")
-    log.info("starting", extra={"fields": {"address": f"http://{_in_url(settings.host)}:{settings.port}"}})
-
-
-def _in_url(host: str) -> str:
-    """An address as it stands in a URL: IPv6 in brackets."""
-    return f"[{host}]" if ":" in host else host
+        log.warning("no API_KEYS are set: anyone who can reach this address can use the server")
+    log.info("starting", extra={"fields": {"address": f"http://{authority(settings.host, settings.port)}"}})

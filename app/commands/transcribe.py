@@ -1,4 +1,4 @@
-"""Transcribe files from the command line: the worker's own engine, without a server."""
+"""`python -m app transcribe`: transcribe files with the worker's engine, without a server."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ BAR = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of audio, {speed
 
 
 class AudioBar(tqdm):  # type: ignore[misc]  # tqdm has no types
-    """A progress bar over seconds of audio; its rate is the speed relative to real time."""
+    """A progress bar over seconds of audio, with the speed relative to real time."""
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """Tqdm's own values and `speed`, as `12.3x`."""
+        """Return tqdm's own values and `speed`, such as `12.3x`."""
         values: dict[str, Any] = super().format_dict
         rate = values["rate"] or (values["n"] / values["elapsed"] if values["elapsed"] else 0.0)
         return {**values, "speed": f"{rate:.1f}x" if rate else "?"}
@@ -47,18 +47,18 @@ def transcribe_files(
     model: str | None = None,
     output_dir: str | None = None,
 ) -> int:
-    """Transcribe each file; a bad one is one line on standard error and the others are still done.
+    """Transcribe each file; for a file that fails one line goes to standard error, and the others are still done.
 
     Returns:
-        0, or 1 if anything failed.
+        The exit code: 0, or 1 if anything failed.
     """
     try:
         options = Options(language=languages.normalize(language or ""))
         settings = load_settings(**({"model_size": model} if model else {}))
-        target = _directory(output_dir)
+        target = _make_directory(output_dir)
         transcriber = transcriber_of(load_model(settings), settings)
     except (StartupError, TranscriptionError) as exc:
-        _complain(str(exc))
+        _print_error(str(exc))
         return 1
     written: set[Path] = set()
     failed = False
@@ -74,24 +74,24 @@ def transcribe_files(
                 language_style=settings.verbose_json_language,
             ).body
             if target is not None:
-                path = free_name(target, Path(file), file_format, written)
+                path = output_path(target, Path(file), file_format, written)
                 path.write_bytes(body)
                 written.add(path)
         except (OSError, TranscriptionError, RuntimeError) as exc:
-            _complain(f"{file}: {_reason(exc, file)}")
+            _print_error(f"{file}: {_reason(exc, file)}")
             failed = True
             continue
-        if target is None and not _print(body):
+        if target is None and not _print_body(body):
             return 1
     return 1 if failed else 0
 
 
 def transcribe(file: Path, transcriber: Transcriber, options: Options, *, max_audio_s: float) -> Transcript:
-    """One file's transcript, with a progress bar if standard error is a terminal.
+    """Return the transcript of one file; show a progress bar if standard error is a terminal.
 
     Raises:
         OSError: the file cannot be read.
-        TranscriptionError: the file holds nothing that can be transcribed.
+        TranscriptionError: the file holds no audio that can be transcribed.
     """
     with file.open("rb") as source:
         pcm = decode(source, max_audio_s=max_audio_s)
@@ -105,8 +105,8 @@ def transcribe(file: Path, transcriber: Transcriber, options: Options, *, max_au
     return builder.transcript()
 
 
-def free_name(directory: Path, file: Path, file_format: FileFormat, written: set[Path]) -> Path:
-    """`talk.srt` for `talk.mp3`; two sources of one name in one run do not overwrite each other."""
+def output_path(directory: Path, file: Path, file_format: FileFormat, written: set[Path]) -> Path:
+    """Return a path that this run has not written yet: `talk.srt` for `talk.mp3`, else `talk.mp3.srt`, `talk-2.srt`."""
     candidates = [directory / f"{file.stem}.{file_format}", directory / f"{file.name}.{file_format}"]
     number = 2
     while candidates[0] in written:
@@ -117,7 +117,7 @@ def free_name(directory: Path, file: Path, file_format: FileFormat, written: set
     return candidates[0]
 
 
-def _directory(path: str | None) -> Path | None:
+def _make_directory(path: str | None) -> Path | None:
     if path is None:
         return None
     directory = Path(path)
@@ -128,27 +128,27 @@ def _directory(path: str | None) -> Path | None:
     return directory
 
 
-def _print(body: bytes) -> bool:
-    """Write to standard output; False if nobody takes it, and then nobody will take the next text either."""
+def _print_body(body: bytes) -> bool:
+    """Write to standard output; return False if that failed, as it would for every further text."""
     try:
         sys.stdout.buffer.write(body if body.endswith(b"\n") else body + b"\n")
         sys.stdout.buffer.flush()
     except OSError as exc:
-        _complain(f"standard output: {exc.strerror}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit has somewhere to go
+        _print_error(f"standard output: {exc.strerror}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit succeeds
         return False
     return True
 
 
 def _reason(exc: OSError | TranscriptionError | RuntimeError, file: str) -> str:
-    """What went wrong, and with which file if it is not the one that was read."""
+    """Return the cause of the error, with the file name if it is not the file that was read."""
     if isinstance(exc, TranscriptionError):
         return str(exc)
-    if isinstance(exc, RuntimeError):  # CTranslate2's, of a device that is out of memory or lost
-        return f"the engine failed ({exc}); `python -m app doctor` looks at the device"
+    if isinstance(exc, RuntimeError):  # from CTranslate2: a device that is out of memory or lost
+        return f"the engine failed ({exc}); check the device with `python -m app doctor`"
     reason = exc.strerror or str(exc)
     return reason if exc.filename is None or str(exc.filename) == str(Path(file)) else f"{exc.filename}: {reason}"
 
 
-def _complain(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)  # noqa: T201 - the command line's own voice
+def _print_error(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201 - the command's output

@@ -1,4 +1,4 @@
-"""How many cores and how much memory this process may use: the machine's, or its container's if that is less."""
+"""How many cores and how much memory this process may use: those of the machine, or of its container."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def available_cores(
     affinity: Callable[[], int] = lambda: len(os.sched_getaffinity(0)),
     quota_file: Path = Path("/sys/fs/cgroup/cpu.max"),
 ) -> int:
-    """Cores this process may use: its affinity, or a container's quota if that is less."""
+    """Return the number of cores: the process's affinity, or the container's quota if that is less; at least 1."""
     cores = affinity()
     try:
         quota, period = quota_file.read_text(encoding="ascii").split()
@@ -22,7 +22,7 @@ def available_cores(
 
 
 def available_bytes(limit_file: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
-    """Memory of the machine, or a container's limit if that is less."""
+    """Return the machine's memory, or the container's limit if that is less."""
     machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         return min(machine_bytes, int(limit_file.read_text(encoding="ascii")))

@@ -1,10 +1,11 @@
-"""The environment a CPU worker runs best in, set once at start by re-executing the process.
+"""The environment in which a CPU worker runs fastest, set once at start by re-executing the process.
 
-glibc gives large blocks back to the system after every model call and faults them in again: a third
-of an encoder call was spent there. One arena that keeps its memory, in huge pages, cures it without
-any package. CTranslate2 chooses AVX2 on AVX-512 machines of vendors other than Intel. NumPy's BLAS
-and OpenMP default to all cores for the small products around the model, where one is faster.
-Such things are read when a process starts, hence the re-execution. Numbers: docs/performance.md.
+- glibc returns large blocks to the system after every model call and page-faults them in again, which took a third of
+  the time of an encoder call. One arena that keeps its memory, in huge pages, avoids that without another allocator.
+- CTranslate2 uses AVX2 on AVX-512 machines of vendors other than Intel.
+- NumPy's BLAS and OpenMP use every core for the small products around the model, where one is faster.
+
+All of these are read when a process starts, hence the re-execution. Numbers: docs/performance.md.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ MALLOC = (
     "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:"
     "glibc.malloc.trim_threshold=2147483648:glibc.malloc.top_pad=67108864"
 )
-# Where VNNI is missing, AVX-512 lowers the clock for little gain in INT8.
+# Without VNNI, AVX-512 lowers the clock for little gain in INT8.
 AVX512_FLAGS = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"})
 
 
 def tuned(environment: Mapping[str, str], cpu_flags: frozenset[str]) -> dict[str, str]:
-    """What to add to the environment; never overrides what the operator has set. Pure."""
+    """Return the variables to add to the environment; one that is set already is never replaced. Pure."""
     wanted = {"GLIBC_TUNABLES": MALLOC, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     if cpu_flags >= AVX512_FLAGS:
         wanted["CT2_FORCE_CPU_ISA"] = "AVX512"
@@ -32,25 +33,25 @@ def tuned(environment: Mapping[str, str], cpu_flags: frozenset[str]) -> dict[str
 
 
 def apply(*, enabled: bool) -> None:
-    """Re-execute this process in the tuned environment, at most once.
+    """Re-execute this process in the tuned environment, unless that has been done or is not enabled.
 
-    Does not return if it does: the same command starts again, with the same process id.
+    Returns only if it does not re-execute. Otherwise the same command starts again, with the same process id.
     """
     if not enabled or sys.platform != "linux" or MARK in os.environ:
         return
     os.environ.update(tuned(os.environ, cpu_flags()), **{MARK: "1"})
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very command, no shell
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same command, no shell
 
 
 def applied(environment: Mapping[str, str]) -> bool:
-    """Whether this process runs in a tuned environment."""
+    """Return whether a process with this environment has been tuned."""
     return MARK in environment
 
 
 def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """What the processor can do, as Linux names it; empty where that cannot be read."""
+    """Return the CPU flags that Linux lists; empty if they cannot be read."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:

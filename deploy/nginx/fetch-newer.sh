@@ -1,8 +1,8 @@
 #!/bin/sh
 # Unpack a newer nginx (Debian testing's, 1.30 or later) beside the installed one: `fetch-newer.sh .cache/nginx-newer`.
 #
-# The tests load nginx.conf in the version of the container image, too, and run what only that version can do.
-# Nothing is installed: apt works on lists of its own, and the program runs with the C library it was built for.
+# The tests also load nginx.conf with the container image's version, and test features that only that version has.
+# Nothing is installed: apt uses separate lists, and the program runs with the C library it was built for.
 # Needs apt and dpkg (Debian or a relative), and no root.
 set -eu
 

@@ -29,7 +29,7 @@ class Answer:
 
 
 def audio(*names: str) -> bytes:
-    """Return these samples of tests/audio, one after the other, as one WAV file."""
+    """Return these samples of tests/audio, joined into one WAV file."""
     joined = io.BytesIO()
     with wave.open(joined, "wb") as out:
         out.setparams((1, 2, 16_000, 0, "NONE", ""))
@@ -55,12 +55,12 @@ async def post_all(url: str, wavs: Sequence[bytes]) -> list[Answer]:
 
 
 def new_client() -> httpx.AsyncClient:
-    """Return a client without a bound of its own on connections."""
+    """Return a client without a limit on connections."""
     return httpx.AsyncClient(
         timeout=CLIENT_TIMEOUT_S, limits=httpx.Limits(max_connections=None, max_keepalive_connections=None)
     )
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return every plain file below a folder."""
+    """Return every regular file below a folder."""
     return [path for path in folder.rglob("*") if path.is_file()]

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def run_dir() -> Iterator[Path]:
-    """Give a folder for nginx; pytest's own may not be entered by the user that nginx works as."""
+    """Give a folder for nginx; the user that nginx works as may not enter pytest's own."""
     with tempfile.TemporaryDirectory(prefix="nginx-test-") as path:
         # Started by root, nginx works as another user.
         Path(path).chmod(0o711)

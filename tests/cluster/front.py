@@ -34,7 +34,7 @@ class Front:
     client: httpx.AsyncClient
 
     async def post(self, body: bytes = b"audio", **headers: str) -> httpx.Response:
-        """Post a body where transcriptions go."""
+        """Post a body to the transcription route."""
         return await self.client.post("/v1/audio/transcriptions", content=body, headers=headers)
 
 
@@ -67,7 +67,7 @@ async def front(
     nginx: str = NGINX,
     outside: bool = False,
 ) -> AsyncIterator[Front]:
-    """Run nginx until the block ends; `outside`: it takes this machine for a stranger."""
+    """Run nginx until the block ends; `outside`: requests from this machine do not count as a private network."""
     port, live_port = free_ports(2)
     listen = {"NGINX_LISTEN": f"127.0.0.1:{port}", "NGINX_LIVE_LISTEN": f"127.0.0.1:{live_port}"}
     config = run_dir / "nginx.conf"
@@ -101,14 +101,23 @@ async def _listening(client: httpx.AsyncClient, log: Path) -> None:
     raise AssertionError(f"nginx does not listen: see {log}")
 
 
-async def until(condition: Callable[[], bool], *, patience_s: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], *, timeout_s: float = 5.0) -> None:
     """Wait until the condition holds.
 
     Raises:
-        AssertionError: it did not within `patience_s`.
+        AssertionError: it did not hold within `timeout_s`.
     """
-    for _ in range(int(patience_s / 0.01)):
+    for _ in range(int(timeout_s / 0.01)):
         if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError("what the test waits for has not happened")
+    raise AssertionError("the condition did not hold in time")
+
+
+def assert_envelope(response: httpx.Response, status: int, code: str) -> None:
+    """Check OpenAI's error shape: four keys, and JSON by its content type."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"].startswith("application/json")
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["code"] == code

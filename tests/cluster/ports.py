@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 
 def free_ports(count: int) -> list[int]:
-    """Return that many different ports that nobody listens on now."""
+    """Return that many different ports that are free now."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -16,7 +16,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_run_of_ports(count: int) -> int:
-    """Return the first of `count` ports in a row that nobody listens on now."""
+    """Return the first of `count` consecutive ports that are free now."""
     for _ in range(200):
         first = free_ports(1)[0]
         with ExitStack() as stack:
@@ -26,4 +26,4 @@ def free_run_of_ports(count: int) -> int:
             except (OSError, OverflowError):
                 continue
             return first
-    raise AssertionError("no run of free ports on this machine")
+    raise AssertionError("no consecutive free ports on this machine")

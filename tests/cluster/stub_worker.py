@@ -1,7 +1,7 @@
-"""An upstream for tests of nginx: a tiny HTTP/1.1 server in the test's own loop that misbehaves on demand.
+"""An upstream for tests of nginx: a tiny HTTP/1.1 server in the test's loop that fails on demand.
 
-It answers in whatever way its `mode` says, counts what reaches it, and can hang up in the middle of a request
-as a killed process does. Real workers are used where the worker's own behaviour matters.
+It answers as its `mode` says, records the requests, and can close the connection in the middle of a request like a
+killed process. Tests of the worker's own behaviour use real workers.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class StubWorker:
     """One upstream; change `mode` and `slots` at any time.
 
     Attributes:
-        mode: serve (200 when `release` is set), busy (503), die (read, then hang up), stream (server-sent
+        mode: serve (200 when `release` is set), busy (503), die (read, then close), stream (server-sent
             events), echo (the request's headers as JSON), fail (500).
-        slots: requests served at once; more get 503, as a worker that fails fast does.
-        killed: hang up on the requests being worked on, as a process that dies does.
-        seen: path and number of body bytes of every request that arrived whole.
+        slots: requests served at once; more get 503, as from a worker that fails fast.
+        killed: close the connections of requests in progress, like a process that dies.
+        seen: path and number of body bytes of every complete request.
     """
 
     port: int

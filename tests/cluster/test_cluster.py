@@ -1,4 +1,4 @@
-"""What the cluster promises, shown on three real workers behind the real nginx."""
+"""The promises of the cluster, on three real workers behind the real nginx."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ SHORT = ("en-00", "en-02", "en-10", "en-11")
 MANIFEST = {"en-00": "It's easy to get burned."}
 BACK_S = 15.0
 SLOTS = 6
-NOBODY = 9  # the discard port: refused on any sane machine
+UNUSED_PORT = 9  # the discard port, on which nothing listens
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[RealCluster]:
-    """Give one cluster of three workers with two slots each to all tests of this file."""
+    """Give one cluster of three workers with two slots each, shared by all tests of this file."""
     with real_cluster(3) as cluster:
         yield cluster
 
 
 @pytest.fixture
 def cluster(running: RealCluster) -> RealCluster:
-    """Give the cluster, whole again after what the test before did to it."""
+    """Give the cluster, recovered from what the test before did to it."""
     running.wait_ready(3)
     return running
 
@@ -48,7 +48,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def texts_at_rest(cluster: RealCluster, client: httpx.AsyncClient) -> dict[bytes, str]:
-    """Return each sample's text as an idle cluster writes it."""
+    """Return each sample's text from an idle cluster."""
     texts = {}
     for name in SHORT:
         answer = await post(client, cluster.transcriptions, audio(name))
@@ -60,7 +60,7 @@ async def texts_at_rest(cluster: RealCluster, client: httpx.AsyncClient) -> dict
 
 
 async def until_active(cluster: RealCluster, number: int | None = None) -> int:
-    """Wait until a worker (that one) is working on something; return its number."""
+    """Wait until a worker (the given one, or any) has an active request; return its number."""
     ports = cluster.status()["ports"]
     candidates = [number] if number else [1, 2, 3]
     async with new_client() as client:
@@ -74,11 +74,11 @@ async def until_active(cluster: RealCluster, number: int | None = None) -> int:
 
 
 async def seconds_until_serving(cluster: RealCluster, number: int) -> float:
-    """Return how long it takes until that worker, asked directly, transcribes again."""
+    """Return how long it takes until that worker, addressed directly, transcribes again."""
     begun_s = time.monotonic()
     async with new_client() as client:
         while time.monotonic() - begun_s < 4 * BACK_S:
-            port = (await asyncio.to_thread(cluster.status))["ports"].get(f"worker-{number}", NOBODY)
+            port = (await asyncio.to_thread(cluster.status))["ports"].get(f"worker-{number}", UNUSED_PORT)
             try:
                 answer = await post(client, f"http://127.0.0.1:{port}/v1/audio/transcriptions", audio("en-00"))
             except httpx.TransportError:
@@ -90,8 +90,8 @@ async def seconds_until_serving(cluster: RealCluster, number: int) -> float:
     raise AssertionError("the worker never came back")
 
 
-async def test_a_burst_is_served_or_told_to_retry_and_leaves_no_trace(cluster, client):
-    """30 at once on 6 slots: only 200 and 503 with Retry-After; 2 s later everything succeeds; no text is wrong."""
+async def test_a_burst_is_served_or_asked_to_retry_and_has_no_after_effect(cluster, client):
+    """30 at once on 6 slots: only 200 and 503 with Retry-After; 2 s later every request succeeds; no text differs."""
     texts = await texts_at_rest(cluster, client)
     wavs = [list(texts)[n % len(texts)] for n in range(30)]
     answers = await post_all(cluster.transcriptions, wavs)
@@ -111,7 +111,7 @@ async def test_a_burst_is_served_or_told_to_retry_and_leaves_no_trace(cluster, c
 
 
 async def test_a_killed_workers_request_is_answered_and_the_worker_comes_back(cluster, client):
-    """SIGKILL under a request: that client gets its 200, the worker serves again within 15 s, nothing is left."""
+    """SIGKILL during a request: that client gets 200, the worker serves again within 15 s, no file is left behind."""
     wav = audio("en-18", "en-19", "en-10")
     request = asyncio.create_task(post(client, cluster.transcriptions, wav))
     victim = await until_active(cluster)
@@ -123,16 +123,16 @@ async def test_a_killed_workers_request_is_answered_and_the_worker_comes_back(cl
     assert answer.body["text"]
     back_s = await back
     log.info("back and serving %.1f s after kill -9", back_s)
-    # The promise is for a machine with cores to spare; one that needed longer to start at all is given as much.
+    # The promise is for a machine with idle cores; one on which the start took longer is given more time.
     assert back_s < max(BACK_S, 2 * cluster.start_s)
     assert cluster.pid(f"worker-{victim}") != pid
     cluster.wait_ready(3)
-    # .ses is onnxruntime's, in the folder of a worker that lives; the dead one's folder was emptied.
+    # .ses belongs to onnxruntime in the folder of a running worker; the killed worker's folder was emptied.
     assert {path.name for path in files_below(cluster.run_dir)} - {".ses"} == {"nginx.conf", "nginx.pid"}
 
 
 async def test_a_frozen_worker_holds_no_more_than_its_slots(cluster, client):
-    """SIGSTOP of one worker: the others serve everybody else; SIGCONT frees what was stuck, with 200."""
+    """SIGSTOP of one worker: the others serve all other requests; after SIGCONT the stuck ones get 200, too."""
     pid = cluster.pid("worker-1")
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -153,20 +153,20 @@ async def test_a_frozen_worker_holds_no_more_than_its_slots(cluster, client):
     finally:
         os.kill(pid, signal.SIGCONT)
     assert {answer.status for answer in await asyncio.gather(*requests)} == {200}
-    assert cluster.pid("worker-1") == pid, "a short freeze is no reason to restart"
+    assert cluster.pid("worker-1") == pid, "a short freeze must not cause a restart"
     assert (await post(client, cluster.transcriptions, wav)).status == 200
 
 
-async def test_a_worker_that_is_asked_to_stop_finishes_and_others_take_over(cluster, client):
-    """SIGTERM under steady load: every answer is 200, and the worker ends with exit code 0."""
+async def test_a_stopped_worker_finishes_and_others_take_over(cluster, client):
+    """SIGTERM under constant load: every answer is 200, and the worker exits with 0."""
     stop = asyncio.Event()
     statuses: list[int] = []
 
-    async def keep_asking() -> None:
+    async def keep_posting() -> None:
         while not stop.is_set():
             statuses.append((await post(client, cluster.transcriptions, audio("en-00"))).status)
 
-    clients = [asyncio.create_task(keep_asking()) for _ in range(3)]
+    clients = [asyncio.create_task(keep_posting()) for _ in range(3)]
     victim = await until_active(cluster)
     os.kill(cluster.pid(f"worker-{victim}"), signal.SIGTERM)
     for _ in range(400):
@@ -183,27 +183,27 @@ async def test_a_worker_that_is_asked_to_stop_finishes_and_others_take_over(clus
 
 
 async def test_scaling_while_running_loses_nothing(cluster, client):
-    """3 -> 1 -> 3 workers under load: every request is answered with 200 or asked to retry, none breaks."""
+    """3 -> 1 -> 3 workers under load: every request is answered with 200."""
     stop = asyncio.Event()
     statuses: list[int] = []
 
-    async def keep_asking() -> None:
+    async def keep_posting() -> None:
         while not stop.is_set():
             statuses.append((await post(client, cluster.transcriptions, audio("en-00"))).status)
             await asyncio.sleep(0.05)
 
-    asking = [asyncio.create_task(keep_asking()) for _ in range(2)]
+    posting = [asyncio.create_task(keep_posting()) for _ in range(2)]
     down = await asyncio.to_thread(cluster.order, "scale", "1")
     assert (down["workers"], list(down["members"].values())) == (1, ["ready"])
     up = await asyncio.to_thread(cluster.order, "scale", "3")
     assert (up["workers"], list(up["members"].values())) == (3, ["ready"] * 3)
     stop.set()
-    await asyncio.gather(*asking)
+    await asyncio.gather(*posting)
     assert set(statuses) == {200}
 
 
 async def test_a_thousand_at_once_are_all_answered(cluster):
-    """Only 200, 503 and 429, as many answers as requests, busy ones within a second, no descriptor left open."""
+    """Only 200, 503 and 429, one answer per request, 503s within a second, and no descriptor stays open."""
     before = descriptors(cluster)
     answers = await flood(cluster.port, 1000)
     counts = {status: sum(code == status for code, _ in answers) for status in sorted({code for code, _ in answers})}
@@ -233,7 +233,7 @@ async def test_a_thousand_at_once_are_all_answered(cluster):
 async def flood(port: int, count: int) -> list[tuple[int, float]]:
     """Send that many requests at once over plain sockets; return status and seconds of each.
 
-    A full HTTP client would spend more time on its own work than the cluster does on an answer.
+    A full HTTP client would take longer for its own work than the cluster for an answer.
     """
     boundary = "flood"
     body = (

@@ -1,4 +1,4 @@
-"""How a cluster starts, fails to start, heals itself and stops. The model is the fake one unless it matters."""
+"""How a running cluster recovers and stops. Most tests use the fake model."""
 
 from __future__ import annotations
 
@@ -10,169 +10,27 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 
-from app.cluster.layout import run_dir_of
 from app.cluster.probe import status_of
 from tests.cluster.clients import audio, new_client, post, post_all
 from tests.cluster.front import ROOT
 from tests.cluster.ports import free_ports, free_run_of_ports
-from tests.cluster.real import children_of, real_cluster, running, wait_until
+from tests.cluster.real import FAKE, children_of, real_cluster, running, start_and_fail, wait_until
 
-FAKE = {"MODEL_SIZE": "fake"}
 UNPRIVILEGED = 10001
 
 
 def command_line(pid: int) -> bytes:
-    """Return the words a process was started with."""
+    """Return the command line of a process."""
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-def start_and_fail(*words: str, env: Mapping[str, str]) -> tuple[int, list[str]]:
-    """Run a cluster that cannot start; return its exit code and its lines."""
-    done = subprocess.run(
-        [sys.executable, "-m", "app", "cluster", *words], cwd=ROOT, env={**os.environ, **env},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout.splitlines()
-
-
-def test_a_taken_port_ends_the_start_with_one_line(run_dir):
-    """The public port in use: exit code 1, one line that names it, nothing started."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        code, lines = start_and_fail("--port", str(port), env={**FAKE, "TMPDIR": str(run_dir)})
-    assert code == 1
-    assert lines == [f"error: port {port} on 127.0.0.1 is in use: stop what listens there, or choose another port"]
-    assert list(run_dir.iterdir()) == []
-
-
-def test_a_taken_worker_port_ends_the_start_with_one_line(run_dir):
-    """So does the port of any worker."""
-    first = free_run_of_ports(3)
-    with socket.create_server(("127.0.0.1", first + 2)):
-        code, lines = start_and_fail(
-            "--port", str(free_ports(1)[0]), "--worker-port", str(first), env={**FAKE, "TMPDIR": str(run_dir)}
-        )
-    assert code == 1
-    assert len(lines) == 1
-    assert str(first + 2) in lines[0]
-
-
-def test_a_bad_setting_ends_the_start_with_one_line(run_dir):
-    """A bad value is named before anything starts."""
-    code, lines = start_and_fail(env={**FAKE, "MAX_UPLOAD_BYTES": "many", "TMPDIR": str(run_dir)})
-    assert code == 1
-    assert len(lines) == 1
-    assert lines[0].startswith("error: MAX_UPLOAD_BYTES='many'")
-
-
-@pytest.mark.parametrize(("words", "named"), [(["--workers", "0"], "0 workers"), (["--gateways", "-1"], "-1 gateways")])
-def test_an_impossible_size_is_refused(run_dir, words, named):
-    """A cluster has at least one worker, and no negative number of gateways."""
-    code, lines = start_and_fail(*words, "--port", str(free_ports(1)[0]), env={**FAKE, "TMPDIR": str(run_dir)})
-    assert code == 1
-    assert named in lines[-1]
-
-
-@pytest.mark.parametrize(
-    ("words", "named"),
-    [
-        (["--port", "70000"], "port 70000 does not exist"),
-        (["--worker-port", "65535"], "port 65536 does not exist"),
-        (["--host", "192.0.2.1"], "nothing can listen on 192.0.2.1"),
-    ],
-)
-def test_an_impossible_address_is_one_line(run_dir, words, named):
-    """Ports end at 65535, also those that follow the first worker's, and a host is this machine's."""
-    port = str(free_ports(1)[0])
-    code, lines = start_and_fail("--port", port, *words, env={**FAKE, "TMPDIR": str(run_dir)})
-    assert code == 1
-    assert len(lines) == 1
-    assert named in lines[0]
-
-
-def test_it_serves_on_ipv6(run_dir):
-    """An IPv6 address is free, listened on and shown as a URL in its own spelling."""
-    port, worker_port = free_ports(2)
-    words = ["--host", "::1", "--port", str(port), "--workers", "1", "--worker-port", str(worker_port)]
-    log = run_dir / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app", "cluster", *words], cwd=ROOT, stdout=output, stderr=output,
-            env={**os.environ, **FAKE, "TMPDIR": str(run_dir)},
-        )  # fmt: skip
-    try:
-        wait_until(lambda: b"| ready behind " in log.read_bytes() or process.poll() is not None)
-        assert f"ready behind http://[::1]:{port}:" in log.read_text()
-        assert httpx.get(f"http://[::1]:{port}/health").status_code == 200
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0, log.read_text()
-
-
-def test_a_corrupt_model_ends_the_start(tmp_path, run_dir):
-    """The worker says why in one line, the cluster ends with exit code 1 and leaves nothing behind."""
-    model = tmp_path / "model"
-    shutil.copytree(ROOT / "models" / "demo", model)
-    with (model / "model.bin").open("r+b") as weights:
-        weights.truncate(100_000)
-    code, lines = start_and_fail(
-        "--workers", "1", "--port", str(free_ports(1)[0]), "--worker-port", str(free_ports(1)[0]),
-        env={"MODEL_SIZE": str(model), "TMPDIR": str(run_dir)},
-    )  # fmt: skip
-    assert code == 1
-    assert lines[-1].startswith("error: worker-1 could not start (exit code 1): MODEL_SIZE=")
-    assert "cannot be loaded" in lines[-1]
-    assert list(run_dir.iterdir()) == []
-
-
-def test_a_temporary_folder_with_too_long_a_name_is_refused(tmp_path):
-    """A unix socket's path has a bound of the system's: one line says what to do."""
-    temp = tmp_path / ("long" * 20)
-    temp.mkdir()
-    code, lines = start_and_fail("--port", str(free_ports(1)[0]), env={**FAKE, "TMPDIR": str(temp)})
-    assert code == 1
-    assert len(lines) == 1
-    assert "TMPDIR" in lines[0]
-
-
-def test_an_nginx_that_ends_at_once_ends_the_start(run_dir):
-    """The supervisor does not wait for a door that will never open: exit code 1 and nginx's last words."""
-    broken = run_dir / "nginx"
-    broken.write_text('#!/bin/sh\ncase "$*" in *" -t"*) exit 0 ;; esac\necho "[emerg] no more sockets"\nexit 1\n')
-    broken.chmod(0o755)
-    code, lines = start_and_fail(
-        "--workers", "1", "--port", str(free_ports(1)[0]), "--worker-port", str(free_ports(1)[0]),
-        "--nginx", str(broken), env={**FAKE, "TMPDIR": str(run_dir)},
-    )  # fmt: skip
-    assert code == 1
-    assert lines[-1] == "error: nginx could not start: [emerg] no more sockets"
-    assert list(run_dir.iterdir()) == [broken]
-
-
-def test_a_missing_nginx_is_one_line(run_dir):
-    """Without nginx nothing is started, and the line says how to get it."""
-    code, lines = start_and_fail(
-        "--port", str(free_ports(1)[0]), "--nginx", "/nowhere/nginx", env={**FAKE, "TMPDIR": str(run_dir)}
-    )
-    assert code == 1
-    assert lines == ["error: /nowhere/nginx was not found: install it (make packages), or name it with --nginx"]
-
-
-def test_orders_without_a_cluster_say_so(run_dir):
-    """Scaling what does not run is one line and exit code 1."""
-    code, lines = start_and_fail("scale", "3", "--port", str(free_ports(1)[0]), env={"TMPDIR": str(run_dir)})
-    assert code == 1
-    assert lines == ["error: no cluster runs on that port: start one with `python -m app cluster`"]
-
-
-async def test_sigterm_finishes_what_runs_and_leaves_nothing():
-    """SIGTERM of the cluster under requests: each of them is 200, the exit code 0, the folder gone."""
+async def test_sigterm_finishes_running_requests_and_leaves_nothing():
+    """SIGTERM during requests: each of them gets 200, the exit code is 0, the folder is removed."""
     with real_cluster(2, {"MODEL_SIZE": "demo"}) as cluster:
         wav = audio("en-18", "en-19")
         async with new_client() as client:
@@ -198,7 +56,7 @@ async def test_sigterm_finishes_what_runs_and_leaves_nothing():
 
 
 def test_the_second_signal_ends_at_once():
-    """A worker that hangs does not keep the cluster: the second SIGTERM ends everything, with 128 + 15."""
+    """A worker that hangs does not delay the end: the second SIGTERM kills everything, with exit code 128 + 15."""
     with real_cluster(2, FAKE) as cluster:
         pids = [cluster.pid("worker-1"), cluster.pid("worker-2")]
         os.kill(pids[0], signal.SIGSTOP)
@@ -212,12 +70,12 @@ def test_the_second_signal_ends_at_once():
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def test_a_worker_that_cannot_be_started_is_tried_again_and_never_waited_for():
-    """The folder is gone and cannot be made: starts are repeated until they work, and a drain ends without them."""
+def test_a_worker_that_cannot_be_started_is_tried_again_and_does_not_delay_a_drain():
+    """Its folder cannot be created: starts are repeated until one succeeds, and a drain does not wait for that."""
     with real_cluster(1, FAKE) as cluster:
         port = cluster.status()["ports"]["worker-1"]
 
-        def lose_the_folder() -> None:
+        def replace_the_folder() -> None:
             shutil.move(cluster.run_dir, cluster.temp / "gone")
             cluster.run_dir.touch()
 
@@ -225,14 +83,14 @@ def test_a_worker_that_cannot_be_started_is_tried_again_and_never_waited_for():
             return cluster.log.read_text().count("a process could not be started")
 
         pid = cluster.pid("worker-1")
-        lose_the_folder()
+        replace_the_folder()
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: refusals() >= 2)
         cluster.run_dir.unlink()
         wait_until(lambda: status_of("127.0.0.1", port, "/health/ready") == 200)
         (pid,) = (pid for pid in children_of(cluster.process.pid) if b"main.py" in command_line(pid))
         shutil.rmtree(cluster.temp / "gone")
-        lose_the_folder()
+        replace_the_folder()
         seen = refusals()
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: refusals() > seen)
@@ -241,7 +99,7 @@ def test_a_worker_that_cannot_be_started_is_tried_again_and_never_waited_for():
 
 @pytest.mark.parametrize("whole", [True, False], ids=["every process", "the master only"])
 def test_a_killed_nginx_comes_back(whole):
-    """The door is watched like the workers; what is left of the old one does not keep its ports."""
+    """Nginx is restarted like a worker; processes that remain of the old one do not keep its ports."""
     with real_cluster(1, FAKE) as cluster:
         first = int((cluster.run_dir / "nginx.pid").read_text())
         others = children_of(first)
@@ -258,8 +116,8 @@ def test_a_killed_nginx_comes_back(whole):
         wait_until(lambda: not any(running(pid) for pid in others))
 
 
-def test_a_stop_ends_what_a_killed_nginx_left():
-    """Its master killed in the middle of a drain: no process of it is left with the ports."""
+def test_a_stop_ends_the_remaining_processes_of_a_killed_nginx():
+    """Its master is killed during a drain: no other process of it keeps the ports."""
     with real_cluster(1, FAKE) as cluster:
         master = int((cluster.run_dir / "nginx.pid").read_text())
         others = children_of(master)
@@ -274,7 +132,7 @@ def test_a_stop_ends_what_a_killed_nginx_left():
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs Linux: the kernel ends orphans for setpriv")
 def test_a_killed_supervisor_leaves_no_orphans():
-    """SIGKILL of the supervisor: its children end by themselves, and the next cluster clears the folder."""
+    """SIGKILL of the supervisor: the kernel ends its children, and the next cluster clears the folder."""
     with real_cluster(2, FAKE) as cluster:
         pids = [cluster.pid("worker-1"), cluster.pid("worker-2"), int((cluster.run_dir / "nginx.pid").read_text())]
         cluster.process.kill()
@@ -296,7 +154,7 @@ def test_a_killed_supervisor_leaves_no_orphans():
 
 
 def test_a_second_cluster_on_the_same_port_is_refused():
-    """One cluster per public port: the second start says so and does not disturb the first."""
+    """One cluster per public port: the second start fails with one line and does not disturb the first."""
     with real_cluster(1, FAKE) as cluster:
         code, lines = start_and_fail("--port", str(cluster.port), env=cluster.env)
         assert code == 1
@@ -304,8 +162,8 @@ def test_a_second_cluster_on_the_same_port_is_refused():
         assert httpx.get(f"{cluster.url}/health").status_code == 200
 
 
-def test_a_cluster_that_answers_slowly_is_not_taken_for_a_dead_one():
-    """While the first one is stopped the second start is refused all the same, and the first one's folder stays."""
+def test_a_frozen_cluster_keeps_its_port_and_folder():
+    """While the first one is suspended a second start is refused, too, and the first one's folder is unchanged."""
     with real_cluster(1, FAKE) as cluster:
         before = sorted(cluster.run_dir.iterdir())
         cluster.process.send_signal(signal.SIGSTOP)
@@ -319,19 +177,8 @@ def test_a_cluster_that_answers_slowly_is_not_taken_for_a_dead_one():
         assert sorted(cluster.run_dir.iterdir()) == before
 
 
-def test_a_folder_is_not_cleared_before_the_ports_are_free(run_dir):
-    """A start that finds its port in use leaves what lies there as it is, lock or no lock."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        mine = run_dir_of(run_dir, user_id=os.getuid(), port=port) / "body" / "upload"
-        mine.mkdir(parents=True)
-        code, _ = start_and_fail("--port", str(port), env={**FAKE, "TMPDIR": str(run_dir)})
-    assert code == 1
-    assert mine.exists()
-
-
-def test_gateways_are_not_promised_on_a_taken_port():
-    """The live port in use: scaling fails in one line that names it, and the cluster is as it was."""
+def test_gateways_are_refused_while_the_live_port_is_in_use():
+    """Scaling fails with one line that names the port, and the cluster is unchanged."""
     with real_cluster(1, FAKE) as cluster:
         with socket.create_server(("127.0.0.1", cluster.live_port)):
             code, lines = start_and_fail("scale", "--gateways", "1", "--port", str(cluster.port), env=cluster.env)
@@ -342,24 +189,24 @@ def test_gateways_are_not_promised_on_a_taken_port():
         assert (status["gateways"], status["ready"]) == (0, True)
 
 
-def test_a_change_that_nginx_does_not_take_is_told_and_tried_again():
-    """Somebody takes the live port while the gateway starts: no success, not ready, until nginx can have it."""
+def test_a_change_that_nginx_does_not_apply_is_reported_and_tried_again():
+    """Another process takes the live port while the gateway starts: scaling fails, until nginx can listen there."""
     with real_cluster(1, FAKE) as cluster:
         words = [sys.executable, "-m", "app", "cluster", "scale", "--gateways", "1", "--port", str(cluster.port)]
         scaling = subprocess.Popen(words, cwd=ROOT, env=dict(cluster.env), stderr=subprocess.PIPE, text=True)
         wait_until(lambda: "scaling gateways to 1" in cluster.log.read_text())
         with socket.create_server(("127.0.0.1", cluster.live_port)):
-            _, said = scaling.communicate(timeout=60)
+            _, error = scaling.communicate(timeout=60)
             assert scaling.returncode == 1
-            assert said.startswith("error: nginx does not take its new configuration")
-            assert len(said.splitlines()) == 1
+            assert error.startswith("error: nginx does not apply its new configuration")
+            assert len(error.splitlines()) == 1
             assert not cluster.status()["ready"]
         wait_until(lambda: bool(cluster.status()["ready"]))
         assert httpx.get(f"http://127.0.0.1:{cluster.live_port}/health").status_code == 200
 
 
 def test_every_line_of_the_log_names_its_process():
-    """Workers, nginx and the supervisor speak in one stream, each under its name."""
+    """The lines of workers, nginx and the supervisor are in one stream, each with its name."""
     with real_cluster(2, FAKE) as cluster:
         httpx.get(f"{cluster.url}/health")
         cluster.stop()
@@ -368,7 +215,7 @@ def test_every_line_of_the_log_names_its_process():
 
 
 def test_it_runs_unprivileged_from_a_read_only_tree(run_dir):
-    """As user 10001 without a home, from a tree nobody may write to: it serves, and writes only below TMPDIR."""
+    """As user 10001 without a home, from a read-only tree: it serves, and writes only below TMPDIR."""
     tree, temp = run_dir / "tree", run_dir / "temp"
     for name in ("app", "deploy", "models"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -379,7 +226,7 @@ def test_it_runs_unprivileged_from_a_read_only_tree(run_dir):
     drop: list[str] = []
     if os.getuid() == 0:
         temp.chmod(0o777)
-        # Python itself may lie in a folder of root's: reading, and nothing else, stays allowed everywhere.
+        # Python may be installed in a folder of root's: the process may read everywhere, and nothing else.
         reading = "-all,+dac_read_search"
         drop = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups", "--no-new-privs",
                 f"--bounding-set={reading}", f"--inh-caps={reading}", f"--ambient-caps={reading}", "--"]  # fmt: skip
@@ -395,7 +242,7 @@ def test_it_runs_unprivileged_from_a_read_only_tree(run_dir):
         wait_until(lambda: b"| ready behind " in log.read_bytes() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         url = f"http://127.0.0.1:{port}/v1/audio/transcriptions"
-        # The second one is large enough for nginx to write it to disk.
+        # The second upload is large enough for nginx to write it to disk.
         answers = asyncio.run(post_all(url, [audio("en-00"), audio("en-00", "silence", "silence")]))
         assert [answer.status for answer in answers] == [200, 200]
         assert answers[0].body["text"] == "It's easy to get burned."
@@ -405,3 +252,47 @@ def test_it_runs_unprivileged_from_a_read_only_tree(run_dir):
         code = process.wait(30)
     assert code == 0, log.read_text()
     assert not [path for path in temp.iterdir() if path.name != ".ses"]
+
+
+def test_a_bug_ends_the_cluster_with_exit_code_70(run_dir):
+    """An unexpected error in a task of the supervisor: traceback in the log, a drain, exit code 70, nothing left."""
+    trigger = run_dir / "break"
+    program = run_dir / "broken.py"
+    program.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from app.cluster.reconciler import Reconciler\n"
+        "real = Reconciler.decide\n"
+        "def decide(self, now_s):\n"
+        f"    if Path({str(trigger)!r}).exists():\n"
+        "        raise ZeroDivisionError('a bug')\n"
+        "    return real(self, now_s)\n"
+        "Reconciler.decide = decide\n"
+        "from app.__main__ import main\n"
+        "sys.exit(main(['cluster', *sys.argv[1:]]))\n"
+    )
+    with real_cluster(1, {**FAKE, "PYTHONPATH": str(ROOT)}, program=[str(program)]) as cluster:
+        pid = cluster.pid("worker-1")
+        trigger.touch()
+        assert cluster.process.wait(30) == 70
+        log = cluster.log.read_text()
+        assert "ZeroDivisionError: a bug" in log
+        assert "| drained" in log
+        assert not running(pid)
+        assert not cluster.run_dir.exists()
+
+
+def test_a_cluster_serves_on_when_its_output_cannot_be_written(run_dir):
+    """On a full disk lines of the log are lost, but the cluster serves; exit code 74 says that output was lost."""
+    port, worker_port = free_ports(2)
+    words = ["--port", str(port), "--workers", "1", "--worker-port", str(worker_port)]
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "cluster", *words], cwd=ROOT, stdout=full, stderr=full,
+            env={**os.environ, **FAKE, "TMPDIR": str(run_dir), "PYTHONUNBUFFERED": ""},
+        )  # fmt: skip
+    try:
+        wait_until(lambda: status_of("127.0.0.1", port, "/health") == 200)
+    finally:
+        process.terminate()
+        assert process.wait(30) == os.EX_IOERR

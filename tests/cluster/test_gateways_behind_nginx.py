@@ -1,4 +1,4 @@
-"""Several gateways behind nginx: streams spread over them, and killing one costs a reconnecting client nothing."""
+"""Several gateways behind nginx: streams are distributed, and clients lose nothing when one is killed."""
 
 import asyncio
 import signal
@@ -18,7 +18,7 @@ from tests.live.backend import Backend, HttpServer
 
 
 class Listener:
-    """One live client and what it got."""
+    """One live client and the text it received."""
 
     def __init__(self, url: str, seed: int) -> None:
         self.recording = tones.chatter(14, seed=seed)
@@ -46,7 +46,7 @@ def _connections(ports: list[int]) -> list[int]:
 
 
 async def test_streams_spread_and_survive_a_kill_and_a_restart(run_dir: Path):
-    """Six streams go two by two; one gateway is killed, one is stopped: all six recordings arrive word for word."""
+    """Each of three gateways gets two streams; one is killed, one is stopped: all six transcripts are complete."""
     with HttpServer(Backend(delay_s=0.2)) as service, ExitStack() as stack:
         gateways = [stack.enter_context(process(service.url)) for _ in range(3)]
         ports = [port for _, port in gateways]

@@ -15,14 +15,14 @@ TWO = Member("worker", 2)
 GATEWAY = Member("gateway", 1)
 
 
-def test_members_have_ports_in_a_row():
-    """The second worker is one above the first; gateways count from their own."""
+def test_members_have_consecutive_ports():
+    """Workers and gateways each count from the first one's port."""
     assert LAYOUT.port_of(TWO) == 8002
     assert LAYOUT.port_of(GATEWAY) == 9091
 
 
-def test_a_worker_gets_what_makes_it_this_worker():
-    """Its port, its name, its share of the cores and a folder of its own win over what it inherits."""
+def test_a_worker_gets_its_own_environment():
+    """Its port, number, share of the cores and folder replace what it inherits."""
     env = LAYOUT.environment_of(TWO, {"PORT": "1", "TMPDIR": "/tmp", "BEAM_SIZE": "1"})  # noqa: S108 - replaced
     assert env["PORT"] == "8002"
     assert env["HOST"] == "127.0.0.1"
@@ -45,12 +45,12 @@ def test_a_worker_gets_what_makes_it_this_worker():
     ],
 )
 def test_workers_share_the_cores(cores, workers, given, expected):
-    """All together fill the machine once; what the operator says stays as it is."""
+    """All workers together use every core once; values that the operator sets are kept."""
     assert share_of(cores, workers, threads=given[0], replicas=given[1]) == expected
 
 
-def test_a_containers_quota_is_all_there_is_to_share(monkeypatch):
-    """Three workers under a quota of six cores get two each, however many the machine has."""
+def test_workers_share_a_containers_quota(monkeypatch):
+    """Three workers with a quota of six cores get two each, however many the machine has."""
     monkeypatch.setenv("DEVICE", "cpu")
     monkeypatch.setattr(command, "available_cores", lambda: 6)
     arguments = command._parser().parse_args(["--workers", "3"])
@@ -58,38 +58,40 @@ def test_a_containers_quota_is_all_there_is_to_share(monkeypatch):
     assert (layout.cpu_threads, layout.replicas) == (2, 1)
 
 
-def test_each_kinds_patience_is_read_from_its_own_settings(monkeypatch):
-    """What a worker may take says nothing of a gateway."""
+def test_each_kind_has_its_own_grace_period(monkeypatch):
+    """Workers use SHUTDOWN_GRACE_S, gateways DRAIN_GRACE_S."""
     monkeypatch.setenv("SHUTDOWN_GRACE_S", "4")
     monkeypatch.setenv("DRAIN_GRACE_S", "20")
     layout = command._layout(command._parser().parse_args([]), Path("/run/here"))
     assert (layout.shutdown_grace_s, layout.drain_grace_s) == (4, 20)
 
 
-def test_a_gateways_bad_setting_is_one_line(monkeypatch):
-    """It is named before anything starts."""
+def test_an_invalid_setting_of_the_gateways_is_one_line(monkeypatch):
+    """It is reported before anything starts."""
     monkeypatch.setenv("DRAIN_GRACE_S", "-1")
     with pytest.raises(StartupError, match="DRAIN_GRACE_S='-1'"):
         command._layout(command._parser().parse_args([]), Path("/run/here"))
 
 
-def test_the_demo_model_is_handed_on():
-    """`--demo` names the model for every worker."""
+def test_the_demo_model_is_set_for_every_worker():
+    """`--demo` sets MODEL_SIZE."""
     assert replace(LAYOUT, model_size="demo").environment_of(TWO, {})["MODEL_SIZE"] == "demo"
 
 
-def test_a_gateway_is_told_where_transcription_is():
-    """It calls the workers through the balancer, with a key where keys are wanted."""
+def test_a_gateway_gets_the_url_and_key_of_transcription():
+    """It calls the workers through nginx, with a key if they require one."""
     env = replace(LAYOUT, api_key="k").environment_of(GATEWAY, {})
     assert env["REMOTE_TRANSCRIBER_URL"] == "http://127.0.0.1:8083/v1/audio/transcriptions"
     assert env["REMOTE_TRANSCRIBER_API_KEY"] == "k"
     assert "REMOTE_TRANSCRIBER_API_KEY" not in LAYOUT.environment_of(GATEWAY, {})
 
 
-def test_members_are_started_by_their_doors():
-    """Workers by main.py, gateways by their subcommand on their own port."""
+def test_members_are_started_with_their_commands():
+    """Workers by main.py, gateways by their subcommand, both on loopback and on their own ports."""
     assert LAYOUT.command_of(TWO, "python") == ["python", "/code/main.py"]
-    assert LAYOUT.command_of(GATEWAY, "python")[-2:] == ["--port", "9091"]
+    assert LAYOUT.command_of(GATEWAY, "python")[1:] == [
+        "-m", "app", "streaming", "--host", "127.0.0.1", "--port", "9091",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -97,35 +99,35 @@ def test_members_are_started_by_their_doors():
     [("0.0.0.0", "127.0.0.1"), ("10.1.2.3", "10.1.2.3"), ("::", "::1")],  # noqa: S104 - compared
 )
 def test_every_interface_is_reached_on_loopback(host, reached):
-    """A wildcard is no address to connect to."""
+    """One cannot connect to a wildcard address."""
     assert replace(LAYOUT, host=host).loopback == reached
 
 
-def test_nginx_is_told_the_members_and_their_places():
-    """Addresses by kind, one worker's slots, and the gateways' public port only if there are gateways."""
-    env = LAYOUT.render_environment([GATEWAY, Member("worker", 1), TWO], slots=3, nofile=1024, number=7)
+def test_nginx_gets_the_members_and_their_slots():
+    """Addresses by kind, the slots of one worker, and the live port only if there are gateways."""
+    env = LAYOUT.render_environment([GATEWAY, Member("worker", 1), TWO], slots=3, nofile=1024, revision=7)
     assert env["NGINX_WORKER_ADDRESSES"] == "127.0.0.1:8001 127.0.0.1:8002"
     assert env["NGINX_GATEWAY_ADDRESSES"] == "127.0.0.1:9091"
     assert env["NGINX_LIVE_LISTEN"] == "127.0.0.1:8990"
     assert env["MAX_CONCURRENT_TRANSCRIPTIONS"] == "3"
     assert env["NGINX_NOFILE"] == "1024"
     assert env["NGINX_CONFIGURATION"] == "7"
-    assert replace(LAYOUT, max_clients=7).render_environment([TWO], slots=3, nofile=9, number=7)["MAX_CLIENTS"] == "7"
-    alone = LAYOUT.render_environment([TWO], slots=3, nofile=1024, number=7)
+    assert replace(LAYOUT, max_clients=7).render_environment([TWO], slots=3, nofile=9, revision=7)["MAX_CLIENTS"] == "7"
+    alone = LAYOUT.render_environment([TWO], slots=3, nofile=1024, revision=7)
     assert alone["NGINX_LIVE_LISTEN"] == "unix:/run/here/live.sock"
 
 
 def test_an_ipv6_address_is_written_in_brackets():
-    """For nginx as in URLs; on its own it stands without."""
+    """For nginx and in URLs; a host alone has none."""
     layout = replace(LAYOUT, host="::1")
-    env = layout.render_environment([GATEWAY, TWO], slots=3, nofile=1024, number=7)
+    env = layout.render_environment([GATEWAY, TWO], slots=3, nofile=1024, revision=7)
     assert (env["NGINX_LISTEN"], env["NGINX_LIVE_LISTEN"]) == ("[::1]:8083", "[::1]:8990")
     assert (layout.url, layout.loopback) == ("http://[::1]:8083", "::1")
     assert layout.environment_of(GATEWAY, {})["REMOTE_TRANSCRIBER_URL"].startswith("http://[::1]:8083/")
 
 
 def test_clusters_do_not_share_folders():
-    """Another user's, or another port's, is another folder."""
+    """The folder depends on the user and on the port."""
     base = Path("/tmp")  # noqa: S108 - only joined
     folders = {run_dir_of(base, user_id=user, port=port) for user in (0, 1) for port in (1, 2)}
     assert len(folders) == 4

@@ -8,8 +8,8 @@ from tests.cluster.ports import free_ports
 from tests.cluster.stub_worker import stub_worker
 
 
-async def test_the_status_is_told():
-    """A server's answer, whatever it is."""
+async def test_status_header_and_body_are_returned():
+    """Any answer of a server is returned, errors included."""
     port = free_ports(1)[0]
     async with stub_worker(port) as worker:
         worker.mode = "busy"
@@ -20,8 +20,8 @@ async def test_the_status_is_told():
         assert await asyncio.to_thread(json_of, "127.0.0.1", port, "/health") == {"status": "healthy"}
 
 
-def test_nobody_there_is_none():
-    """Refused, or silent beyond the patience: None, never an exception."""
+def test_without_an_answer_the_result_is_none():
+    """A refused connection and a silent server: None, never an exception."""
     assert status_of("127.0.0.1", free_ports(1)[0], "/") is None
     assert header_of("127.0.0.1", free_ports(1)[0], "/", "X") is None
     assert json_of("127.0.0.1", free_ports(1)[0], "/") is None
@@ -30,7 +30,7 @@ def test_nobody_there_is_none():
 
 
 def test_a_taken_port_is_not_free():
-    """A port is free before and after somebody listens there."""
+    """A port is free before and after a server listens there."""
     port = free_ports(1)[0]
     assert port_is_free("127.0.0.1", port)
     with socket.create_server(("127.0.0.1", port)):

@@ -11,7 +11,7 @@ from tests.cluster.real import running, wait_until
 
 
 class Shown:
-    """What was shown, line by line."""
+    """The lines that were shown."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
@@ -23,11 +23,11 @@ class Shown:
 
 async def run(code: str, shown: Shown) -> Child:
     """Start Python with this code."""
-    return await Child.start("worker-1", [sys.executable, "-c", code], env=os.environ, cwd=Path("/"), show=shown)
+    return await Child.start("worker-1", [sys.executable, "-c", code], env=os.environ, cwd=Path("/"), show_line=shown)
 
 
 async def test_lines_are_shown_under_the_name():
-    """Standard output and standard error, whole lines, and the last one without its end."""
+    """Standard output and standard error as whole lines, including a last line without a newline."""
     shown = Shown()
     child = await run("import sys; print('one', flush=True); sys.stderr.write('two\\nthree')", shown)
     assert await child.wait() == 0
@@ -36,8 +36,8 @@ async def test_lines_are_shown_under_the_name():
     assert not child.running
 
 
-async def test_a_line_without_an_end_is_shown_in_pieces():
-    """A flood without a newline neither stops the child nor fills the memory."""
+async def test_a_very_long_line_is_shown_in_pieces():
+    """Endless output without a newline neither blocks the child nor fills the memory."""
     shown = Shown()
     child = await run(f"print('x' * {3 * MAX_LINE_BYTES})", shown)
     assert await child.wait() == 0
@@ -45,15 +45,15 @@ async def test_a_line_without_an_end_is_shown_in_pieces():
     assert max(len(line) for _, line in shown.lines) <= 2 * MAX_LINE_BYTES
 
 
-async def test_bytes_that_are_no_text_are_shown_as_such():
-    """A broken encoding is replaced, not raised."""
+async def test_invalid_utf8_is_replaced():
+    """Bytes that are not UTF-8 become replacement characters."""
     shown = Shown()
     await (await run("import os; os.write(1, b'a\\xffb\\n')", shown)).wait()
     assert shown.lines == [("worker-1", "a\N{REPLACEMENT CHARACTER}b")]
 
 
-async def test_a_signal_ends_it_and_is_told():
-    """The exit code of a killed process is minus the signal; a second signal to the dead is no error."""
+async def test_a_killed_process_has_a_negative_exit_code():
+    """It is minus the signal; sending another signal afterwards is no error."""
     child = await run("import time; time.sleep(60)", Shown())
     assert child.running
     child.send(signal.SIGKILL)
@@ -61,15 +61,15 @@ async def test_a_signal_ends_it_and_is_told():
     child.send(signal.SIGTERM)
 
 
-async def test_it_lives_in_a_session_of_its_own():
+async def test_it_has_its_own_session():
     """Ctrl-C on the terminal does not reach it."""
     shown = Shown()
     await (await run("import os; print(os.getsid(0))", shown)).wait()
     assert int(shown.lines[0][1]) != os.getsid(0)
 
 
-async def test_what_it_leaves_behind_ends_with_it():
-    """A killed process's own children do not outlive it: they would keep its ports."""
+async def test_its_children_end_with_it():
+    """The children of a killed process are killed, too: they would keep its ports."""
     shown = Shown()
     code = "import subprocess, os; print(subprocess.Popen(['sleep', '60']).pid, flush=True); os.kill(os.getpid(), 9)"
     assert await asyncio.wait_for((await run(code, shown)).wait(), 30) == -signal.SIGKILL

@@ -25,7 +25,7 @@ RENDERINGS = {
 
 
 def check(nginx: str, config: Path) -> str:
-    """Return what `nginx -t` says."""
+    """Return the output of `nginx -t`."""
     assert Path(nginx).exists(), f"{nginx} is missing: run `make packages`"
     done = subprocess.run(
         [nginx, "-t", "-e", "stderr", "-c", str(config)],
@@ -48,16 +48,16 @@ def test_the_file_loads_as_it_stands(nginx):
 @pytest.mark.parametrize("nginx", [NGINX, NEWER_NGINX], ids=["installed", "newer"])
 @pytest.mark.parametrize("name", RENDERINGS)
 def test_every_rendering_loads(run_dir, nginx, name):
-    """What the script makes of the template is valid in both versions, without a warning."""
+    """The rendered file is valid in both versions, without a warning."""
     config = run_dir / "nginx.conf"
     config.write_text(render(run_dir, env=RENDERINGS[name]))
-    said = check(nginx, config)
-    assert "test is successful" in said
-    assert "[warn]" not in said
+    output = check(nginx, config)
+    assert "test is successful" in output
+    assert "[warn]" not in output
 
 
 def test_resolving_names_loads_in_the_newer_nginx(run_dir):
-    """The containers look names up while running; unknown names do not keep nginx from starting."""
+    """In containers names are resolved while nginx runs; an unknown name does not prevent its start."""
     config = run_dir / "nginx.conf"
     config.write_text(
         render(
@@ -84,7 +84,7 @@ def test_without_resolving_the_workers_are_named_one_by_one(run_dir):
     assert len(re.findall(r"server transcription-worker-\d+:8000 max_fails=0;", text)) == 4
 
 
-def test_a_rendering_has_no_marks_left_and_says_nothing_else_than_the_template(run_dir):
+def test_a_rendering_has_no_marks_left_and_changes_nothing_else(run_dir):
     """Only marked lines differ from the template."""
     rendered = render(run_dir, [8001]).splitlines()
     unmarked = [line for line in TEMPLATE.read_text().splitlines() if "#~" not in line or line.startswith("#")]
@@ -93,29 +93,47 @@ def test_a_rendering_has_no_marks_left_and_says_nothing_else_than_the_template(r
     assert not any("#~" in line for line in rendered if not line.startswith("#"))
 
 
-def test_old_processes_live_as_long_as_told(run_dir):
-    """After a reload: the workers' grace, unless live streams need longer."""
+def test_old_processes_live_as_long_as_configured(run_dir):
+    """After a reload: the workers' grace period, unless live streams need longer."""
     assert "worker_shutdown_timeout 60s;" in render(run_dir, [8001])
     assert "worker_shutdown_timeout 7s;" in render(run_dir, [8001], env={"SHUTDOWN_GRACE_S": "7"})
     longer = {"SHUTDOWN_GRACE_S": "7", "NGINX_SHUTDOWN_S": "3600"}
     assert "worker_shutdown_timeout 3600s;" in render(run_dir, [8001], env=longer)
 
 
-def test_a_workers_own_choice_of_slots_is_known(run_dir):
-    """MAX_CONCURRENT_TRANSCRIPTIONS=0 leaves the number to the worker, which chooses by its device."""
+def test_the_number_of_slots_may_be_left_to_the_worker(run_dir):
+    """MAX_CONCURRENT_TRANSCRIPTIONS=0: the worker chooses by its device, and nginx uses the same number."""
     chosen = {"MAX_CONCURRENT_TRANSCRIPTIONS": "0"}
     assert f"max_conns={CPU_SLOTS};" in render(run_dir, [8001], env=chosen)
     assert "max_conns=32;" in render(run_dir, [8001], env={**chosen, "NGINX_AUTO_SLOTS": "32"})
 
 
-def test_a_frozen_gateway_swallows_no_more_than_its_streams(run_dir):
-    """MAX_CLIENTS and room for those a full gateway tells to wait."""
+def test_a_gateway_gets_no_more_connections_than_it_can_answer(run_dir):
+    """MAX_CLIENTS and 32 more, to which a full gateway answers WAIT."""
     assert "server 127.0.0.1:9091 max_fails=0 max_conns=132;" in render(run_dir, [8001], [9091])
     assert "max_conns=39;" in render(run_dir, [8001], [9091], env={"MAX_CLIENTS": "7"})
 
 
-def test_the_upload_limit_leaves_room_for_the_form(run_dir):
-    """One setting feeds both sides; nginx adds 1 MiB for the fields around the file."""
+@pytest.mark.parametrize(
+    ("gateways", "env", "limit"),
+    [
+        ([9091], {}, 90),
+        ([9091, 9092, 9093], {}, 270),
+        ([9091], {"MAX_CLIENTS": "7"}, 6),
+        ([9091], {"MAX_CLIENTS": "1"}, 1),
+        ([9091, 9092], {"GATEWAYS": "9"}, 180),
+        ([9091, 9092], {"NGINX_RESOLVE": "1", "GATEWAYS": "3"}, 540),
+        ([9091], {"NGINX_LIMIT_STREAMS": "12"}, 12),
+        ([], {}, 1),
+    ],
+)
+def test_one_address_may_open_nine_in_ten_of_the_live_streams(run_dir, gateways, env, limit):
+    """The limit follows the gateways and MAX_CLIENTS; names that are resolved stand for GATEWAYS of them each."""
+    assert f"limit_conn address_streams {limit};" in render(run_dir, [8001], gateways, env=env)
+
+
+def test_the_upload_limit_includes_the_other_form_fields(run_dir):
+    """The workers and nginx share one setting; nginx adds 1 MiB for the form fields beside the file."""
     assert f"client_max_body_size {1000 + 2**20};" in render(run_dir, [8001], env={"MAX_UPLOAD_BYTES": "1000"})
 
 
@@ -126,6 +144,8 @@ def test_the_upload_limit_leaves_room_for_the_form(run_dir):
         ("MAX_CONCURRENT_TRANSCRIPTIONS", "-2"),
         ("MAX_UPLOAD_BYTES", "1e9"),
         ("MAX_CLIENTS", "0"),
+        ("GATEWAYS", "-1"),
+        ("NGINX_LIMIT_STREAMS", "0"),
         ("NGINX_LIMIT_RATE", "-1"),
         ("NGINX_RESOLVE", "yes"),
         ("NGINX_LIVE_BALANCE", "random"),
@@ -143,8 +163,8 @@ def test_a_bad_value_is_refused_by_name(name, value):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_numbers_and_policies_that_matter_say_why():
-    """The reason stands on the line above."""
+def test_important_numbers_and_policies_are_explained():
+    """The line above is a comment that gives the reason."""
     lines = TEMPLATE.read_text().splitlines()
     for wanted in (
         "least_conn;",
@@ -154,6 +174,7 @@ def test_the_numbers_and_policies_that_matter_say_why():
         "proxy_request_buffering",
         "proxy_read_timeout 590s",
         "client_body_buffer_size",
+        "limit_conn address_streams",
     ):
         index = next(number for number, line in enumerate(lines) if line.strip().startswith(wanted))
         assert lines[index - 1].strip().startswith("#"), f"no reason above: {lines[index]}"

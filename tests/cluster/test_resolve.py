@@ -11,7 +11,7 @@ from tests.cluster.stub_worker import stub_worker
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Answers every question for an IPv4 address with the addresses of the moment."""
+    """Answers every IPv4 query with the current `addresses`."""
 
     def __init__(self) -> None:
         self.addresses: list[str] = []
@@ -21,7 +21,7 @@ class NameServer(asyncio.DatagramProtocol):
         self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Answer one question."""
+        """Answer one query."""
         question = data[12:]
         count = len(self.addresses)
         header = data[:2] + b"\x81\x80\x00\x01" + count.to_bytes(2, "big") + b"\x00\x00\x00\x00"
@@ -32,8 +32,8 @@ class NameServer(asyncio.DatagramProtocol):
         self.transport.sendto(header + question + records, addr)
 
 
-async def test_scaled_workers_are_found_while_running(run_dir):
-    """With NGINX_RESOLVE=1 a worker that joins the name is used, one that leaves is not."""
+async def test_new_workers_are_resolved_while_nginx_runs(run_dir):
+    """With NGINX_RESOLVE=1 a worker is used once the name has its address, and no longer when it has not."""
     loop = asyncio.get_running_loop()
     transport, names = await loop.create_datagram_endpoint(NameServer, local_addr=("127.0.0.1", 0))
     dns_port = transport.get_extra_info("sockname")[1]
@@ -59,7 +59,7 @@ async def test_scaled_workers_are_found_while_running(run_dir):
             )
 
             async def used() -> set[str]:
-                """Return which workers are reached by a handful of requests, all of which succeed."""
+                """Return the workers that nine requests reach, all of which succeed."""
                 before = [len(worker.seen) for worker in workers]
                 codes = {(await nginx.post()).status_code for _ in range(9)}
                 assert codes == {200}

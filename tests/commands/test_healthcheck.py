@@ -8,7 +8,7 @@ from tests.cluster.stub_worker import stub_worker
 
 
 async def test_a_healthy_server_is_exit_code_0():
-    """200 there is 0, anything else is 1."""
+    """200 gives exit code 0, any other status 1."""
     port = free_ports(1)[0]
     async with stub_worker(port) as worker:
         worker.mode = "busy"
@@ -17,6 +17,6 @@ async def test_a_healthy_server_is_exit_code_0():
         assert await asyncio.to_thread(main, ["/other"], {"PORT": str(port)}) == 1
 
 
-def test_nobody_there_is_exit_code_1():
-    """A refused connection is an answer, not a traceback."""
+def test_a_refused_connection_is_exit_code_1():
+    """No server listens there: no traceback."""
     assert main([], {"PORT": str(free_ports(1)[0])}) == 1

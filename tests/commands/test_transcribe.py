@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from app.commands import transcribe as cli
-from app.commands.transcribe import free_name, transcribe, transcribe_files
+from app.commands.transcribe import output_path, transcribe, transcribe_files
 from app.core.options import Options
 from app.core.pcm import Pcm
 from app.core.transcript import AudioInfo, Progress, Segment
@@ -23,10 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class HalfAndHalf:
-    """Says one word for each half of the audio."""
+    """Returns one word for each half of the audio."""
 
     def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent]:
-        """The transcriber's seam."""
+        """Implement the method of `Transcriber`."""
         total_s = len(pcm) / 16_000
         yield AudioInfo(options.language or "en", 1.0, total_s)
         for half in range(2):
@@ -36,7 +36,7 @@ class HalfAndHalf:
 
 
 class Terminal(io.StringIO):
-    """Standard error as a person has it."""
+    """Standard error that is a terminal."""
 
     def isatty(self) -> bool:
         """Yes."""
@@ -45,7 +45,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line without a model."""
+    """Replace the model."""
     monkeypatch.setattr(cli, "load_model", lambda _: None)
     monkeypatch.setattr(cli, "transcriber_of", lambda *_: HalfAndHalf())
 
@@ -59,7 +59,7 @@ def speech(tmp_path: Path) -> Path:
 
 
 def test_a_terminal_shows_seconds_done_speed_and_time_left(speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bar counts seconds of audio up to the file's length and names speed and time left."""
+    """The bar counts seconds of audio up to the file's length and shows speed and time left."""
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     transcript = transcribe(speech, cast("Transcriber", HalfAndHalf()), Options(), max_audio_s=60)
@@ -82,7 +82,7 @@ def test_text_goes_to_standard_output(engine: None, speech: Path, capfdbinary: p
 def test_every_format_is_written(
     engine: None, speech: Path, tmp_path: Path, file_format: cli.FileFormat, begin: str
 ) -> None:
-    """The file's name keeps its stem and gets the format's ending; the directory is made."""
+    """The output file has the stem of the input and the format's suffix; the directory is created."""
     target = tmp_path / "new" / "place"
     assert transcribe_files([str(speech)], file_format=file_format, output_dir=str(target)) == 0
     assert (target / f"talk.{file_format}").read_text(encoding="utf-8").startswith(begin)
@@ -91,7 +91,7 @@ def test_every_format_is_written(
 def test_a_bad_file_is_one_line_and_the_others_are_done(
     engine: None, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Missing, empty and undecodable files and a directory: a line each, exit code 1, the rest written."""
+    """Missing, empty and undecodable files and a directory: one line each, exit code 1, the others are written."""
     (tmp_path / "empty.wav").write_bytes(b"")
     (tmp_path / "text.mp3").write_text("hello", encoding="utf-8")
     bad = [str(tmp_path / name) for name in ("missing.wav", "empty.wav", "text.mp3", "")]
@@ -105,7 +105,7 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(
 def test_a_lost_device_is_one_line(
     speech: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the engine raises in mid-file is told with the file and the remedy, without a traceback."""
+    """An error of the engine is reported with the file and the remedy, without a traceback."""
 
     class Lost(HalfAndHalf):
         def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent]:
@@ -124,7 +124,7 @@ def test_a_lost_device_is_one_line(
 def test_a_text_that_cannot_be_written_is_one_line_and_the_others_are_done(
     engine: None, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The line names the source, the place and the reason; exit code 1; the next file is written."""
+    """The line gives the source, the path and the reason; exit code 1; the next file is written."""
     other = tmp_path / "other.wav"
     other.write_bytes(speech.read_bytes())
     blocked = tmp_path / "out" / "talk.txt"
@@ -135,7 +135,7 @@ def test_a_text_that_cannot_be_written_is_one_line_and_the_others_are_done(
 
 
 def test_a_full_standard_output_is_one_line(speech: Path) -> None:
-    """The first text that nobody takes ends the run: the others would be lost, too."""
+    """The first text that cannot be printed ends the run: the others would be lost, too."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "app", "transcribe", str(speech), str(speech)],
@@ -145,19 +145,19 @@ def test_a_full_standard_output_is_one_line(speech: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "error: standard output: No space left on device\n")
 
 
-def test_a_language_nobody_knows_stops_before_the_work(
+def test_an_unknown_language_fails_before_the_work(
     engine: None, speech: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A wrong --language is told once, not once per file."""
+    """An invalid --language is reported once, not once per file."""
     assert transcribe_files([str(speech)], file_format="txt", language="klingon") == 1
     assert "klingon" in capsys.readouterr().err
 
 
-def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+def test_files_of_the_same_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
     """talk.wav, talk.mp3 and another talk.wav become three files."""
     written: set[Path] = set()
     for file in ("a/talk.wav", "a/talk.mp3", "b/talk.wav", "c/talk.wav", "d/talk.wav"):
-        name = free_name(tmp_path, Path(file), "srt", written)
+        name = output_path(tmp_path, Path(file), "srt", written)
         assert name not in written
         written.add(name)
     assert tmp_path / "talk.srt" in written

@@ -54,7 +54,7 @@ def test_it_is_valid(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_setting_reaches_every_worker(name):
-    """No knob of the worker is dead in containers: each is fixed, defaulted or passed through."""
+    """Each setting of the worker is fixed, defaulted or passed through."""
     for worker in WORKERS:
         environment = services(name)[worker]["environment"]
         missing = {field.upper() for field in WorkerSettings.model_fields} - set(environment)
@@ -64,19 +64,20 @@ def test_every_setting_reaches_every_worker(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_setting_reaches_every_gateway(name):
-    """Under each of its names: a key that is set and does not arrive would leave the gateway open."""
+    """Under each of its names: a gateway whose key does not arrive would be open to anyone."""
     names = set()
     for field, info in GatewaySettings.model_fields.items():
         alias = info.validation_alias
         names |= {str(choice) for choice in alias.choices} if isinstance(alias, AliasChoices) else {field.upper()}
     environment = services(name)["whisperlive"]["environment"]
-    # The address is fixed by the command.
+    # The address is fixed by the command; the default would be loopback, which no other container reaches.
     assert names - set(environment) == {"STREAMING_HOST", "STREAMING_PORT"}
+    assert "--host 0.0.0.0 --port 9090" in " ".join(services(name)["whisperlive"]["command"])
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_there_are_three_workers_from_one_pattern(name):
-    """Three named services that differ in their names (and GPUs) only."""
+def test_the_three_workers_are_alike(name):
+    """Three named services that differ only in their names and GPUs."""
     found = services(name)
     assert [each for each in found if each in NAMED] == NAMED
     stripped = []
@@ -90,7 +91,7 @@ def test_there_are_three_workers_from_one_pattern(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_service_is_hardened(name):
-    """Not root, read-only, no capabilities, no new privileges, bounded processes, memory for temporary files."""
+    """Not root, read-only, no capabilities, no new privileges, limited processes, temporary files in memory."""
     for service, definition in services(name).items():
         user = definition["user"].split(":")[0]
         assert int(user) > 0, service
@@ -103,8 +104,8 @@ def test_every_service_is_hardened(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_serves_has_limits_and_a_health_check(name):
-    """CPU, memory and health for all but the one-shot."""
+def test_every_server_has_limits_and_a_health_check(name):
+    """CPU and memory limits and a health check for all services but model-init."""
     for service, definition in services(name).items():
         if service == "model-init":
             continue
@@ -115,27 +116,27 @@ def test_what_serves_has_limits_and_a_health_check(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_gateways_stop_before_nginx_and_nginx_before_the_workers(name):
-    """Compose stops in the reverse of the order it starts in; the start waits for no health check."""
+    """Compose stops in the reverse order of the start; the start waits for no health check."""
     started = {"condition": "service_started"}
     assert services(name)["whisperlive"]["depends_on"] == {"nginx": started}
     assert services(name)["nginx"]["depends_on"] == dict.fromkeys(WORKERS, started)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_docker_waits_longer_than_each_grace(name):
-    """A minute more than the process's own setting, whatever that is: nobody is killed while it still may finish."""
-    set_to = {"SHUTDOWN_GRACE_S": "300", "DRAIN_GRACE_S": "120"}
+def test_docker_waits_longer_than_each_grace_period(name):
+    """A minute more than the process's own setting: no process is killed while it may still drain."""
+    changed = {"SHUTDOWN_GRACE_S": "300", "DRAIN_GRACE_S": "120"}
     for service, (default, own) in {
         **dict.fromkeys([*WORKERS, "nginx"], ("1m60s", "1m300s")),
         "whisperlive": ("1m25s", "1m120s"),
     }.items():
         period = services(name)[service]["stop_grace_period"]
-        assert (value(period, {}), value(period, set_to)) == (default, own), service
+        assert (value(period, {}), value(period, changed)) == (default, own), service
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_two_cores_are_enough_to_start(name):
-    """No container's default may use more CPUs than a machine of two has: Docker would refuse to make it."""
+    """No default limit exceeds two CPUs: on a machine with two cores Docker would refuse the container."""
     for service, definition in services(name).items():
         if service != "model-init":
             cpus = value(definition["deploy"]["resources"]["limits"]["cpus"], {})
@@ -144,7 +145,7 @@ def test_two_cores_are_enough_to_start(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_gateway_has_memory_for_its_default_streams(name):
-    """Every stream's buffer full at once, at 40 kB per second of audio, beside 200 MB for the rest."""
+    """For every stream's buffer at once, at 40 kB per second of audio, and 200 MB for the rest."""
     memory = value(services(name)["whisperlive"]["deploy"]["resources"]["limits"]["memory"], {})
     assert memory is not None
     assert memory.endswith("g")
@@ -155,7 +156,7 @@ def test_a_gateway_has_memory_for_its_default_streams(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_workers_cannot_reach_the_internet(name):
-    """They hang on an internal network only, share a name there, and read the models they cannot change."""
+    """They are only on an internal network, where they share a name, and mount the models read-only."""
     assert load(name)["networks"]["inner"] == {"internal": True}
     for worker in WORKERS:
         assert services(name)[worker]["networks"] == {"inner": {"aliases": ["transcription-workers"]}}
@@ -165,13 +166,13 @@ def test_workers_cannot_reach_the_internet(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_model_that_is_fetched_is_the_workers(name):
-    """What downloads has no GPU, so it is told what the workers run on: `auto` names another model there."""
+    """The container that downloads has no GPU, so its command names the workers' device: `auto` depends on it."""
     device = services(name)[NAMED[0]]["environment"]["DEVICE"]
     assert services(name)["model-init"]["command"] == ["python", "-m", "app", "models", "fetch", "--for-device", device]
 
 
 def test_gpus_are_given_by_id():
-    """All workers share the first GPU unless told otherwise, and each can be given its own."""
+    """By default all workers share the first GPU, and each can be given its own."""
     for number, worker in enumerate(NAMED, start=1):
         (device,) = services("docker-compose.yml")[worker]["deploy"]["resources"]["reservations"]["devices"]
         assert device["device_ids"] == [f"${{WORKER_{number}_GPU:-0}}"]
@@ -181,7 +182,7 @@ def test_gpus_are_given_by_id():
 
 @pytest.mark.parametrize("name", FILES)
 def test_both_files_offer_the_same_services(name):
-    """nginx, the workers, the gateways, the download."""
+    """The workers, nginx, the gateways and model-init."""
     assert sorted(services(name)) == sorted([*WORKERS, "model-init", "nginx", "whisperlive"])
     assert services(name)["whisperlive"]["deploy"]["replicas"] == "${GATEWAYS:-3}"
 
@@ -189,7 +190,7 @@ def test_both_files_offer_the_same_services(name):
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("example", [False, True], ids=["without .env", "with .env.example as .env"])
 def test_nginx_starts_with_what_compose_gives_it(name, example, run_dir):
-    """The rendering of exactly this environment loads, and knows one worker's slots."""
+    """Nginx loads the configuration rendered with this environment, with the slots of one worker."""
     dotenv = {}
     if example:
         for line in (ROOT / ".env.example").read_text().splitlines():
@@ -201,18 +202,20 @@ def test_nginx_starts_with_what_compose_gives_it(name, example, run_dir):
     environment |= {"PATH": os.environ["PATH"], "NGINX_RUN_DIR": str(run_dir)}
     rendered = subprocess.run(["sh", str(RENDER)], env=environment, capture_output=True, text=True, check=True).stdout
     (run_dir / "nginx.conf").write_text(rendered)
-    said = subprocess.run(
+    output = subprocess.run(
         [NEWER_NGINX, "-t", "-e", "stderr", "-c", str(run_dir / "nginx.conf")],
         capture_output=True, text=True, timeout=20, check=False,
     ).stderr  # fmt: skip
-    assert "test is successful" in said, said
+    assert "test is successful" in output, output
     slots = re.search(r"transcription-workers:8000 resolve max_fails=0 max_conns=(\d+);", rendered)
     assert slots is not None
     assert int(slots[1]) == (GPU_SLOTS if name == "docker-compose.yml" else CPU_SLOTS)
+    # Nine in ten of what three gateways of 100 streams can take.
+    assert "limit_conn address_streams 270;" in rendered
 
 
 def test_the_example_names_every_variable_of_the_files():
-    """What may be set for containers stands in deploy/compose.env.example or is a worker's setting."""
+    """Each variable is in deploy/compose.env.example or is a setting of the worker."""
     used: set[str] = set()
     for name in FILES:
         text = (ROOT / name).read_text()

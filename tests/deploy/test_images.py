@@ -20,8 +20,8 @@ def lines(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_hadolint_has_nothing_to_say(name):
-    """The Dockerfile linter, all rules."""
+def test_hadolint_reports_nothing(name):
+    """The Dockerfile linter with all its rules."""
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([hadolint, str(ROOT / name)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
@@ -42,7 +42,7 @@ def test_everything_is_pinned(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_worker_runs_unprivileged_with_a_check(name):
-    """A numbered user, exec forms (signals reach Python), a health check, one process."""
+    """A numeric user, exec forms (signals reach Python), a health check."""
     final = lines(name)[lines(name).index("FROM ${PYTHON_IMAGE} AS worker") :]
     assert "USER 10001:10001" in final
     assert 'CMD ["python", "main.py"]' in final
@@ -51,8 +51,15 @@ def test_the_worker_runs_unprivileged_with_a_check(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_whatever_is_copied_is_let_through(name):
-    """.dockerignore leaves everything out but what COPY needs; nothing else reaches the builder."""
+def test_a_container_listens_on_its_network(name):
+    """The default of worker and gateway is loopback, which cannot be reached from outside a container."""
+    environment = next(line for line in lines(name) if line.startswith("ENV ") and "PORT=" in line)
+    assert {"HOST=0.0.0.0", "STREAMING_HOST=0.0.0.0"} <= set(environment.split())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_copied_path_is_in_the_build_context(name):
+    """`.dockerignore` excludes everything but what COPY needs."""
     allowed = {
         line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
     }  # fmt: skip
@@ -65,22 +72,22 @@ def test_whatever_is_copied_is_let_through(name):
 
 
 def test_cublas_is_the_version_that_ctranslate2_was_built_with():
-    """The GPU lock holds cuBLAS alone, by hash: no cuDNN, no CUDA runtime."""
+    """The lock file for GPUs has only cuBLAS, by hash: no cuDNN, no CUDA runtime."""
     text = (ROOT / "deploy" / "requirements-cuda.txt").read_text()
     assert re.findall(r"^([a-z0-9-]+)==([0-9.]+)", text, re.MULTILINE) == [("nvidia-cublas-cu12", "12.8.4.1")]
     assert "--hash=sha256:" in text
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_switch_for_tuning_works_in_the_image(name):
-    """The image sets nothing that the worker gives itself at its start: CPU_TUNING=false could not undo it."""
+def test_tuning_can_be_turned_off_in_the_image(name):
+    """The image sets no variable that the worker sets at its start: CPU_TUNING=false could not undo it."""
     text = " ".join(lines(name))
     assert not [variable for variable in tuned({}, AVX512_FLAGS) if variable in text]
 
 
 @pytest.mark.parametrize(("name", "device"), [("Dockerfile", "cuda"), ("Dockerfile.cpu", "cpu")])
-def test_the_baked_model_is_the_workers(name, device):
-    """The build has no GPU: `auto` is told what the image is for."""
+def test_the_baked_model_is_for_the_images_device(name, device):
+    """The build has no GPU, so the command names the device: `auto` depends on it."""
     assert f"app models fetch --for-device {device};" in " ".join(lines(name))
     assert any(f"DEVICE={device} " in line for line in lines(name) if line.startswith("ENV "))
 

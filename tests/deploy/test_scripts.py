@@ -13,8 +13,8 @@ UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_shellcheck_has_nothing_to_say(script):
-    """The shell linter, all rules; and the script may be run."""
+def test_shellcheck_reports_nothing(script):
+    """The shell linter with all its rules; and the script is executable."""
     shellcheck = shutil.which("shellcheck")
     assert shellcheck, "shellcheck is missing: run `make packages`"
     done = subprocess.run([shellcheck, str(script)], capture_output=True, text=True, timeout=60, check=False)
@@ -22,8 +22,8 @@ def test_shellcheck_has_nothing_to_say(script):
     assert os.access(script, os.X_OK)
 
 
-def test_programs_that_are_there_are_not_installed():
-    """Nothing is said, and nothing is asked for, if nothing is missing."""
+def test_installed_programs_are_not_installed_again():
+    """If nothing is missing, nothing is printed and no root is needed."""
     done = subprocess.run(
         ["sh", str(ROOT / "deploy" / "install_packages.sh"), "curl", "nginx", "shellcheck"],
         capture_output=True, text=True, timeout=30, check=False,
@@ -31,8 +31,8 @@ def test_programs_that_are_there_are_not_installed():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_an_unknown_program_is_a_mistake():
-    """The list must say which package brings it."""
+def test_an_unknown_program_is_an_error():
+    """The list must name the package that contains it."""
     done = subprocess.run(
         ["sh", str(ROOT / "deploy" / "install_packages.sh"), "frobnicate"],
         capture_output=True, text=True, timeout=30, check=False,
@@ -41,8 +41,8 @@ def test_an_unknown_program_is_a_mistake():
     assert "frobnicate" in done.stderr
 
 
-def test_a_missing_program_without_root_is_one_clear_line(tmp_path):
-    """Where apt is, but neither root nor sudo: the command to run is named, nothing is tried."""
+def test_a_missing_program_without_root_is_one_line(tmp_path):
+    """With apt, but neither root nor sudo: the line gives the command to run."""
     for name in ("sh", "awk", "dirname"):
         (tmp_path / name).symlink_to(shutil.which(name) or "")
     for name, text in (("id", "echo 1000"), ("apt-get", "echo must not run; exit 9")):
@@ -60,7 +60,7 @@ def test_a_missing_program_without_root_is_one_clear_line(tmp_path):
     assert done.stderr == "error: install shellcheck as root: apt-get install shellcheck\n"
 
 
-# A Python that makes an environment with pip only while the file "works" lies beside it, and notes each attempt.
+# A Python that creates an environment with pip only if the file "works" is beside it, and logs each attempt.
 FAKE_PYTHON = """#!/bin/sh
 case "$*" in
     "-m venv --clear "*)
@@ -75,7 +75,7 @@ esac
 
 
 def make_venv(folder: Path, *, system: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run the script with the fake Python; `system`: as if that were Debian's own."""
+    """Run the script with the fake Python; `system`: as if it were Debian's."""
     python = folder / "python"
     python.write_text(FAKE_PYTHON.replace("{here}", str(folder)))
     python.chmod(0o755)
@@ -88,13 +88,13 @@ def make_venv(folder: Path, *, system: bool = False) -> subprocess.CompletedProc
 
 
 def attempts(folder: Path) -> int:
-    """How often the fake Python was asked for an environment."""
+    """Return how often the fake Python was to create an environment."""
     log = folder / "log"
     return len(log.read_text().splitlines()) if log.exists() else 0
 
 
-def test_an_environment_is_made_once(tmp_path):
-    """The first run makes it, the second leaves it alone; neither says anything."""
+def test_an_environment_is_created_once(tmp_path):
+    """The first run creates it, the second keeps it; neither prints anything."""
     (tmp_path / "works").touch()
     for _ in range(2):
         done = make_venv(tmp_path)
@@ -102,8 +102,8 @@ def test_an_environment_is_made_once(tmp_path):
     assert attempts(tmp_path) == 1
 
 
-def test_an_environment_without_pip_is_made_anew(tmp_path):
-    """What an interrupted run left has a Python and no pip: the next run heals it."""
+def test_an_environment_without_pip_is_created_again(tmp_path):
+    """An interrupted run leaves a Python without pip: the next run repairs that."""
     assert make_venv(tmp_path).returncode == 1
     assert (tmp_path / ".venv" / "bin" / "python").exists()
     (tmp_path / "works").touch()
@@ -111,16 +111,16 @@ def test_an_environment_without_pip_is_made_anew(tmp_path):
     assert attempts(tmp_path) == 2
 
 
-def test_a_python_without_venv_is_one_clear_line(tmp_path):
-    """Somebody's own Python is not mended by Debian's packages."""
+def test_a_python_without_venv_is_one_line(tmp_path):
+    """Debian's packages cannot repair a Python from elsewhere: the line names it."""
     done = make_venv(tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: PYTHON={tmp_path}/python is not there or has no venv")
+    assert done.stderr.startswith(f"error: PYTHON={tmp_path}/python does not exist or has no venv")
     assert done.stderr.count("\n") == 1
 
 
 def test_debians_python_gets_its_missing_package(tmp_path):
-    """The package is asked for, and then the environment is made."""
+    """The package is installed, and then the environment is created."""
     (tmp_path / "install_packages.sh").write_text(f'echo "installing $1"; touch {tmp_path}/works\n')
     done = make_venv(tmp_path, system=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "installing python3-venv\n", "")
@@ -128,14 +128,14 @@ def test_debians_python_gets_its_missing_package(tmp_path):
 
 
 def test_debians_python_whose_package_cannot_be_installed_stops(tmp_path):
-    """The installer's own line is the last one."""
+    """The installer's error is the last line."""
     (tmp_path / "install_packages.sh").write_text("echo 'error: install it as root' >&2; exit 1\n")
     done = make_venv(tmp_path, system=True)
     assert (done.returncode, done.stderr) == (1, "error: install it as root\n")
 
 
-def test_setup_makes_its_environment_with_the_script():
-    """The Makefile knows no other way."""
+def test_setup_creates_its_environment_with_the_script():
+    """`make setup` runs it."""
     done = subprocess.run(
         ["make", "--dry-run", "--always-make", "setup"],
         cwd=ROOT, capture_output=True, text=True, timeout=30, check=True,
@@ -145,7 +145,7 @@ def test_setup_makes_its_environment_with_the_script():
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_units_are_hardened_and_bounded(unit):
-    """Every service has its own user, a read-only system, no new privileges, a restart and a bounded stop."""
+    """Every service has a user, a read-only system, no new privileges, restarts and a time limit for its stop."""
     text = unit.read_text()
     if unit.suffix != ".service":
         return
@@ -156,7 +156,7 @@ def test_units_are_hardened_and_bounded(unit):
         assert wanted in text, wanted
 
 
-def test_units_are_understood_by_systemd():
+def test_systemd_accepts_the_units():
     """`systemd-analyze verify` accepts them."""
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *map(str, UNITS)],
@@ -165,5 +165,5 @@ def test_units_are_understood_by_systemd():
         timeout=60,
         check=False,
     )
-    complaints = [line for line in done.stderr.splitlines() if "transcription" in line and "not executable" not in line]
-    assert complaints == []
+    problems = [line for line in done.stderr.splitlines() if "transcription" in line and "not executable" not in line]
+    assert problems == []

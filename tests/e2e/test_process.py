@@ -1,10 +1,11 @@
-"""How the process starts, stops and fails, as an operator meets it."""
+"""How the worker process starts, stops and fails."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
+import os
 import shlex
 import signal
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.commands import serve as app_start
+from app.commands import serve
 from tests.clients import settings_for_test
 from tests.e2e.worker import ROOT, Worker, free_port, start
 from tests.samples import AUDIO, beginning
@@ -26,7 +27,7 @@ LONG = beginning("long-en.wav", 24.0)
 
 
 def failed_start(**environment: str) -> tuple[str, float]:
-    """Start a worker that cannot start; returns its last line and how long it took."""
+    """Start a worker that cannot start; return its last line and how long it took."""
     began = time.monotonic()
     with start(**environment) as worker:
         assert worker.process.wait(timeout=30) == 1
@@ -36,7 +37,7 @@ def failed_start(**environment: str) -> tuple[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "expected"),
     [
         ({"MODEL_SIZE": "/no/such/model"}, "/no/such/model"),
         ({"MODEL_SIZE": "tiny", "HF_ENDPOINT": "http://127.0.0.1:9"}, "MODEL_SIZE=tiny"),
@@ -46,15 +47,15 @@ def failed_start(**environment: str) -> tuple[str, float]:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_start_that_cannot_work_ends_with_one_line(environment: dict[str, str], said: str, tmp_path: Path) -> None:
-    """Exit code 1 within ten seconds, and the line names the value."""
+def test_a_start_that_fails_ends_with_one_line(environment: dict[str, str], expected: str, tmp_path: Path) -> None:
+    """Exit code 1 within ten seconds, and the line gives the value."""
     line, seconds = failed_start(**environment, HF_HOME=str(tmp_path))
-    assert said in line
+    assert expected in line
     assert seconds < 10
 
 
 def test_a_truncated_model_ends_the_start(tmp_path: Path) -> None:
-    """A model file cut in half is named, and the process ends."""
+    """The error names the directory of a model whose weights are cut off."""
     directory = tmp_path / "cut"
     directory.mkdir()
     for file in (ROOT / "models" / "demo").iterdir():
@@ -64,7 +65,7 @@ def test_a_truncated_model_ends_the_start(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_named() -> None:
-    """The port that is in use is told at once."""
+    """A port in use is reported at once."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -74,14 +75,14 @@ def test_a_taken_port_is_named() -> None:
 
 
 def test_an_idle_worker_stops_with_exit_code_0(tmp_path: Path) -> None:
-    """SIGTERM ends an idle worker cleanly; it also runs without a home directory."""
+    """SIGTERM ends an idle worker; it also runs without a home directory."""
     with start(MODEL_SIZE="demo", HOME=str(tmp_path / "nowhere")) as worker:
         worker.wait_ready()
         assert worker.stop() == 0
 
 
 async def test_a_running_request_survives_sigterm() -> None:
-    """What runs when SIGTERM comes is answered with 200, new work is not taken, the exit code is 0."""
+    """A request that runs at SIGTERM is answered with 200, new ones are refused, the exit code is 0."""
     with start(MODEL_SIZE="demo") as worker:
         worker.wait_ready()
         async with httpx.AsyncClient(base_url=worker.url, timeout=300) as client:
@@ -104,7 +105,7 @@ async def test_a_running_request_survives_sigterm() -> None:
 
 
 async def test_a_client_that_hangs_up_frees_its_slot(worker: Worker) -> None:
-    """Long work whose client has gone stops at the next window, and its slot is free again."""
+    """When the client disconnects, the work stops at the next window and the slot is free again."""
     async with httpx.AsyncClient(base_url=worker.url, timeout=300) as client:
         running = asyncio.create_task(
             client.post(
@@ -118,13 +119,13 @@ async def test_a_client_that_hangs_up_frees_its_slot(worker: Worker) -> None:
         running.cancel()
     give_up = time.monotonic() + 30
     while httpx.get(f"{worker.url}/health").json()["active"]:
-        assert time.monotonic() < give_up, "the slot was never given back"
+        assert time.monotonic() < give_up, "the slot was never freed"
         await asyncio.sleep(0.05)
     assert any('"status": 499' in line and "/v1/audio" in line for line in worker.log.splitlines())
 
 
-def test_the_first_steps_it_prints_work_as_they_are(tmp_path: Path) -> None:
-    """`make run`'s command prints a curl line; pasted into a shell it answers with the sentence."""
+def test_the_printed_example_request_works(tmp_path: Path) -> None:
+    """The curl command that `make run` prints works in a shell as it is."""
     port = str(free_port())
     with start("-m", "app", "serve", "--demo", "--port", port, PORT=port) as worker:
         worker.wait_ready()
@@ -134,8 +135,8 @@ def test_the_first_steps_it_prints_work_as_they_are(tmp_path: Path) -> None:
         assert "MODEL_SIZE is not set" in worker.log
         assert "MODEL_SIZE=large-v3-turbo" in worker.log
         line = next(line for line in worker.log.splitlines() if line.strip().startswith("curl"))
-        said = subprocess.run(["bash", "-c", line + " -s"], capture_output=True, check=True, cwd=tmp_path).stdout
-    assert said.decode() == "It's easy to get burned.\n"
+        output = subprocess.run(["bash", "-c", line + " -s"], capture_output=True, check=True, cwd=tmp_path).stdout
+    assert output.decode() == "It's easy to get burned.\n"
 
 
 @pytest.mark.parametrize(
@@ -143,23 +144,23 @@ def test_the_first_steps_it_prints_work_as_they_are(tmp_path: Path) -> None:
     [
         ("::1", "http://[::1]:8000", "http://[::1]:8000/"),
         ("::", "http://[::]:8000", "http://127.0.0.1:8000/"),
-        ("0.0.0.0", "http://0.0.0.0:8000", "http://127.0.0.1:8000/"),  # noqa: S104 - said, not bound
+        ("0.0.0.0", "http://0.0.0.0:8000", "http://127.0.0.1:8000/"),  # noqa: S104 - shown, not bound
         ("localhost", "http://localhost:8000", "http://localhost:8000/"),
     ],
 )
-def test_addresses_are_said_as_urls(host: str, listening: str, reached: str, caplog: pytest.LogCaptureFixture) -> None:
-    """An IPv6 address stands in brackets, in the log and in the curl line, which a shell leaves alone."""
+def test_addresses_are_shown_as_urls(host: str, listening: str, reached: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An IPv6 address is in brackets, in the log and in the curl command, where it is quoted for the shell."""
     settings = settings_for_test(host=host)
     with caplog.at_level(logging.INFO):
-        app_start._say_what_matters(settings)
+        serve._log_start(settings)
     assert [record.__dict__["fields"] for record in caplog.records if record.message == "starting"] == [
         {"address": listening}
     ]
-    assert shlex.split(app_start.first_steps(settings))[-1] == f"{reached}v1/audio/transcriptions"
+    assert shlex.split(serve.example_request(settings))[-1] == f"{reached}v1/audio/transcriptions"
 
 
-def test_what_is_no_http_is_refused_like_everything_else() -> None:
-    """Bytes that no framework sees get OpenAI's envelope too, and the connection is closed."""
+def test_invalid_http_gets_an_openai_error_body() -> None:
+    """Bytes that never reach the framework get one, too, and the connection is closed."""
     with start(MODEL_SIZE="fake") as worker:
         worker.wait_ready()
         for raw in (
@@ -178,7 +179,7 @@ def test_what_is_no_http_is_refused_like_everything_else() -> None:
 
 
 def test_files_are_transcribed_without_a_server(tmp_path: Path) -> None:
-    """The command line writes the good files, names the bad ones, and tells by its exit code."""
+    """`transcribe` writes the texts of good files, reports the bad ones, and exits with 1."""
     done = subprocess.run(
         [sys.executable, "-m", "app", "transcribe", "--model", "demo", "--format", "srt", "--output-dir", str(tmp_path),
          str(AUDIO / "en-00.wav"), str(tmp_path / "missing.wav"), str(ROOT / "Makefile"), str(AUDIO / "en-02.wav")],
@@ -192,8 +193,8 @@ def test_files_are_transcribed_without_a_server(tmp_path: Path) -> None:
     assert "Laugh when you can." in (tmp_path / "en-02.srt").read_text(encoding="utf-8")
 
 
-def test_a_model_that_hangs_ends_the_process_for_its_supervisor(tmp_path: Path) -> None:
-    """A call that never returns: stacks are logged, the exit code is 70, within seconds of the limit."""
+def test_a_model_that_hangs_ends_the_process(tmp_path: Path) -> None:
+    """A call that never returns: stacks are logged, and the exit code is 70 soon after the limit."""
     program = tmp_path / "hang.py"
     program.write_text(
         "import threading\n"
@@ -216,3 +217,15 @@ def test_a_model_that_hangs_ends_the_process_for_its_supervisor(tmp_path: Path) 
         assert worker.process.wait(timeout=30) == 70
     assert "the model has not come back" in worker.log
     assert 'File "' in worker.log
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 74), (3, 3)])
+def test_output_that_cannot_be_written_is_an_error(code: int, expected: int) -> None:
+    """A full disk under standard output: no traceback, and exit code 0 becomes 74."""
+    program = f"from app.ops.process import exit_now\nprint('lost')\nexit_now({code})"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (expected, b"")

@@ -5,12 +5,12 @@ import os
 import shutil
 from pathlib import Path
 
-# Only what parses arguments is imported here: each command brings its own libraries.
+# Only argument parsing is imported here; each command imports its own libraries.
 from tools.demo_model.schedule import Schedule
 
 
 def text(arguments: argparse.Namespace) -> None:
-    """Gather the sentences and make the tokenizer, or take one."""
+    """Collect the sentences and train the tokenizer, or use an existing one."""
     from tools.demo_model.text import gather
     from tools.demo_model.vocabulary import train_tokenizer
 
@@ -27,7 +27,7 @@ def text(arguments: argparse.Namespace) -> None:
 
 
 def synthesize(arguments: argparse.Namespace) -> None:
-    """Speak the sentences."""
+    """Synthesize the sentences."""
     from tools.demo_model.synthesize import TAKES, synthesize
     from tools.demo_model.text import Corpus
 
@@ -38,7 +38,7 @@ def synthesize(arguments: argparse.Namespace) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train, from the last checkpoint where there is one."""
+    """Train, from the last checkpoint if there is one."""
     os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported: one thread per worker
     from tools.demo_model.train import Settings, train
 
@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
 
     one = command("text", text, "gather sentences, hold some out, make the tokenizer")
     one.add_argument("--tokenizer", type=Path, help="take this tokenizer.json, to train on a model")
-    two = command("synthesize", synthesize, "speak the sentences; goes on where it stopped")
+    two = command("synthesize", synthesize, "synthesize the sentences; continues an interrupted run")
     two.add_argument("--workers", type=int, default=2, help="processes")
     three = command("train", train, "train; goes on from the last checkpoint")
     three.add_argument("--out", type=Path, required=True, help="folder of checkpoint and curves")

@@ -30,7 +30,7 @@ WRONG_INPUT_SHARE = 0.05  # text tokens fed in wrong, so that one error does not
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Windows of like length.
+    """Windows of similar length.
 
     Attributes:
         pcm: [batch, n_samples] float32.
@@ -40,7 +40,7 @@ class Batch:
         inputs, labels: [batch, n_tokens].
         times_s: [batch, n_tokens], see `Target`.
         phones: [batch, positions] phone at each encoder position, `NO_LABEL` in the padding.
-        letters: UTF-8 bytes of the text, one after the other; `letter_counts` says whose.
+        letters: UTF-8 bytes of all texts, joined; `letter_counts` gives the number of each text.
     """
 
     pcm: Tensor
@@ -105,7 +105,7 @@ class Speech:
         return Spoken(tuple(encoded.ids), times, utterance.n_samples)
 
     def batch(self, windows: Sequence[Window], rng: random.Random) -> Batch:
-        """Fill planned windows; all chance comes from `rng`."""
+        """Fill planned windows; all randomness comes from `rng`."""
         noise = np.random.default_rng(rng.getrandbits(64))
         frames = max(window.n_frames for window in windows)
         pcm = np.zeros((len(windows), frames * 160), np.float32)
@@ -129,15 +129,15 @@ class Speech:
         )
 
     def _phones(self, window: Window) -> NDArray[np.int64]:
-        """[positions of the audio] the phone heard at each, 0 where there is none."""
-        heard = np.zeros(window.n_samples // TICK_SAMPLES, np.int64)
+        """Return the phone at each position of the audio, [n_positions]; 0 where there is none."""
+        phones = np.zeros(window.n_samples // TICK_SAMPLES, np.int64)
         for placed in window.placed:
             utterance = self._utterances[placed.index]
             first = placed.start // TICK_SAMPLES
             for name, start_s in utterance.phones:
-                heard[first + round(start_s * POSITIONS_PER_S) :] = self._phone_ids[name]
-            heard[first + utterance.n_samples // TICK_SAMPLES :] = 0
-        return heard
+                phones[first + round(start_s * POSITIONS_PER_S) :] = self._phone_ids[name]
+            phones[first + utterance.n_samples // TICK_SAMPLES :] = 0
+        return phones
 
     def _inputs(self, targets: Sequence[Target], noise: np.random.Generator) -> NDArray[np.int64]:
         inputs = stacked([target.inputs for target in targets], self.special.end, np.int64)
@@ -200,8 +200,8 @@ class LogMel:
         mel = (self._filters @ power).clamp(min=1e-10).log10()
         mel = torch.maximum(mel, mel.amax(dim=(1, 2), keepdim=True) - 8)
         frame = torch.arange(batch.frames, device=mel.device)
-        heard = frame < batch.n_frames[:, None]
-        return torch.where(heard[:, None], (mel + 4) / 4, 0.0)
+        present = frame < batch.n_frames[:, None]
+        return torch.where(present[:, None], (mel + 4) / 4, 0.0)
 
 
 def seconds(windows: Sequence[Window]) -> float:

@@ -1,4 +1,4 @@
-"""Speak a sentence with espeak-ng's library or with flite; say when each word and phone begins.
+"""Synthesize a sentence with espeak-ng's library or with flite, with the start of each word and phone.
 
 espeak-ng's library reports words and phonemes, flite's program its phones alone: there a word
 begins at the share of the phones that lies before it when espeak-ng reads the same sentence.
@@ -94,7 +94,7 @@ class Espeak:
         return 0
 
     def speak(self, text: str, *, voice: str, rate_wpm: int, pitch: int, pitch_range: int) -> Speech:
-        """Speak `text`; `pitch` and `pitch_range` are espeak-ng's, 0 to 99."""
+        """Synthesize `text`; `pitch` and `pitch_range` are espeak-ng's, 0 to 99."""
         self._parts.clear()
         self._words.clear()
         self._phones.clear()
@@ -108,14 +108,14 @@ class Espeak:
         return trimmed(resampled(pcm, self._rate_hz), self._words, self._phones, len(text))
 
     def flite(self, text: str, *, voice: str) -> Speech:
-        """Speak English `text` with flite, words placed by how espeak-ng reads it."""
+        """Synthesize English `text` with flite; espeak-ng's phones give the start of each word."""
         pcm, phones = flite(text, voice=voice)
         read = self.speak(text, voice="en-us", rate_wpm=175, pitch=50, pitch_range=50)
         return trimmed(pcm, words_by_share(read.anchors[1:-1], read.phones, phones), phones, len(text))
 
 
 def flite(text: str, *, voice: str) -> tuple[Pcm, list[Phone]]:
-    """Speak English `text`; 16 kHz and its phones by espeak-ng's names."""
+    """Synthesize English `text`; return 16 kHz samples, and its phones under espeak-ng's names."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         command = ["flite", "-psdur", "-voice", voice, "-t", text, "-o", str(path)]
@@ -132,7 +132,7 @@ def as_float(samples: NDArray[np.int16]) -> Pcm:
 
 
 def resampled(pcm: Pcm, rate_hz: int) -> Pcm:
-    """Bring a voice's own rate to 16 kHz."""
+    """Resample from the voice's rate to 16 kHz."""
     if rate_hz == SAMPLE_RATE:
         return pcm
     common = gcd(SAMPLE_RATE, rate_hz)
@@ -140,7 +140,7 @@ def resampled(pcm: Pcm, rate_hz: int) -> Pcm:
 
 
 def trimmed(pcm: Pcm, words: Sequence[Anchor], phones: Sequence[Phone], n_characters: int) -> Speech:
-    """Cut the silence around the speech, and move the times along."""
+    """Trim the silence around the speech, and shift the times accordingly."""
     loud = np.flatnonzero(np.abs(pcm) > QUIET)
     if not len(loud):
         return Speech(pcm[:0], (), ())

@@ -34,8 +34,8 @@ N_CONTEXT = 60  # held-out sentences per language for the comparison of encoder 
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What a model made of a sample."""
+class Transcription:
+    """The output of a model for a sample."""
 
     text: str
     language: str
@@ -51,11 +51,11 @@ class Model:
         )
         self._tokenizer = load_tokenizer(folder / "tokenizer.json")
 
-    def hear(self, sample: Sample) -> Heard:
+    def transcribe(self, sample: Sample) -> Transcription:
         """Transcribe with faster-whisper's defaults; the language is detected."""
         segments, info = self._whisper.transcribe(sample.pcm, beam_size=BEAM)
         found = list(segments)
-        return Heard(
+        return Transcription(
             "".join(segment.text for segment in found),
             info.language,
             tuple(Span(segment.start, segment.end) for segment in found),
@@ -94,20 +94,20 @@ def measure(model: Model, sets: Sets, note: Callable[[str], None]) -> list[tuple
     right: list[bool] = []
     for name, samples in named:
         note(name)
-        heard = [model.hear(sample) for sample in samples]
+        transcriptions = [model.transcribe(sample) for sample in samples]
         for language in LANGUAGES:
             if any(sample.language == language for sample in samples):
-                rate = error_rate(samples, [h.text for h in heard], language)
+                rate = error_rate(samples, [h.text for h in transcriptions], language)
                 rows.append((f"WER, {name}, {language}", rate))
-        pairs = list(zip(samples, heard, strict=True))
+        pairs = list(zip(samples, transcriptions, strict=True))
         right += [h.language == sample.language for sample, h in pairs]
         if any(sample.sentences for sample in samples):
             errors = [e for s, h in pairs for e in boundary_errors_s(s.sentences, h.segments)]
             rows.append((f"sentence times, median error, {name}", in_seconds(median_or_none(errors))))
     rows.append(("language right", percent(sum(right) / len(right))))
     note("silence and noise")
-    said = sum(len(model.hear(sample).text.strip()) for sample in sets.quiet)
-    rows.append(("letters said on silence and noise", str(said)))
+    n_letters = sum(len(model.transcribe(sample).text.strip()) for sample in sets.quiet)
+    rows.append(("letters output on silence and noise", str(n_letters)))
     compared = [
         sample for language in LANGUAGES for sample in [s for s in sets.held_out if s.language == language][:N_CONTEXT]
     ]

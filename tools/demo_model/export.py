@@ -88,17 +88,17 @@ def vocabulary(tokenizer: Tokenizer) -> list[str]:
 
 
 def configure(config: WhisperConfig, tokenizer: Tokenizer) -> None:
-    """Tell the decoder its languages, its alignment heads and how text may begin."""
+    """Set the decoder's languages, its alignment heads and the tokens that may not begin a text."""
     first = special_tokens(tokenizer).start + 1
     config.lang_ids = list(range(first, first + len(WHISPER_LANGUAGES)))
     config.alignment_heads = [list(pair) for pair in ALIGNMENT_HEADS]
     config.suppress_ids = []
-    # Only the blank: a window without speech may end at once.
+    # Only the blank is suppressed: a window without speech may end at once.
     config.suppress_ids_begin = [tokenizer.token_to_id("\u0120")]
 
 
 def specification(model: Whisper, shape: Shape) -> WhisperSpec:
-    """Put every weight in CTranslate2's place for it."""
+    """Copy every weight to its place in CTranslate2's model."""
     spec = WhisperSpec(shape.encoder_layers, shape.heads, shape.decoder_layers, shape.heads)
     encoder, decoder = spec.encoder, spec.decoder
     for place, conv in ((encoder.conv1, model.conv1), (encoder.conv2, model.conv2)):

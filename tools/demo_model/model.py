@@ -2,8 +2,8 @@
 
 The same computation as CTranslate2's Whisper, so that `export` only copies weights.
 What made a small one learn: Kaiming and Xavier initialisation with positions scaled by 0.2
-(audio enters far weaker than the default position signal), the phone of every 20 ms told to the
-encoder, CTC on letters, and some cross-attention heads told where each token is spoken.
+(audio enters far weaker than the default position signal), supervision of the
+encoder by the phone of every 20 ms, CTC on letters, and supervision of some cross-attention heads by token times.
 """
 
 import math
@@ -186,7 +186,7 @@ class Whisper(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Start weights so that the audio is heard beside the positions."""
+    """Initialize the weights so that the audio is not negligible beside the positions."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)

@@ -47,7 +47,7 @@ class SharedOptimizer:
             parameter.grad = gradient
 
     def gather(self, worker: int) -> None:
-        """Sum every worker's gradients of the parameters this one owns, and note their square."""
+        """Sum all workers' gradients of the parameters that this one owns, and record their square."""
         square = 0.0
         for index in self._owned[worker]:
             total = self.gradients[worker][index]
@@ -95,7 +95,7 @@ class SharedOptimizer:
 
     @torch.no_grad()
     def restart_averages(self) -> None:
-        """Begin the running means at the present parameters."""
+        """Initialize the running means with the current parameters."""
         for average, parameter in zip(self.averages, self.parameters, strict=True):
             average.copy_(parameter)
 
@@ -108,7 +108,7 @@ class SharedOptimizer:
         return {"first": self.first, "second": self.second, "averages": self.averages}
 
     def restore(self, state: dict[str, list[Tensor]]) -> None:
-        """Take what `state` gave."""
+        """Restore what `state` returned."""
         for name, mine in self.state().items():
             for tensor, saved in zip(mine, state[name], strict=True):
                 tensor.copy_(saved)

@@ -1,4 +1,4 @@
-"""Phones: the names of the sounds that espeak-ng and flite say, brought to one alphabet.
+"""Phones: one alphabet for the sounds of espeak-ng and flite.
 
 They label every 20 ms of speech, which teaches an encoder to listen in minutes.
 Pure: no files, no processes.

@@ -1,4 +1,4 @@
-"""The sets a model is measured on: clips, full windows, long samples, silence and noise.
+"""The sets on which a model is evaluated: clips, full windows, long samples, silence and noise.
 
 Held-out sentences are spoken by `synthesize` in the training voices; sentences of a sample
 folder's manifest are left out of them, so that no sentence counts twice.
@@ -25,7 +25,7 @@ SEED = 11
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Audio with what is said in it.
+    """Audio with its reference text.
 
     Attributes:
         name: of the file or the set's entry.
@@ -44,7 +44,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Sets:
-    """Everything a model is measured on."""
+    """All sets on which a model is evaluated."""
 
     clips: list[Sample]
     held_out: list[Sample]
@@ -54,7 +54,7 @@ class Sets:
 
 
 def read_sets(folder: Path, speech: Path, *, count: int) -> Sets:
-    """Gather the sets.
+    """Collect the sets.
 
     Args:
         folder: samples with their manifest.json.

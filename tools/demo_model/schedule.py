@@ -1,4 +1,4 @@
-"""What a step of training is: learning rate, windows, weights of the losses.
+"""Learning rate, windows and loss weights of each training step.
 
 Everything follows from the step's number, so a resumed run goes on as if it had not stopped,
 and the end can be moved: the rate stays flat until the last part begins.
@@ -45,11 +45,11 @@ class Schedule:
         return Mix(long=0.45, padded=0.1, empty=0.03)
 
     def phone_weight_at(self, step: int) -> float:
-        """Weight of the phones, the densest lesson: what is heard at every 20 ms."""
+        """Weight of the phone loss, the densest supervision: one target per 20 ms."""
         return 1.0 if step < self.long_from else 0.5
 
     def ctc_weight_at(self, step: int) -> float:
-        """Weight of CTC on letters, which teaches the encoder before the decoder listens."""
+        """Weight of CTC on letters, which trains the encoder before the decoder uses the audio."""
         return 0.3 if step < self.long_from else 0.1
 
     def guidance_weight_at(self, step: int) -> float:
@@ -58,7 +58,7 @@ class Schedule:
 
 
 def shares(sizes: Sequence[int], workers: int) -> list[list[int]]:
-    """Deal indices to workers so that the sums of their sizes are close."""
+    """Distribute indices to workers so that the sums of their sizes are similar."""
     dealt: list[list[int]] = [[] for _ in range(workers)]
     loads = [0] * workers
     for index in sorted(range(len(sizes)), key=lambda index: -sizes[index]):

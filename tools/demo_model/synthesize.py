@@ -1,4 +1,4 @@
-"""Command `synthesize`: speak every sentence once, in a voice, rate and pitch of its own.
+"""Command `synthesize`: synthesize every sentence once, with a random voice, rate and pitch.
 
 Speech lies in parts of 2,000 sentences, each an int16 file and a JSON index; a part that is
 there is not made again, so the command goes on where it stopped.
@@ -25,7 +25,7 @@ MIN_S, MAX_S = 0.25, 9.0
 TAKES: dict[Language, int] = {"en": 1, "de": 1, "es": 2}
 FLITE_SHARE = 0.22  # of the English
 FLITE_VOICES = ("slt", "slt", "rms", "awb", "kal16")
-# A voice listed twice is heard twice as often.
+# A voice that is listed twice is used twice as often.
 ESPEAK_VOICES: dict[Language, tuple[str, ...]] = {
     "en": (
         *("en-us", "en-us", "en-us+f2", "en-us+m3", "en-gb"),
@@ -38,7 +38,7 @@ ESPEAK_VOICES: dict[Language, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sentence to speak."""
+    """A sentence to synthesize."""
 
     text: str
     language: Language
@@ -57,7 +57,7 @@ class Utterance:
 
 
 def speak(espeak: Espeak, line: Line, rng: random.Random) -> Speech:
-    """Speak a line in a voice drawn for it."""
+    """Synthesize a line with a random voice."""
     if line.language == "en" and rng.random() < FLITE_SHARE:
         return espeak.flite(line.text, voice=rng.choice(FLITE_VOICES))
     return espeak.speak(
@@ -70,7 +70,7 @@ def speak(espeak: Espeak, line: Line, rng: random.Random) -> Speech:
 
 
 def make_part(folder: Path, number: int, lines: Sequence[Line], *, name: str) -> float:
-    """Speak one part, unless it is there; the index is written last, whole.
+    """Synthesize one part, unless it exists; the index is written last and atomically.
 
     Returns:
         seconds of speech made.
@@ -101,12 +101,12 @@ def make_part(folder: Path, number: int, lines: Sequence[Line], *, name: str) ->
 
 
 def synthesize(corpus: Corpus, folder: Path, *, processes: int, takes: dict[Language, int]) -> None:
-    """Speak the training and the held-out sentences into `folder`.
+    """Synthesize the training and the held-out sentences into `folder`.
 
     Args:
-        corpus: what to speak.
+        corpus: the sentences.
         folder: where the parts go.
-        processes: how many speak at once.
+        processes: number of processes that synthesize at once.
         takes: how often each language's training sentences are spoken, each time anew.
     """
     train = [Line(text, language) for language in LANGUAGES for text in corpus.train[language] * takes[language]]
@@ -128,7 +128,7 @@ def _make_part_of(job: tuple[Path, int, Sequence[Line], str]) -> float:
 
 
 def read_parts(folder: Path, name: str) -> list[tuple[Path, list[Utterance]]]:
-    """Read the indexes of the parts that are there: (int16 file, its utterances)."""
+    """Read the indexes of the existing parts: (int16 file, its utterances)."""
     found = []
     for index in sorted(folder.glob(f"{name}-*.json")):
         records = json.loads(index.read_text(encoding="utf-8"))
@@ -138,5 +138,5 @@ def read_parts(folder: Path, name: str) -> list[tuple[Path, list[Utterance]]]:
 
 
 def pairs(record: dict[str, list[list[str | float]]]) -> dict[str, tuple[tuple[str | float, ...], ...]]:
-    """Anchors and phones as tuples: JSON knows lists alone."""
+    """Convert anchors and phones to tuples: JSON has only lists."""
     return {name: tuple(tuple(pair) for pair in record[name]) for name in ("anchors", "phones")}

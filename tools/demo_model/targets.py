@@ -1,4 +1,4 @@
-"""Write what the decoder shall say for a window, and when each token is spoken.
+"""Build the decoder's target for a window, and the time at which each token is spoken.
 
 The times supervise the decoder's cross-attention: without that it stays a language model that
 does not listen. A sentence cut off by the window's end gives its start time only, as in Whisper,
@@ -87,7 +87,7 @@ def write(
     special: Special,
     rng: random.Random,
 ) -> Target:
-    """Write the target of a window; with timestamps in most cases, always when cut."""
+    """Build the target of a window; usually with timestamps, always if a sentence is cut."""
     if not window.placed:
         return _nothing(special, window.language, rng)
     last = window.placed[-1]
@@ -145,7 +145,7 @@ def _prompt(window: Window, spoken: Callable[[int], Spoken], special: Special, *
 
 
 def _nothing(special: Special, language: Language, rng: random.Random) -> Target:
-    """No speech: said at the first token, and an end at once for who goes on regardless."""
+    """Target for no speech: its token at the first position, and the end of text if the decoder continues."""
     after = special.timestamp if rng.random() < 0.6 else special.no_timestamps
     inputs = [special.start, special.languages[language], special.transcribe, after]
     first = after if after == special.timestamp else NO_LABEL

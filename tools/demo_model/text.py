@@ -1,4 +1,4 @@
-"""Command `text`: gather the sentences that are spoken, and hold some of them out.
+"""Command `text`: collect the sentences to synthesize, and hold some of them out.
 
 Debian's fortunes give everyday and literary sentences in three languages, the King James
 Bible a second register of English, WordNet's examples and definitions the rest of its words,

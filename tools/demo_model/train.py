@@ -1,7 +1,7 @@
 """Command `train`: one worker process per core, or one on a GPU.
 
 Workers take groups of windows from a common list until the step's list is empty, so a worker
-that lost its core to other work holds nobody up for longer than one group. Each has a single
+that loses its core to other work delays the others by at most one group. Each has a single
 thread: OpenMP's barriers inside every operation are what makes training crawl beside other load.
 Waiting is passive, and a stopped process (SIGSTOP) only makes the others wait.
 SIGTERM or Ctrl-C ends the run after the step, with a checkpoint.
@@ -46,7 +46,7 @@ class Settings:
         group_s: seconds of encoder input in one forward pass.
         save_every_s: time between checkpoints.
         seed: of every choice; a run that goes on with another one's weights wants another.
-        decoder_alone: leave what hears as it is, which takes half the time: spelling is the decoder's.
+        decoder_alone: train only the decoder, which learns the spelling; a step takes half the time.
     """
 
     data: Path
@@ -62,7 +62,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the workers have in common."""
+    """The state that the workers share."""
 
     speech: Speech
     model: Whisper
@@ -90,7 +90,7 @@ class Worker:
         self._log_mel = LogMel(self._device)
 
     def run(self) -> None:
-        """Train from the shared first step to the schedule's end."""
+        """Train from the shared first step to the end of the schedule."""
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
         shared, optimizer = self._shared, self._shared.optimizer
@@ -118,7 +118,7 @@ class Worker:
                     saved_at = time.monotonic()
             if shared.stopping[0]:
                 return
-            # Nobody changes parameters before everybody has passed the next step's first barrier.
+            # No worker changes parameters before all have passed the next step's first barrier.
 
     def _step(self, step: int) -> None:
         rng = random.Random(f"{self._settings.seed}/{step}")
@@ -191,7 +191,7 @@ def ctc(letters: Tensor, batch: Batch) -> Tensor:
 
 
 def save(path: Path, shared: Shared, step: int) -> None:
-    """Write weights, moments and step; the old checkpoint stays until the new one is whole."""
+    """Write weights, moments and step; the old checkpoint is replaced only by a complete new one."""
     state = {
         "model": shared.model.state_dict(),
         "average": shared.optimizer.average(),
@@ -241,7 +241,7 @@ def train(settings: Settings, schedule: Schedule, *, start: Path | None) -> None
     elif start is not None:
         begin_with(torch.load(start, map_location=settings.device)["model"], model)
         optimizer.restart_averages()
-    # Forked, so that the workers' command line says what they are.
+    # Forked, so that the workers show the same command line.
     context = mp.get_context("fork")
     shared = Shared(
         speech=Speech(settings.data / "speech", settings.data / "tokenizer.json"),
@@ -281,5 +281,5 @@ def _end_when_asked(shared: Shared) -> None:
 
 def _work(number: int, settings: Settings, schedule: Schedule, shared: Shared) -> None:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, signal.SIG_IGN)  # the parent tells when to stop
+        signal.signal(signal_number, signal.SIG_IGN)  # the parent decides when to stop
     Worker(number, settings, schedule, shared).run()

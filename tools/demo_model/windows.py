@@ -180,7 +180,7 @@ def even(n_frames: int) -> int:
 def pack(windows: Sequence[Window], *, max_frames: int) -> list[list[Window]]:
     """Group windows of like length, each group within `max_frames` once padded to its longest.
 
-    A window longer than that is a group of its own.
+    A longer window is a separate group.
     """
     groups: list[list[Window]] = []
     for window in sorted(windows, key=lambda window: -window.n_frames):

@@ -1,0 +1,48 @@
+"""A layout whose members are tiny HTTP servers: real child processes that start quickly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.cluster.layout import Layout
+from app.cluster.reconciler import Member
+from tests.cluster.ports import free_run_of_ports
+
+TIMEOUT_S = 20.0
+# A member: answers 200 to everything, exits with code 0 at SIGTERM.
+SERVER = """
+import http.server, signal, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"slots": 1}')
+
+def stop(*_):
+    print("drained", flush=True)
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, stop)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+# One that does not react to SIGTERM.
+STUBBORN = SERVER.replace("    sys.exit(0)", "")
+
+
+@dataclass(frozen=True)
+class SmallLayout(Layout):
+    """A layout whose members are tiny HTTP servers."""
+
+    program: str = SERVER
+
+    def command_of(self, member: Member, python: str) -> list[str]:
+        """Return the command line of one of them."""
+        return [python, "-c", self.program, str(self.port_of(member))]
+
+
+def small_layout(folder: Path, program: str = SERVER) -> SmallLayout:
+    """Return a layout in that folder with free ports for two workers and two gateways."""
+    first = free_run_of_ports(4)
+    return SmallLayout(root=folder, run_dir=folder / "run", worker_port=first, gateway_port=first + 2, program=program)
