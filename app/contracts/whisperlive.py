@@ -89,8 +89,8 @@ class Handshake(BaseModel):
     @classmethod
     def _language(cls, value: str | None) -> str | None:
         """Lower case; the words clients use for "detect it" become None."""
-        code = (value or "").strip().lower()
-        return None if code in _NO_LANGUAGE else code[:32]
+        code = (value or "")[:32].strip().lower()
+        return None if code in _NO_LANGUAGE else code
 
     @field_validator("audio_format", mode="before")
     @classmethod

@@ -9,7 +9,6 @@ binary one, is a control message of Vexa's bots: understood where it matters, el
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from app.contracts.whisperlive import BYTES_PER_SAMPLE, END_OF_AUDIO, AudioFormat, Handshake
+from app.core.json_guard import TooMuchStructure, load_json
 from app.core.pcm import Pcm, Pcm16, to_pcm16
 
 LOUDEST_PLAUSIBLE = 1e3  # far beyond full scale: such floats are bytes read at the wrong place
@@ -26,8 +26,10 @@ MISREAD_SHARE = 0.1
 ROUGHER = 1.5  # aligned 16-bit sound of any kind is smoother than the same bytes shifted by at least this much
 LEAST_COMPARED = 64  # samples; fewer prove nothing
 MAX_HANDSHAKE_CHARS = 2**23  # enrolled voices travel in it, hundreds of thousands of characters each
+MAX_HANDSHAKE_STRUCTURE = 10_000  # it is parsed on the event loop: 10 ms at most
 LEADING_UID = re.compile(r'\s*\{\s*"uid"\s*:\s*"([!#-\[\]-~]{1,256})"')  # where the stock client has it
-MAX_CONTROL_CHARS = 2**16  # a longer text is not worth the time of reading it
+MAX_CONTROL_CHARS = 2**16
+MAX_CONTROL_STRUCTURE = 1000
 
 
 class BadHandshake(Exception):
@@ -76,14 +78,14 @@ def parse_handshake(frame: str | bytes) -> Handshake:
     if isinstance(frame, bytes) and not frame.startswith(b"{"):
         raise BadHandshake("The first message must be the JSON handshake, but audio came first.")
     if len(frame) > MAX_HANDSHAKE_CHARS:
-        found = LEADING_UID.match(frame if isinstance(frame, str) else frame[:1024].decode(errors="replace"))
         raise BadHandshake(
-            f"The handshake is {len(frame)} characters long; at most {MAX_HANDSHAKE_CHARS} are read.",
-            found[1] if found else "",
+            f"The handshake is {len(frame)} characters long; the limit is {MAX_HANDSHAKE_CHARS}.", _leading_uid(frame)
         )
     try:
-        fields = json.loads(frame)
-    except (ValueError, RecursionError):
+        fields = load_json(frame, max_structure=MAX_HANDSHAKE_STRUCTURE)
+    except TooMuchStructure as error:
+        raise BadHandshake(f"The handshake has {error}.", _leading_uid(frame)) from None
+    except ValueError:
         raise BadHandshake("The handshake is not valid JSON.") from None
     if not isinstance(fields, dict):
         raise BadHandshake("The handshake must be a JSON object.")
@@ -92,6 +94,12 @@ def parse_handshake(frame: str | bytes) -> Handshake:
     except ValidationError as invalid:
         names = ", ".join(".".join(str(part) for part in error["loc"]) for error in invalid.errors())
         raise BadHandshake(f"The handshake has an unusable value in: {names}.", _uid(fields)) from None
+
+
+def _leading_uid(frame: str | bytes) -> str:
+    """The uid of a handshake that is not parsed, if it comes first; else empty."""
+    found = LEADING_UID.match(frame if isinstance(frame, str) else frame[:1024].decode(errors="replace"))
+    return found[1] if found else ""
 
 
 def _uid(fields: dict[str, Any]) -> str:
@@ -180,8 +188,8 @@ def _kind(frame: str | bytes) -> str:
     if len(frame) > MAX_CONTROL_CHARS:
         return ""
     try:
-        message = json.loads(frame)
-    except (ValueError, RecursionError):
+        message = load_json(frame, max_structure=MAX_CONTROL_STRUCTURE)
+    except ValueError:
         return ""
     kind = message.get("type") if isinstance(message, dict) else None
     return kind if isinstance(kind, str) else ""

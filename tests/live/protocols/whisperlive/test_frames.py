@@ -34,7 +34,10 @@ def sent_and_read(reader, frames):
         ("null", "JSON object"),
         ('{"uid": [1]}', "uid"),
         ('{"uid": "u", "audio_format": "opus"}', "audio_format"),
-        ("[" * 100_000, "not valid JSON"),
+        ("[" * 9_000, "not valid JSON"),
+        ("[" * 2**23, "too many lists"),
+        ('{"uid": "u", "x": [' + "[]," * 2_796_000 + "[]]}", "too many lists"),
+        (b'{"uid": "u"' + b',"":0' * 1_677_000 + b"}", "too many lists"),
         ('{"uid": "' + "x" * 9_000_000 + '"}', "characters long"),
         (b"{\xff\xfe", "not valid JSON"),
     ],
@@ -43,6 +46,14 @@ def test_bad_handshakes_are_explained(frame, says):
     """Whatever comes first instead of a handshake is refused with a reason a person can use."""
     with pytest.raises(BadHandshake, match=says):
         parse_handshake(frame)
+
+
+def test_a_handshake_of_lists_is_refused_without_parsing(monkeypatch):
+    """8 MiB of lists would hold the event loop for a second: it is refused by count, with its uid."""
+    monkeypatch.setattr(json, "loads", lambda body: pytest.fail("parsed"))
+    with pytest.raises(BadHandshake) as refused:
+        parse_handshake('{"uid": "u-7", "x": [' + "[]," * 2_796_000 + "[]]}")
+    assert refused.value.uid == "u-7"
 
 
 def test_handshake_in_a_binary_frame():
@@ -207,7 +218,7 @@ def test_empty_frame():
 
 def test_a_long_text_is_not_read(monkeypatch):
     """A control message of megabytes is ignored without the time it takes to parse it."""
-    monkeypatch.setattr("app.live.protocols.whisperlive.frames.json", None)
+    monkeypatch.setattr(json, "loads", lambda body: pytest.fail("parsed"))
     assert FrameReader().read('{"type": "' + "x" * 2**17 + '"}') == Control("")
 
 
