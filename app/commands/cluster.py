@@ -17,8 +17,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from app.cluster import control
 from app.cluster.balancer import Balancer
 from app.cluster.folder import clear_folder, locked
@@ -27,7 +25,7 @@ from app.cluster.reconciler import Reconciler, SupervisorTimeouts
 from app.cluster.supervisor import NAME, Supervisor
 from app.core.errors import StartupError
 from app.ops.machine import available_cores
-from app.settings.gateway import GatewaySettings, explain
+from app.settings.gateway import load_gateway_settings
 from app.settings.worker import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
-    settings, gateway = load_settings(), _gateway_settings()
+    settings, gateway = load_settings(), load_gateway_settings()
     workers = 3 if arguments.workers is None else arguments.workers
     threads, replicas = settings.cpu_threads, settings.replicas
     if settings.device == "cpu" or not any(Path("/dev").glob("nvidia[0-9]*")):
@@ -94,13 +92,6 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
         api_key=settings.keys[0] if settings.keys else "",
         model_size="demo" if arguments.demo and "model_size" not in settings.model_fields_set else "",
     )
-
-
-def _gateway_settings() -> GatewaySettings:
-    try:
-        return GatewaySettings()
-    except ValidationError as exc:
-        raise StartupError("; ".join(explain(exc))) from None
 
 
 async def _run(layout: Layout, arguments: argparse.Namespace) -> int:

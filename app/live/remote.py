@@ -153,7 +153,7 @@ class RemoteTranscriber:
         except TimeoutError:
             raise TimedOut(f"no answer from the transcription service within {self._timeout_s:g} s") from None
         except httpx.HTTPError as error:
-            log.warning("call failed", extra={"error": type(error).__name__, "host": self._host})
+            log.warning("call failed", extra={"fields": {"error": type(error).__name__, "host": self._host}})
             raise Unavailable("the transcription service cannot be reached") from error
         self._raise_for_status(response, call)
         return self._read(response, window, call)
@@ -184,7 +184,7 @@ class RemoteTranscriber:
         if status >= 500:  # noqa: PLR2004  HTTP's own numbers
             raise Unavailable(f"the transcription service failed with status {status}")
         if status != 200:  # noqa: PLR2004  as above
-            log.warning("call rejected", extra={"status": status, "host": self._host})
+            log.warning("call rejected", extra={"fields": {"status": status, "host": self._host}})
             raise Rejected(status, _kind_of(response, call))
 
     def _read(self, response: httpx.Response, window: LiveWindow, call: RemoteOptions) -> Hypothesis:

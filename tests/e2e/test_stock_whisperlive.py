@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
-from app.live.gateway import ConnectionLimits
+from app.live.admission import ConnectionLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, real, stock, tones
 from tests.live.backend import Backend, HttpServer

@@ -13,7 +13,8 @@ import httpx
 import numpy as np
 
 from app.contracts.whisperlive import END_OF_AUDIO
-from app.live.gateway import ConnectionLimits, Gateway
+from app.live.admission import Caller, ConnectionLimits
+from app.live.gateway import Gateway
 from app.live.metrics import GatewayMetrics
 from app.live.policy.durations import StreamPolicy
 from app.live.remote import RemoteTranscriber
@@ -23,6 +24,7 @@ from tests.live import tones
 from tests.live.backend import Backend
 
 URL = "http://service/v1/audio/transcriptions"
+LOCAL = Caller()  # a client on the gateway's own machine, without a key
 CHUNK = 4096  # what the stock client sends
 
 
@@ -151,11 +153,17 @@ async def play(socket: MemorySocket, pcm: np.ndarray, *, speed: float = 1.0, chu
 
 
 async def stream(
-    gate: Gateway, recording: tones.Recording, *, speed: float = 1.0, end: bool = True, **fields
+    gate: Gateway,
+    recording: tones.Recording,
+    *,
+    speed: float = 1.0,
+    end: bool = True,
+    caller: Caller = LOCAL,
+    **fields,
 ) -> MemorySocket:
     """One whole client: hello, audio, END_OF_AUDIO, until the gateway closes."""
     socket = MemorySocket()
-    served = asyncio.create_task(gate.serve(socket))
+    served = asyncio.create_task(gate.serve(socket, caller))
     socket.say(handshake(**fields))
     await play(socket, recording.pcm, speed=speed)
     if end:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.live.gateway import ConnectionLimits, Gateway
+from app.live.admission import ConnectionLimits
+from app.live.gateway import Gateway
 from app.live.metrics import GatewayMetrics
 from app.live.policy.durations import StreamPolicy
 from app.live.remote import RemoteTranscriber, new_client

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
-from app.live.gateway import ConnectionLimits
+from app.live.admission import Caller, ConnectionLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, tones, virtual
 from tests.live.backend import Backend
+
+STRANGER = Caller(address="203.0.113.1")
+NEIGHBOUR = Caller(address="203.0.113.2")
 
 
 def test_eight_streams_never_mix():
@@ -65,12 +68,12 @@ def test_full_gateway_says_wait_and_holds_the_socket():
             late = live.MemorySocket()
             started = asyncio.get_running_loop().time()
             late.say(live.handshake(uid="late"))
-            await gate.serve(late)
+            await gate.serve(late, live.LOCAL)
             held = asyncio.get_running_loop().time() - started
             again = live.MemorySocket()
             again.say(live.handshake(uid="again"))
             again.leave()
-            await gate.serve(again)
+            await gate.serve(again, live.LOCAL)
             return await first, late, held
 
     first, late, held = virtual.run(main())
@@ -85,7 +88,7 @@ def test_burst_of_clients_cannot_pass_the_limit():
     async def main():
         async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=10)) as gate:
             sockets = [live.MemorySocket() for _ in range(50)]
-            tasks = [asyncio.create_task(gate.serve(socket)) for socket in sockets]
+            tasks = [asyncio.create_task(gate.serve(socket, live.LOCAL)) for socket in sockets]
             for i, socket in enumerate(sockets):
                 socket.say(live.handshake(uid=f"u{i}"))
             await asyncio.sleep(1)
@@ -108,7 +111,7 @@ def test_bad_handshake_is_explained_and_closed(first):
         async with live.gateway(Backend()) as gate:
             socket = live.MemorySocket()
             socket.say(first)
-            await gate.serve(socket)
+            await gate.serve(socket, live.LOCAL)
             return socket, gate.health()["active_connections"]
 
     socket, count = virtual.run(main())
@@ -133,7 +136,7 @@ def test_a_refused_handshake_has_the_uid_back(first, uid):
         async with live.gateway(Backend()) as gate:
             socket = live.MemorySocket()
             socket.say(first)
-            await gate.serve(socket)
+            await gate.serve(socket, live.LOCAL)
             return socket
 
     socket = virtual.run(main())
@@ -147,7 +150,7 @@ def test_missing_handshake_times_out():
     async def main():
         async with live.gateway(Backend(), admission=ConnectionLimits(handshake_timeout_s=10)) as gate:
             socket = live.MemorySocket()
-            await gate.serve(socket)
+            await gate.serve(socket, live.LOCAL)
             return socket, asyncio.get_running_loop().time()
 
     socket, seconds = virtual.run(main())
@@ -168,24 +171,121 @@ def test_missing_uid_is_invented():
     assert socket.messages[0]["uid"]
 
 
-def test_same_uid_takes_over():
-    """A client that came back replaces what is left of its old connection, even when the gateway is full."""
+def test_a_client_that_comes_back_takes_over():
+    """With its uid and its address it replaces its old connection, also on a full gateway."""
     recording = tones.chatter(10, seed=81)
 
     async def main():
         async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=1)) as gate:
             old = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(old))
+            served = asyncio.create_task(gate.serve(old, STRANGER))
             old.say(live.handshake(uid="same"))
             await live.play(old, recording.pcm[:48_000])
-            new = await live.stream(gate, recording, uid="same")
+            new = await live.stream(gate, recording, uid="same", caller=STRANGER)
             await served
-            return old, new, gate.health()["active_connections"]
+            return old, new, gate.health()["active_connections"], gate.metrics_text().decode()
 
-    old, new, count = virtual.run(main())
+    old, new, count, metrics = virtual.run(main())
     assert old.aborted
     assert new.words == recording.text
     assert count == 0
+    assert 'wsgw_sessions_total{ending="replaced"} 1.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("owner", "other"),
+    [(STRANGER, NEIGHBOUR), (Caller(key="k1", address="203.0.113.1"), Caller(key="k2", address="203.0.113.1"))],
+    ids=["another address", "another key"],
+)
+def test_a_uid_of_somebody_else_replaces_nothing(owner, other):
+    """Whoever learns a uid can neither end that stream nor pass the limit with it."""
+    recording = tones.chatter(10, seed=82)
+
+    async def main():
+        async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=1)) as gate:
+            served = asyncio.create_task(live.stream(gate, recording, uid="same", caller=owner))
+            await asyncio.sleep(2)
+            thief = live.MemorySocket()
+            thief.say(live.handshake(uid="same"))
+            await gate.serve(thief, other)
+            return await served, thief
+
+    victim, thief = virtual.run(main())
+    assert victim.words == recording.text
+    assert thief.messages[0]["status"] == "WAIT"
+    assert thief.closed == (1013, "full")
+
+
+def test_one_uid_cannot_pass_the_limit():
+    """Of thirty connections with one uid at once, only the last one is served, in a single place."""
+
+    async def main():
+        async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=2)) as gate:
+            sockets = [live.MemorySocket() for _ in range(30)]
+            tasks = [asyncio.create_task(gate.serve(socket, STRANGER)) for socket in sockets]
+            most = 0
+            for socket in sockets:
+                socket.say(live.handshake(uid="same"))
+            for _ in range(300):
+                await asyncio.sleep(0.01)
+                most = max(most, gate.health()["active_connections"])
+            for socket in sockets:
+                socket.leave()
+            await asyncio.gather(*tasks)
+            return most, sockets, gate.health()["active_connections"]
+
+    most, sockets, left = virtual.run(main())
+    assert most == 1
+    assert left == 0
+    assert all(socket.aborted for socket in sockets[:-1])
+    assert sockets[-1].messages[0]["message"] == "SERVER_READY"
+
+
+def test_one_address_cannot_take_every_place():
+    """Over its own limit a client gets WAIT, with the metrics' own reason, while others are served."""
+    limits = ConnectionLimits(max_clients=10, max_per_address=3)
+
+    async def main():
+        async with live.gateway(Backend(), admission=limits) as gate:
+            sockets = [live.MemorySocket() for _ in range(6)]
+            callers = [*[STRANGER] * 5, NEIGHBOUR]
+            tasks = [asyncio.create_task(gate.serve(s, caller)) for s, caller in zip(sockets, callers, strict=True)]
+            for i, socket in enumerate(sockets):
+                socket.say(live.handshake(uid=f"u{i}"))
+            await asyncio.sleep(1)
+            metrics = gate.metrics_text().decode()
+            for socket in sockets:
+                socket.leave()
+            await asyncio.gather(*tasks)
+            return sockets, metrics
+
+    sockets, metrics = virtual.run(main())
+    first = [socket.messages[0].get("status", "READY") for socket in sockets]
+    assert first == ["READY", "READY", "READY", "WAIT", "WAIT", "READY"]
+    assert 'wsgw_refused_total{reason="address_limit"} 2.0' in metrics
+
+
+def test_one_key_cannot_take_every_place():
+    """A key counts from wherever it is used; the estimate is that of its own streams."""
+    limits = ConnectionLimits(max_clients=10, max_per_key=1)
+
+    async def main():
+        session = SessionLimits(max_connection_time_s=600)
+        async with live.gateway(Backend(), admission=limits, limits=session) as gate:
+            others = asyncio.create_task(live.stream(gate, tones.chatter(200, seed=83), caller=Caller(key="k2")))
+            await asyncio.sleep(120)
+            mine = asyncio.create_task(live.stream(gate, tones.chatter(20, seed=84), caller=Caller(key="k1")))
+            await asyncio.sleep(1)
+            late = live.MemorySocket()
+            late.say(live.handshake(uid="late"))
+            await gate.serve(late, Caller(key="k1", address="203.0.113.9"))
+            await asyncio.gather(others, mine)
+            return late, gate.metrics_text().decode()
+
+    late, metrics = virtual.run(main())
+    assert late.messages == [{"uid": "late", "status": "WAIT", "message": pytest.approx(9.98, abs=0.1)}]
+    assert late.closed == (1013, "key_limit")
+    assert 'wsgw_refused_total{reason="key_limit"} 1.0' in metrics
 
 
 def test_drain_flushes_and_closes_with_1012():
@@ -195,7 +295,7 @@ def test_drain_flushes_and_closes_with_1012():
     async def main():
         async with live.gateway(Backend(delay_s=0.5)) as gate:
             sockets = [live.MemorySocket() for _ in recordings]
-            tasks = [asyncio.create_task(gate.serve(socket)) for socket in sockets]
+            tasks = [asyncio.create_task(gate.serve(socket, live.LOCAL)) for socket in sockets]
             for i, (socket, recording) in enumerate(zip(sockets, recordings, strict=True)):
                 socket.say(live.handshake(uid=f"u{i}"))
                 tasks.append(asyncio.create_task(live.play(socket, recording.pcm)))
@@ -204,7 +304,7 @@ def test_drain_flushes_and_closes_with_1012():
             seconds = asyncio.get_running_loop().time() - 12.3
             late = live.MemorySocket()
             late.say(live.handshake(uid="late"))
-            await gate.serve(late)
+            await gate.serve(late, live.LOCAL)
             for task in tasks:
                 task.cancel()
             return sockets, seconds, late, gate.health()["status"]
@@ -275,7 +375,7 @@ def test_memory_is_flat_over_a_long_talk():
     async def main():
         async with live.gateway(Backend(delay_s=0.2)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             peaks = []
             for _ in range(8):

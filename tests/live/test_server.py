@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.commands.streaming import serve
-from app.live.gateway import ConnectionLimits
+from app.live.admission import ConnectionLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, real, tones
 from tests.live.backend import Backend, HttpServer

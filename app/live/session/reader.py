@@ -78,7 +78,7 @@ class Reader:
             elif isinstance(event, EndOfAudio):
                 self._on_end()
             elif isinstance(event, Control):
-                log.debug("control message", extra={"session": self._id, "kind": event.kind[:32]})
+                log.debug("control message", extra={"fields": {"session": self._id, "kind": event.kind[:32]}})
             await asyncio.sleep(self._nap_s())
 
     async def count_rest(self) -> None:

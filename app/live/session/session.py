@@ -158,7 +158,7 @@ class Session:
         except Disconnected:
             self.stop(SessionEnd.LEFT)
         except Exception:
-            log.exception("session task failed", extra={"session": self._id})
+            log.exception("session task failed", extra={"fields": {"session": self._id}})
             self.stop(SessionEnd.FAILED)
 
     # The tasks.

@@ -132,7 +132,7 @@ class TranscribeLoop:
         self._warnings.stats["failed"] += 1
         log.warning(
             "pass failed",
-            extra={"session": self._call.request_id, "window": window.number, "error": str(failure)},
+            extra={"fields": {"session": self._call.request_id, "window": window.number, "error": str(failure)}},
         )
         if self._failures > 1:
             self._warnings.warn("failed", f"Text is delayed: {failure}. Audio is kept.")

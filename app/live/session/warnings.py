@@ -70,7 +70,9 @@ class SessionWarnings:
             return
         self.stats["dropped_s"] += seconds
         self._metrics.dropped_s.labels(reason).inc(seconds)
-        log.warning("audio lost", extra={"session": self._id, "seconds": round(seconds, 2), "reason": reason})
+        log.warning(
+            "audio lost", extra={"fields": {"session": self._id, "seconds": round(seconds, 2), "reason": reason}}
+        )
         text = f"{seconds:.1f} s of audio were lost ({reason}). Times of what follows stay true."
         self._outbox.notice(wire.Warn(uid=self._handshake.uid, message=text))
 

@@ -11,9 +11,9 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 from app.core.pcm import to_pcm16
+from app.live.admission import ConnectionLimits
 from app.live.client.client import Line, ListenerCallbacks, LiveClient, Refused
 from app.live.client.sources import paced
-from app.live.gateway import ConnectionLimits
 from app.live.session.connection import SessionLimits
 from tests.live import real, tones
 from tests.live.backend import Backend, HttpServer

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.contracts.whisperlive import END_OF_AUDIO
-from app.live.gateway import ConnectionLimits
+from app.live.admission import ConnectionLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, tones, virtual
 from tests.live.backend import Backend
@@ -36,7 +36,7 @@ def test_audio_after_the_time_is_over_is_told():
     async def main():
         async with live.gateway(Backend(delay_s=0.2), limits=SessionLimits(max_connection_time_s=20)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake(stats=True))
             await asyncio.gather(served, live.play(socket, recording.pcm[: 40 * tones.RATE]))
             return socket
@@ -54,7 +54,7 @@ def test_audio_during_a_stop_is_counted():
         backend = Backend(delay_s=0.2)
         async with live.gateway(backend, limits=SessionLimits(drain_grace_s=5)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             playing = asyncio.create_task(live.play(socket, recording.pcm))
             await asyncio.sleep(10)
@@ -80,7 +80,7 @@ def test_whoever_goes_with_a_backlog_is_accounted_for(how, caplog, monkeypatch):
         backend = Backend(refuse=lambda request: 503)
         async with live.gateway(backend, limits=SessionLimits(send_timeout_s=3)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, recording.pcm)
             if how == "left":
@@ -89,7 +89,7 @@ def test_whoever_goes_with_a_backlog_is_accounted_for(how, caplog, monkeypatch):
                 newer = live.MemorySocket()
                 newer.say(live.handshake())
                 newer.leave()
-                await gate.serve(newer)
+                await gate.serve(newer, live.LOCAL)
             elif how == "stuck":
                 socket.deaf = True
                 await asyncio.sleep(40)  # until there is something to say: text is late
@@ -119,7 +119,7 @@ def test_frames_nobody_had_read_are_counted_too():
         backend = Backend(refuse=lambda request: 503)
         async with live.gateway(backend, limits=SessionLimits(buffer_max_s=35, buffer_stall_s=1e3)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             pcm = tones.chatter(60, seed=3, pause_s=0.2).pcm
             await live.play(socket, pcm, speed=100)
@@ -141,7 +141,7 @@ def test_a_stop_hurries_a_session_that_is_ending(how):
     async def main():
         async with live.gateway(backend, limits=limits) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, recording.pcm[: 10 * tones.RATE])
             if how == "held":
@@ -173,7 +173,7 @@ def test_a_late_end_marker_is_followed_by_another(leaves_s, seconds):
     async def main():
         async with live.gateway(Backend(delay_s=0.2)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, recording.pcm)
             await asyncio.sleep(5)
@@ -196,7 +196,7 @@ def test_audio_after_the_end_marker_is_counted():
     async def main():
         async with live.gateway(Backend()) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, tones.speak([["alpha"]]).pcm)
             await asyncio.sleep(5)
@@ -216,7 +216,7 @@ def test_a_client_that_leaves_while_memory_is_full_is_noticed():
         backend = Backend(refuse=lambda request: 503)
         async with live.gateway(backend, limits=SessionLimits(buffer_max_s=35, buffer_stall_s=1e3)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, tones.chatter(60, seed=3).pcm, speed=100)
             await asyncio.sleep(5)
@@ -239,7 +239,7 @@ def test_a_uid_that_comes_again_and_again_holds_one_place():
             tasks = []
             for _ in range(10):
                 socket = live.MemorySocket()
-                tasks.append(asyncio.create_task(gate.serve(socket)))
+                tasks.append(asyncio.create_task(gate.serve(socket, live.LOCAL)))
                 socket.say(live.handshake(uid="same"))
                 await live.play(socket, recording.pcm)
                 socket.say(END_OF_AUDIO)

@@ -19,7 +19,7 @@ def test_a_flood_of_silence_is_slowed_down():
     async def main():
         async with live.gateway(Backend(), limits=SessionLimits(buffer_max_s=60)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             for _ in range(100):
                 socket.say(MINUTE)
@@ -53,7 +53,7 @@ def test_queued_frames_let_others_run():
                 socket.say('{"type": "speaker_activity"}')
             socket.say(END_OF_AUDIO)
             task = asyncio.create_task(neighbour())
-            await gate.serve(socket)
+            await gate.serve(socket, live.LOCAL)
             task.cancel()
             return turns
 

@@ -289,7 +289,7 @@ def test_file_client_gets_its_last_words_without_end_marker():
     async def main():
         async with live.gateway(backend) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, recording.pcm)
             await asyncio.sleep(2.0)
@@ -310,7 +310,7 @@ def test_end_marker_flushes_and_closes(marker):
     async def main():
         async with live.gateway(backend) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, recording.pcm)
             ended = asyncio.get_running_loop().time()
@@ -349,7 +349,7 @@ def test_overtime_flushes_disconnects_and_waits_for_the_client():
     async def main():
         async with live.gateway(backend, limits=SessionLimits(max_connection_time_s=20)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             playing = asyncio.create_task(live.play(socket, recording.pcm))
             while not any(m.get("message") == "DISCONNECT" for m in socket.messages):
@@ -373,7 +373,7 @@ def test_idle_client_gives_its_place_back():
     async def main():
         async with live.gateway(Backend(), limits=SessionLimits(idle_timeout_s=30)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             socket.say('{"type": "speaker_activity"}')
             await served
@@ -392,7 +392,7 @@ def test_client_that_stops_reading_is_cut_off():
     async def main():
         async with live.gateway(backend, limits=SessionLimits(send_timeout_s=10)) as gate:
             deaf = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(deaf))
+            served = asyncio.create_task(gate.serve(deaf, live.LOCAL))
             deaf.say(live.handshake(uid="deaf"))
             await asyncio.sleep(0.1)
             deaf.deaf = True
