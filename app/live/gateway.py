@@ -252,6 +252,6 @@ class Gateway:
             fields |= {
                 "ending": ending.value,
                 "audio_s": round(session.received_s, 1),
-                "unheard_s": round(session.unheard_s, 1),
+                "untranscribed_s": round(session.untranscribed_s, 1),
             }
             log.info("session ended", extra={"fields": fields})

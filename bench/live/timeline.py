@@ -70,7 +70,7 @@ def replay(words: list[Word]) -> list[Ask]:
             update = stream.apply(window, hear(words, window), now_s)
             final = "".join(segment.text for segment in update.completed)
             partial = update.partial.text if update.partial else ""
-            asks.append(Ask(window, asked_s, now_s, window.why, final, partial))
+            asks.append(Ask(window, asked_s, now_s, window.reason, final, partial))
             pending = None
         window_due = None if pending else stream.next_window(now_s)
         if window_due is not None and BUSY[0] <= now_s < BUSY[1]:

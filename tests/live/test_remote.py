@@ -1,4 +1,6 @@
 import asyncio
+import io
+import wave
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 
 from app.live.policy.windows import LiveWindow
 from app.live.remote import (
+    MIN_WAV_SAMPLES,
     Busy,
     Rejected,
     RemoteError,
@@ -14,6 +17,7 @@ from app.live.remote import (
     RemoteTranscriber,
     TimedOut,
     Unavailable,
+    encode_wav,
     retry_after_s,
 )
 from tests.live import virtual
@@ -29,7 +33,7 @@ def window(**changes):
         "start": 0,
         "end": 16_000,
         "pcm": b"\1\0" * 16_000,
-        "why": "step",
+        "reason": "step",
         "prompt": "",
         "language": None,
     }
@@ -248,3 +252,24 @@ def test_cancelling_drops_the_call():
 
     virtual.run(main())
     assert outcomes == ["cancelled"]
+
+
+def test_wav_is_read_back():
+    """Any WAV reader finds 16 kHz mono 16-bit samples, bit for bit."""
+    pcm = bytes(range(256)) * 100
+    with wave.open(io.BytesIO(encode_wav(pcm))) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
+        assert file.readframes(10**6) == pcm
+
+
+def test_header_is_44_bytes():
+    """The layout the service reads without a codec."""
+    assert len(encode_wav(b"\1\0" * 16_000)) == 44 + 32_000
+
+
+def test_very_short_audio_is_lengthened():
+    """A click at the end of a stream is followed by silence, so that no service calls it too short."""
+    wav = encode_wav(b"\1\0" * 10)
+    assert len(wav) == 44 + 2 * MIN_WAV_SAMPLES
+    assert wav[44:64] == b"\1\0" * 10
+    assert not any(wav[64:])

@@ -249,7 +249,7 @@ def test_skipped_audio_is_counted_and_time_stays_true():
     lost = 0.0
     for _ in player.feed():
         while window := player.stream.next_window(player.now_s):
-            if lost or window.why == "step":
+            if lost or window.reason == "step":
                 player.take(player.stream.apply(window, listen(window), player.now_s))
             else:
                 update, lost = player.stream.skip(window)

@@ -107,8 +107,8 @@ def test_whoever_goes_with_a_backlog_is_accounted_for(how, caplog, monkeypatch):
     assert lost.keys() == {reason}
     assert active_s * 0.9 < lost[reason] < 26
     assert left == 0
-    ended = next(r for r in caplog.records if r.message == "session ended" and r.__dict__["audio_s"] > 1)
-    assert ended.__dict__["unheard_s"] == pytest.approx(lost[reason], abs=0.1)
+    ended = next(r for r in caplog.records if r.message == "session ended" and r.__dict__["fields"]["audio_s"] > 1)
+    assert ended.__dict__["fields"]["untranscribed_s"] == pytest.approx(lost[reason], abs=0.1)
     assert bool(told(socket, reason)) == (how == "failed")
 
 

@@ -50,7 +50,7 @@ def test_notices_come_before_text():
     async def main():
         box = outbox()
         box.update(Update(completed=(seg("a", 0, completed=True),)))
-        box.notice(Ready(uid="u"))
+        box.put(Ready(uid="u"))
         assert isinstance((await box.take())[0], Ready)
 
     virtual.run(main())
@@ -65,7 +65,7 @@ def test_take_waits_for_news():
         box.update(Update())
         await asyncio.sleep(1)
         assert not taking.done()
-        box.notice(Ready(uid="u"))
+        box.put(Ready(uid="u"))
         assert len(await taking) == 1
 
     virtual.run(main())
@@ -76,9 +76,9 @@ def test_drained_when_sent():
 
     async def main():
         box = outbox()
-        await box.drained()
-        box.notice(Ready(uid="u"))
-        draining = asyncio.create_task(box.drained())
+        await box.wait_empty()
+        box.put(Ready(uid="u"))
+        draining = asyncio.create_task(box.wait_empty())
         await box.take()
         await asyncio.sleep(1)
         assert not draining.done()
