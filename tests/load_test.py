@@ -1,4 +1,4 @@
-"""Load a running service and say what it does: `python tests/load_test.py --help`.
+"""Load test of a running service: `python tests/load_test.py --help`.
 
 Runs against anything that speaks the OpenAI API: one worker, the local cluster, compose. See LOAD_TESTING.md.
 """
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # started by its path, Python looks for modules beside this file only
+sys.path.insert(0, str(ROOT))  # started by its path, Python finds only modules beside this file
 
 from tests.load import report  # noqa: E402 - after the line above
 from tests.load.arithmetic import summarise  # noqa: E402

@@ -1,4 +1,4 @@
-"""A gateway and clients in one process: in-memory sockets for virtual time, real ones for the rest."""
+"""A gateway and clients in one process, with in-memory sockets for virtual time."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class MemorySocket:
         self.to_gateway.put_nowait(None)
 
     async def wait_closed(self):
-        """For the gateway: return when nobody is there any more."""
+        """For the gateway: return when the connection is closed."""
         await self.gone.wait()
 
     def abort(self):
@@ -106,7 +106,7 @@ class MemorySocket:
         self.to_gateway.put_nowait(message)
 
     def leave(self) -> None:
-        """Close without a word."""
+        """Close without END_OF_AUDIO."""
         self.left = True
         self.gone.set()
         self.to_gateway.put_nowait(None)
@@ -118,12 +118,12 @@ class MemorySocket:
 
     @property
     def warnings(self):
-        """What a person was told."""
+        """The texts of the warnings."""
         return [m["message"] for m in self.messages if m.get("status") == "WARNING"]
 
     @property
     def completed(self) -> list[dict[str, Any]]:
-        """The segments a de-duplicating client has, in order."""
+        """The completed segments, without repetitions, in order."""
         kept: dict[tuple[str, str, str], dict[str, Any]] = {}
         for message in self.messages:
             for segment in message.get("segments", []):
@@ -161,7 +161,7 @@ async def stream(
     caller: Caller = LOCAL,
     **fields,
 ) -> MemorySocket:
-    """One whole client: hello, audio, END_OF_AUDIO, until the gateway closes."""
+    """One whole client: handshake, audio, END_OF_AUDIO, until the gateway closes."""
     socket = MemorySocket()
     served = asyncio.create_task(gate.serve(socket, caller))
     socket.say(handshake(**fields))

@@ -27,18 +27,18 @@ HERE = Caller()
     ],
 )
 def test_the_limit_that_is_reached_is_named(caller, streams, reason):
-    """In all four, three of one key, two of one address; a client on this machine counts in all only."""
+    """Four in all, three per key, two per address; a client on this machine has no limit of its own."""
     assert refusal(caller, streams, LIMITS) == reason
 
 
 def test_limits_of_0_are_no_limits():
-    """Without a limit of its own, one key or address may have every place."""
+    """Without a limit, one key or address can use every place."""
     limits = ConnectionLimits(max_clients=100)
     assert refusal(ALICE, [ALICE] * 99, limits) is None
     assert refusal(STRANGER, [STRANGER] * 99, limits) is None
 
 
-def test_a_key_is_the_identity_where_there_is_one():
-    """A client that comes back from another address is the same client by its key, without a key by its address."""
+def test_the_key_identifies_a_client_if_there_is_one():
+    """With a key, a client is the same from any address; without one, its address identifies it."""
     assert ALICE.identity == ALICE_ELSEWHERE.identity
     assert STRANGER.identity not in {ALICE.identity, NEIGHBOUR.identity, HERE.identity}

@@ -14,7 +14,7 @@ NEIGHBOUR = Caller(address="203.0.113.2")
 
 
 def test_eight_streams_never_mix():
-    """Eight recordings in eight languages at once: each client has its own words, each call its own language."""
+    """Eight recordings in eight languages at once: each client gets its own words, each request its own language."""
     languages = ["en", "de", "es", "fr", "it", "nl", "pt", "pl"]
     recordings = [tones.chatter(40, seed=40 + i) for i in range(8)]
     backend = Backend(delay_s=0.4, jitter_s=0.05)
@@ -40,7 +40,7 @@ def test_eight_streams_never_mix():
 
 
 def test_calls_never_exceed_the_slots():
-    """Twenty streams share two slots: two calls at once, one per stream, and everybody gets everything."""
+    """Twenty streams share two slots: two requests at once, one per stream, and every word arrives."""
     recordings = [tones.chatter(30, seed=60 + i) for i in range(20)]
     backend = Backend(delay_s=0.3)
 
@@ -55,7 +55,7 @@ def test_calls_never_exceed_the_slots():
 
 
 def test_full_gateway_says_wait_and_holds_the_socket():
-    """The client over the limit gets a number of minutes, and its socket stays open until it closes or 5 s pass."""
+    """A client over the limit gets WAIT with minutes, and its socket stays open until it closes, at most 5 s."""
     recording = tones.chatter(20, seed=80)
 
     async def main():
@@ -83,7 +83,7 @@ def test_full_gateway_says_wait_and_holds_the_socket():
 
 
 def test_burst_of_clients_cannot_pass_the_limit():
-    """Fifty hellos in the same moment: ten are served, forty wait."""
+    """Of fifty handshakes at the same time, ten are served and forty get WAIT."""
 
     async def main():
         async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=10)) as gate:
@@ -105,7 +105,7 @@ def test_burst_of_clients_cannot_pass_the_limit():
 
 @pytest.mark.parametrize("first", [b"\0" * 4096, "no json", '{"uid": ["x"]}', '{"uid": "u", "audio_format": "mp3"}'])
 def test_bad_handshake_is_explained_and_closed(first):
-    """An ERROR with the reason, then 1008; nothing is left behind."""
+    """An ERROR with the reason, then 1008; no session remains."""
 
     async def main():
         async with live.gateway(Backend()) as gate:
@@ -130,7 +130,7 @@ def test_bad_handshake_is_explained_and_closed(first):
     ],
 )
 def test_a_refused_handshake_has_the_uid_back(first, uid):
-    """The stock client ignores every message without its own uid, so the reason must carry it."""
+    """The stock client ignores every message without its own uid, so the ERROR must have it."""
 
     async def main():
         async with live.gateway(Backend()) as gate:
@@ -145,7 +145,7 @@ def test_a_refused_handshake_has_the_uid_back(first, uid):
 
 
 def test_missing_handshake_times_out():
-    """A client that says nothing is closed after the handshake time."""
+    """A silent client is closed after the handshake timeout."""
 
     async def main():
         async with live.gateway(Backend(), admission=ConnectionLimits(handshake_timeout_s=10)) as gate:
@@ -158,8 +158,8 @@ def test_missing_handshake_times_out():
     assert seconds == pytest.approx(10)
 
 
-def test_missing_uid_is_invented():
-    """A client without uid is served under one that stays the same."""
+def test_missing_uid_is_generated():
+    """A client without a uid gets one, the same in every message."""
 
     async def main():
         async with live.gateway(Backend()) as gate:
@@ -172,7 +172,7 @@ def test_missing_uid_is_invented():
 
 
 def test_a_client_that_comes_back_takes_over():
-    """With its uid and its address it replaces its old connection, also on a full gateway."""
+    """With the same uid and address it replaces its old connection, also on a full gateway."""
     recording = tones.chatter(10, seed=81)
 
     async def main():
@@ -197,8 +197,8 @@ def test_a_client_that_comes_back_takes_over():
     [(STRANGER, NEIGHBOUR), (Caller(key="k1", address="203.0.113.1"), Caller(key="k2", address="203.0.113.1"))],
     ids=["another address", "another key"],
 )
-def test_a_uid_of_somebody_else_replaces_nothing(owner, other):
-    """Whoever learns a uid can neither end that stream nor pass the limit with it."""
+def test_the_uid_of_another_client_replaces_nothing(owner, other):
+    """A client that learns a uid can neither end that stream nor exceed the limit with it."""
     recording = tones.chatter(10, seed=82)
 
     async def main():
@@ -242,7 +242,7 @@ def test_one_uid_cannot_pass_the_limit():
 
 
 def test_one_address_cannot_take_every_place():
-    """Over its own limit a client gets WAIT, with the metrics' own reason, while others are served."""
+    """Over its limit a client gets WAIT, counted with its own reason, while others are served."""
     limits = ConnectionLimits(max_clients=10, max_per_address=3)
 
     async def main():
@@ -266,7 +266,7 @@ def test_one_address_cannot_take_every_place():
 
 
 def test_one_key_cannot_take_every_place():
-    """A key counts from wherever it is used; the estimate is that of its own streams."""
+    """A key counts from all addresses; the estimate is that of its own streams."""
     limits = ConnectionLimits(max_clients=10, max_per_key=1)
 
     async def main():
@@ -289,7 +289,7 @@ def test_one_key_cannot_take_every_place():
 
 
 def test_drain_flushes_and_closes_with_1012():
-    """On a stop every stream gets its last words, then 1012; nobody new is taken."""
+    """At a shutdown every stream gets its last words, then 1012; new clients are refused."""
     recordings = [tones.chatter(30, seed=90 + i) for i in range(4)]
 
     async def main():
@@ -320,7 +320,7 @@ def test_drain_flushes_and_closes_with_1012():
 
 
 def test_drain_is_bounded_by_its_grace():
-    """With a service that does not answer, the stop takes the grace time, and what was heard is made final."""
+    """If the service does not answer, the shutdown takes the grace time, and recognised words become final."""
     recording = tones.chatter(30, seed=95, words_per_sentence=(40, 40))
     backend = Backend(delay_s=0.2)
 
@@ -339,13 +339,13 @@ def test_drain_is_bounded_by_its_grace():
             return await main()
 
     socket, _ = virtual.run(with_limit())
-    heard = [word.text for word in recording.words if word.end < 9]
-    assert socket.words[: len(heard)] == heard
+    recognised = [word.text for word in recording.words if word.end < 9]
+    assert socket.words[: len(recognised)] == recognised
     assert socket.closed[0] == 1012
 
 
-def test_health_and_metrics_tell_the_state():
-    """Connections, sessions and lag are visible, and nothing a client said is."""
+def test_health_and_metrics_show_the_state():
+    """Connections, sessions and lag are visible, but nothing that a client sent."""
     recording = tones.chatter(20, seed=96)
     backend = Backend(refuse=lambda request: 503)
 
@@ -369,7 +369,7 @@ def test_health_and_metrics_tell_the_state():
 
 
 def test_memory_is_flat_over_a_long_talk():
-    """However long a stream lasts, it holds the audio of its newest window and no more."""
+    """However long a stream lasts, it holds only the audio of its newest window."""
     recording = tones.chatter(60, seed=97)
 
     async def main():

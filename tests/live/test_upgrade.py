@@ -47,13 +47,13 @@ def test_every_form_of_a_key(path, headers):
     [("/", {}), ("/?token=", {}), ("/", {"sec-websocket-protocol": "good"}), ("/", {"authorization": "Basic good"})],
 )
 def test_no_key(path, headers):
-    """What is not one of the forms is no key."""
+    """Other forms are not a key."""
     assert offered_key(HttpRequest(path, headers, "")) == ""
 
 
 @pytest.mark.parametrize("key", ["", "bad", "schl\udcc3\udcbcssel", "good, Bearer good"])
 def test_a_wrong_key_is_401_and_counted(key):
-    """Whatever the bytes of the key are, the answer is 401, and the metrics say why."""
+    """Whatever the bytes of the key are, the answer is 401, and the metrics count it."""
     answer, metrics = check(keys=("good",), **UPGRADE, authorization=f"Bearer {key}")
     assert isinstance(answer, HttpAnswer)
     assert answer.status == 401
@@ -62,7 +62,7 @@ def test_a_wrong_key_is_401_and_counted(key):
 
 
 def test_the_caller_has_a_fingerprint_and_an_address():
-    """Limits count by them; the key itself goes no further."""
+    """Limits count by them; the key itself is not kept."""
     caller, _ = check(keys=("good", "other"), **UPGRADE, authorization="Bearer good")
     assert isinstance(caller, Caller)
     assert caller.address == "203.0.113.9"
@@ -110,13 +110,13 @@ def test_an_untrusted_proxy_is_reported_once(caplog):
     ],
 )
 def test_origins(origins, origin, accepted):
-    """Empty: any. Otherwise the listed ones, the gateway's own host, and programs, which send none."""
+    """Without a list, any origin; with one, the listed ones, the gateway's own host, and clients without Origin."""
     headers = {**UPGRADE, "origin": origin} if origin else UPGRADE
     assert may_connect(HttpRequest("/", headers, ""), origins) is accepted
 
 
 def test_a_refused_origin_is_403_and_counted():
-    """Before the key is looked at."""
+    """Before the key is checked."""
     answer, metrics = check(origins=("https://app.example",), **UPGRADE, origin="https://evil.example")
     assert isinstance(answer, HttpAnswer)
     assert answer.status == 403
@@ -133,7 +133,7 @@ def test_a_refused_origin_is_403_and_counted():
     ],
 )
 def test_health_details_need_a_key_where_keys_are_set(keys, headers, details):
-    """Without it only the status is shown, which is all that a health check needs."""
+    """Without one only the status is shown, which is enough for a health check."""
     answer, _ = check("/health", keys=keys, **headers)
     assert isinstance(answer, HttpAnswer)
     assert answer.status == 200

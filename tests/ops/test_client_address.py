@@ -30,11 +30,11 @@ LOOPBACK = "127.0.0.1,::1"
     ],
 )
 def test_the_client_behind_trusted_proxies(peer: str, forwarded_for: str, trusted: str, address: str):
-    """The last hop that is no trusted proxy is the client; what a client claims itself counts for nothing."""
+    """The last hop that is not a trusted proxy is the client; what a client itself claims does not count."""
     assert client_address(peer, forwarded_for, TrustedProxies(trusted)) == address
 
 
 def test_a_proxy_that_is_no_address_is_refused():
-    """A typing error in the list is an error, not a proxy that is silently distrusted."""
+    """A mistake in the list is an error, not a proxy that is silently not trusted."""
     with pytest.raises(ValueError, match="nginx"):
         TrustedProxies("127.0.0.1, nginx")

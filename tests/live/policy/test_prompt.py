@@ -11,7 +11,7 @@ def words(text, start=0.0):
 
 
 def test_words_leave_with_the_cut():
-    """Words before the cut become prompt; those behind it are still in the window."""
+    """Words before the cut become the prompt; those after it are still in the window."""
     context = CommittedContext(initial_prompt="", policy=POLICY)
     context.commit(words("one two three"))
     context.move_cut(1.9)
@@ -21,7 +21,7 @@ def test_words_leave_with_the_cut():
 
 
 def test_prompt_is_short_and_begins_with_a_word():
-    """Only the last characters are sent, never half a word, the client's own prompt always."""
+    """Only the last characters are sent, never a partial word; the client's own prompt always is."""
     context = CommittedContext(initial_prompt="Vexa:", policy=POLICY)
     context.commit(words("alphabet bravado charlatan delta"))
     context.move_cut(10)
@@ -29,7 +29,7 @@ def test_prompt_is_short_and_begins_with_a_word():
 
 
 def test_silence_and_loops_clear_the_prompt():
-    """After a long silence, or when the model looped on it, the committed text is no context."""
+    """After a long silence, or if the model repeated it, the committed text is dropped."""
     context = CommittedContext(initial_prompt="", policy=POLICY)
     context.commit(words("one two"))
     context.move_cut(10)
@@ -50,7 +50,7 @@ def test_no_prompt_by_default():
 
 
 def test_trim_point_is_the_widest_gap():
-    """A long window is trimmed where speech paused most, a second or more before its last final word."""
+    """A long window is trimmed at its longest pause, a second or more before its last final word."""
     context = CommittedContext(initial_prompt="", policy=POLICY)
     said = [Word(0, 0.9, " a"), Word(1, 1.9, " b"), Word(2.5, 2.7, " c"), Word(3, 3.9, " d"), Word(4, 4.9, " e")]
     context.commit(said)
@@ -59,5 +59,5 @@ def test_trim_point_is_the_widest_gap():
 
 
 def test_nothing_to_trim():
-    """Without committed words there is no place to cut behind."""
+    """Without committed words there is no place to trim."""
     assert CommittedContext(initial_prompt="", policy=POLICY).trim_point(0.0) is None

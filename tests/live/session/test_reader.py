@@ -1,4 +1,4 @@
-"""Clients that send faster than anybody speaks, in virtual time."""
+"""Clients that send faster than real time, in virtual time."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ MINUTE = np.zeros(60 * tones.RATE, dtype="<f4").tobytes()
 
 
 def test_a_flood_of_silence_is_slowed_down():
-    """Zeros never fill memory; a client far ahead of its time is read from at a bounded pace all the same."""
+    """Zeros never fill memory; a client far ahead of real time is read at a limited speed nevertheless."""
 
     async def main():
         async with live.gateway(Backend(), limits=SessionLimits(buffer_max_s=60)) as gate:
@@ -35,7 +35,7 @@ def test_a_flood_of_silence_is_slowed_down():
 
 
 def test_queued_frames_let_others_run():
-    """A connection whose frames are all there already gives way between any two of them."""
+    """A connection whose frames have all arrived lets other tasks run between any two of them."""
 
     async def main():
         turns = 0
