@@ -182,7 +182,6 @@ class Gateway:
     async def _turn_away(self, socket: Socket, uid: str, caller: Caller, reason: str) -> None:
         """Send WAIT with an estimate in minutes, then wait for the client to close, but not for long."""
         self.count_refusal(reason)
-        log.info("client refused", extra={"fields": {"reason": reason, "clients": len(self._connections)}})
         if reason == "draining" or self._held >= MAX_HELD:
             await socket.close(1013, reason)
             return

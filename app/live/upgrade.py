@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
 from app.live.admission import Caller
@@ -107,15 +108,17 @@ def offered_key(request: HttpRequest) -> str:
 
 
 def may_connect(request: HttpRequest, origins: Sequence[str]) -> bool:
-    """Is the page or extension that connects one of `origins`, or served by this host?
+    """Is the page or extension that connects one of `origins`, or the client a program?
 
-    Programs send no Origin, or, as the stock Python client does, the gateway's own address.
+    Programs send no Origin, or, as the stock Python client does, the address that they connect to. That
+    is trusted only if it is an IP address or localhost: any other name could be a page's own, pointed at
+    this server (DNS rebinding).
     """
     origin = request.headers.get("origin", "").lower().rstrip("/")
     if not origins or not origin or origin in origins:
         return True
     try:
-        own = urlsplit("//" + request.headers.get("host", "").lower()).hostname
-        return own is not None and urlsplit(origin).hostname == own
-    except ValueError:  # not a URL
+        own = urlsplit("//" + request.headers.get("host", "").lower()).hostname or ""
+        return urlsplit(origin).hostname == own and (own == "localhost" or bool(ip_address(own)))
+    except ValueError:  # not a URL, or a name
         return False
