@@ -1,4 +1,4 @@
-"""Load a running service and say what it does: `python tests/load_test.py --help`.
+"""Load test of a running service: `python tests/load_test.py --help`.
 
 Runs against anything that speaks the OpenAI API: one worker, the local cluster, compose. See docs/load-testing.md.
 """

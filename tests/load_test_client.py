@@ -1,4 +1,4 @@
-"""Load test of a WhisperLive-compatible server: N clients at true pace, judged against the truth.
+"""Load test of a WhisperLive-compatible server: N clients in real time, compared with the reference texts.
 
     python tests/load_test_client.py --num-clients 8 --port 9090 --audio-dir tests/audio --duration 600
     python tests/load_test_client.py --ramp 1,2,4,8,16 --only long --plot
@@ -25,12 +25,12 @@ if sys.path[0] == str(ROOT / "tests"):  # run as a script; and tests/http would 
 from bench.live import client, material, plot, report, score  # noqa: E402  after the path above
 from bench.live.resources import Resources  # noqa: E402  as above
 
-SPREAD_S = 2.0  # clients start within this time, as people do
+SPREAD_S = 2.0  # clients start at random within this time
 HEALTHY_SHARE = 0.95  # a ramp stops below this share of successful clients
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line; the first six options are those every WhisperLive load tester has."""
+    """The command line; the first six options are those of other WhisperLive load testers."""
     parser = argparse.ArgumentParser(description="Load test a WhisperLive-compatible server.")
     parser.add_argument("--num-clients", type=int, default=5)
     parser.add_argument("--host", default="127.0.0.1")
@@ -40,7 +40,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output-file", type=Path, help="instead of a name made of clients and time")
     parser.add_argument("--references", type=Path, help="manifest with texts and sentence times")
     parser.add_argument("--only", default="", help="only files whose name holds this")
-    parser.add_argument("--language", help="ask for this language; 'file' takes it from the manifest")
+    parser.add_argument("--language", help="row for this language; 'file' takes it from the manifest")
     parser.add_argument("--duration", type=float, default=0.0, help="repeat each file to about this many seconds")
     parser.add_argument("--speed", type=float, default=1.0, help="times real time; latencies are true only at 1")
     parser.add_argument("--ramp", help="levels of clients one after the other, for example 1,2,4,8")
@@ -53,12 +53,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 async def level(options: argparse.Namespace, count: int, files: list[material.Material]) -> dict[str, Any]:
-    """Run `count` clients at once and judge them."""
+    """Run `count` clients at once and score them."""
     resources = Resources({name: int(pid) for name, _, pid in (item.partition("=") for item in options.pid)})
     watcher = asyncio.create_task(resources.watch())
     url = f"ws://{options.host}:{options.port}"
     began = time.monotonic()
-    heards = await asyncio.gather(
+    records = await asyncio.gather(
         *(
             client.play(
                 url,
@@ -71,10 +71,10 @@ async def level(options: argparse.Namespace, count: int, files: list[material.Ma
         )
     )
     watcher.cancel()
-    scores = [score.score(heard, options.speed) for heard in heards]
+    scores = [score.score(record, options.speed) for record in records]
     results = [
-        report.client_result(number, heard, judged, raw=options.messages)
-        for number, (heard, judged) in enumerate(zip(heards, scores, strict=True))
+        report.client_result(number, record, judged, raw=options.messages)
+        for number, (record, judged) in enumerate(zip(records, scores, strict=True))
     ]
     config = {
         "num_clients": count,
@@ -84,7 +84,7 @@ async def level(options: argparse.Namespace, count: int, files: list[material.Ma
         "duration": options.duration,
         "language": options.language,
     }
-    summary = report.summary(heards, scores, time.monotonic() - began) | {"resources": resources.summary()}
+    summary = report.summary(records, scores, time.monotonic() - began) | {"resources": resources.summary()}
     return report.document(config, results, summary)
 
 

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic_settings import BaseSettings
 
+from app.settings.gateway import GatewaySettings
 from app.settings.worker import WorkerSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,12 +92,13 @@ def test_every_setting_is_documented() -> None:
         assert f"\n{name}=" in example, name
 
 
-def test_settings_are_described_as_in_the_code() -> None:
+@pytest.mark.parametrize(("section", "settings_type"), [("Worker", WorkerSettings), ("Live gateway", GatewaySettings)])
+def test_settings_are_described_as_in_the_code(section: str, settings_type: type[BaseSettings]) -> None:
     """The sentence in docs/settings.md is the description that an error message at start shows."""
     settings = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    table = settings.partition("\n## Worker\n")[2].partition("\n## ")[0]
+    table = settings.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| .*? \| (.*) \|$", table, re.MULTILINE))
-    assert rows == {name.upper(): field.description for name, field in WorkerSettings.model_fields.items()}
+    assert rows == {name.upper(): field.description for name, field in settings_type.model_fields.items()}
 
 
 def test_the_example_configuration_is_valid() -> None:

@@ -22,7 +22,7 @@ ROOMS = {
     "contracts": {"core"},
     "ops": {"core"},
     "audio": {"core", "ops"},
-    "settings": {"core", "ops", "live.policy.durations"},
+    "settings": {"core", "ops"},
     "engine": {"core", "ops", "audio", "settings"},
     "http": {"core", "ops", "contracts", "settings", "engine"},
     "live": {"core", "ops", "contracts"},

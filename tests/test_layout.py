@@ -25,7 +25,6 @@ ELSEWHERE = {
     "http/server.py": "tests/e2e/test_process.py",  # binding, signals and exit codes need a process
     "ops/process.py": "tests/e2e/test_process.py",  # ending a process needs one
     "live/policy/durations.py": "tests/live/policy/test_agreement.py",  # a value type; every policy reads it
-    "live/policy/windows.py": "tests/live/policy/test_stream.py",  # value types; the stream makes and takes them
 }
 
 

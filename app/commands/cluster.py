@@ -19,8 +19,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from app.cluster import control, preflight
 from app.cluster.balancer import Balancer
 from app.cluster.folder import clear_folder, locked
@@ -29,7 +27,7 @@ from app.cluster.reconciler import Reconciler, SupervisorTimeouts
 from app.cluster.supervisor import NAME, Supervisor
 from app.core.errors import StartupError
 from app.ops.machine import available_cores
-from app.settings.gateway import GatewaySettings, explain
+from app.settings.gateway import load_gateway_settings
 from app.settings.worker import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
-    settings, gateway = load_settings(), _gateway_settings()
+    settings, gateway = load_settings(), load_gateway_settings()
     workers = _wanted_workers(arguments)
     threads, replicas = settings.cpu_threads, settings.replicas
     if settings.device == "cpu" or not any(Path("/dev").glob("nvidia[0-9]*")):
@@ -123,13 +121,6 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
 
 def _wanted_workers(arguments: argparse.Namespace) -> int:
     return DEFAULT_WORKERS if arguments.workers is None else int(arguments.workers)
-
-
-def _gateway_settings() -> GatewaySettings:
-    try:
-        return GatewaySettings()
-    except ValidationError as exc:
-        raise StartupError("; ".join(explain(exc))) from None
 
 
 async def _run(layout: Layout, arguments: argparse.Namespace) -> int:

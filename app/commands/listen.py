@@ -1,7 +1,7 @@
-"""`python -m app listen FILE|-`: watch a live transcript: grey while it may change, solid when final.
+"""`python -m app listen FILE|-`: show a live transcript, grey while it may change.
 
-A file is streamed in real time; `-` takes raw 16-bit mono 16 kHz samples, so that anything can be
-piped in. Where the output is no terminal only final lines are printed, one each.
+A file is streamed in real time; `-` reads raw 16-bit mono 16 kHz samples from standard input. If the
+output is not a terminal, only final lines are printed, one per line.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from app.core.errors import StartupError
 from app.core.subtitles import srt
 from app.live.client.client import Line, ListenerCallbacks, LiveClient, Refused, Unusable
 from app.live.client.sources import UnreadableAudio, paced, read_wav, standard_input
+from app.settings.explain import load
 from app.settings.gateway import ClientSettings
 
 GREY, PLAIN, CLEAR_LINE = "\x1b[2m", "\x1b[0m", "\r\x1b[2K"
 
 
 class Screen:
-    """Where lines and notices go."""
+    """Prints lines and notices."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
@@ -34,7 +36,7 @@ class Screen:
         self.lines: list[Line] = []
 
     def line(self, line: Line) -> None:
-        """A final line stays; a partial is overwritten by what comes next."""
+        """Print a final line; overwrite a partial with the next line."""
         if line.completed:
             self.lines.append(line)
             self._out.write(f"{CLEAR_LINE if self._live else ''}{line.text.strip()}\n")
@@ -44,36 +46,36 @@ class Screen:
         self._out.flush()
 
     def notice(self, text: str) -> None:
-        """Anything that is not transcript."""
+        """Print what is not transcript."""
         self._err.write(f"{CLEAR_LINE if self._live else ''}[{text}]\n")
         self._err.flush()
 
     def language(self, code: str, probability: float) -> None:
-        """What was detected."""
+        """Print the detected language."""
         self.notice(f"language {code}, {probability:.0%}")
 
     def close(self) -> None:
-        """Leave no half line behind."""
+        """Clear the partial line."""
         if self._live:
             self._out.write(CLEAR_LINE)
             self._out.flush()
 
 
 async def listen(options: argparse.Namespace, screen: Screen) -> None:
-    """Stream the chosen source through one client; SIGTERM cancels it."""
+    """Stream the chosen source; SIGTERM cancels it."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     handshake = {"language": options.language, "task": options.task, "initial_prompt": options.prompt}
     events = ListenerCallbacks(line=screen.line, notice=screen.notice, language=screen.language)
-    key = options.key or ClientSettings().streaming_api_key.get_secret_value()
+    key = options.key or load(ClientSettings).streaming_api_key.get_secret_value()
     client = LiveClient(options.url, handshake=handshake, events=events, key=key.strip())
     source = standard_input() if options.file == "-" else paced(read_wav(Path(options.file)), speed=options.speed)
     await client.run(source)
 
 
 def check(options: argparse.Namespace) -> None:
-    """What would fail after the whole recording must fail before it.
+    """Check the options before the recording starts, so that no error comes only at its end.
 
     Raises:
         Unusable: an option has a value that cannot work.
@@ -89,14 +91,14 @@ def check(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Listen as asked; returns the exit status. However it ends, the subtitles hold what was final by then."""
+    """Listen; returns the exit status. However it ends, the subtitles contain all lines that were final by then."""
     screen = Screen(sys.stdout, sys.stderr)
     try:
         check(options)
         status = _listened(options, screen)
         if options.srt is not None:
             options.srt.write_text(srt(screen.lines), encoding="utf-8")
-    except Unusable as error:
+    except (StartupError, Unusable) as error:
         screen.notice(str(error))
         return 2
     except OSError as error:

@@ -1,7 +1,7 @@
-"""`python -m app streaming`: read the settings, wire the gateway, serve until told to stop.
+"""`python -m app streaming`: read the settings, build the gateway, serve until stopped.
 
-Exit status, as the worker's: 0: asked to stop, and drained. 1: could not listen. 2: a setting cannot
-be used. 128 + n: the second signal n, gone at once.
+Exit status, as the worker's: 0: stopped by a signal, and drained. 1: could not listen. 2: a setting
+cannot be used. 128 + n: ended at once by a second signal n.
 """
 
 from __future__ import annotations
@@ -11,32 +11,35 @@ import logging
 import os
 import signal
 import sys
+from ipaddress import ip_address
 from typing import Any
 
 import httpx
-from pydantic import ValidationError
 
-from app.live import logs
-from app.live.gateway import ConnectionLimits, Gateway
+from app.core.errors import StartupError
+from app.live.admission import ConnectionLimits
+from app.live.gateway import Gateway
 from app.live.metrics import GatewayMetrics
+from app.live.policy.durations import StreamPolicy
 from app.live.remote import RemoteTranscriber, new_client
 from app.live.scheduler import Scheduler
 from app.live.server import ServerOptions, listening
 from app.live.session.connection import SessionLimits
-from app.settings.gateway import GatewaySettings, explain
+from app.ops import logs
+from app.settings.gateway import GatewaySettings, load_gateway_settings
 
 log = logging.getLogger(__name__)
 
 
 def serve(*, host: str | None = None, port: int | None = None) -> int:
-    """Serve until SIGTERM; what is not given comes from the environment. Returns the exit status."""
+    """Serve until SIGTERM; `host` and `port` win over the environment. Returns the exit status."""
     given: dict[str, Any] = {"streaming_host": host, "streaming_port": port}
     try:
-        settings = GatewaySettings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as invalid:
-        sys.stderr.write("".join(f"{line}\n" for line in explain(invalid)))
+        settings = load_gateway_settings(**{name: value for name, value in given.items() if value is not None})
+    except StartupError as error:
+        sys.stderr.write(f"{error}\n")
         return 2
-    logs.configure(settings.log_level)
+    logs.configure(level=settings.log_level, style=settings.log_format.lower())
     try:
         asyncio.run(run(settings))
     except OSError as error:
@@ -47,21 +50,64 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
 
 
 async def run(settings: GatewaySettings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second one ends the process at once."""
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int) -> None:
         if stop.is_set():
-            log.warning("gone at the second signal", extra={"signal": number})
+            log.warning("exiting at the second signal", extra={"fields": {"signal": number}})
             os._exit(128 + number)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     async with new_client(max_in_flight=settings.remote_transcriber_max_in_flight) as client:
-        metrics = GatewayMetrics()
-        remote = RemoteTranscriber(
+        gateway = build_gateway(settings, client)
+        options = ServerOptions(
+            host=settings.streaming_host,
+            port=settings.streaming_port,
+            keys=settings.keys,
+            origins=settings.origins,
+            trusted_proxies=settings.forwarded_allow_ips,
+            max_frame_bytes=settings.max_frame_bytes,
+            ping_interval_s=settings.ping_interval_s,
+            dead_peer_s=settings.ping_timeout_s,
+        )
+        async with listening(gateway, options) as server:
+            fields = {
+                "host": options.host,
+                "port": server.sockets[0].getsockname()[1],
+                "service": httpx.URL(settings.remote_transcriber_url).host,
+            }
+            log.info("listening", extra={"fields": fields})
+            if not options.keys and not is_loopback(options.host):
+                log.warning("no API keys are set: anyone who can reach this address can open streams")
+            await stop.wait()
+            log.info("draining")
+        log.info("stopped")
+
+
+def build_gateway(settings: GatewaySettings, client: httpx.AsyncClient) -> Gateway:
+    """A gateway with these settings that calls the transcription service through `client`."""
+    metrics = GatewayMetrics()
+    return Gateway(
+        policy=stream_policy(settings),
+        limits=SessionLimits(
+            max_connection_time_s=settings.max_connection_time_s,
+            idle_timeout_s=settings.idle_timeout_s,
+            send_timeout_s=settings.send_timeout_s,
+            drain_grace_s=settings.drain_grace_s,
+            buffer_max_s=settings.buffer_max_s,
+            buffer_stall_s=settings.buffer_stall_s,
+        ),
+        admission=ConnectionLimits(
+            max_clients=settings.max_clients,
+            max_per_key=settings.max_streams_per_key,
+            max_per_address=settings.streams_per_address,
+            handshake_timeout_s=settings.handshake_timeout_s,
+        ),
+        remote=RemoteTranscriber(
             client,
             url=settings.remote_transcriber_url,
             api_key=settings.remote_key,
@@ -70,38 +116,31 @@ async def run(settings: GatewaySettings) -> None:
             timeout_s=settings.remote_transcriber_timeout_s,
             max_retry_after_s=settings.remote_transcriber_max_retry_after_s,
             on_answer=metrics.answered,
-        )
-        gateway = Gateway(
-            policy=settings.policy(),
-            limits=SessionLimits(
-                max_connection_time_s=settings.max_connection_time_s,
-                idle_timeout_s=settings.idle_timeout_s,
-                send_timeout_s=settings.send_timeout_s,
-                drain_grace_s=settings.drain_grace_s,
-                buffer_max_s=settings.buffer_max_s,
-                buffer_stall_s=settings.buffer_stall_s,
-            ),
-            admission=ConnectionLimits(
-                max_clients=settings.max_clients, handshake_timeout_s=settings.handshake_timeout_s
-            ),
-            remote=remote,
-            scheduler=Scheduler(settings.remote_transcriber_max_in_flight),
-            metrics=metrics,
-        )
-        options = ServerOptions(
-            host=settings.streaming_host,
-            port=settings.streaming_port,
-            keys=settings.keys,
-            max_frame_bytes=settings.max_frame_bytes,
-            ping_interval_s=settings.ping_interval_s,
-            dead_peer_s=settings.ping_timeout_s,
-        )
-        async with listening(gateway, options) as server:
-            port = server.sockets[0].getsockname()[1]
-            log.info(
-                "listening",
-                extra={"host": options.host, "port": port, "service": httpx.URL(settings.remote_transcriber_url).host},
-            )
-            await stop.wait()
-            log.info("draining")
-        log.info("stopped")
+        ),
+        scheduler=Scheduler(settings.remote_transcriber_max_in_flight),
+        metrics=metrics,
+    )
+
+
+def stream_policy(settings: GatewaySettings) -> StreamPolicy:
+    """The commit policy with the operator's durations."""
+    return StreamPolicy(
+        step_s=settings.step_s,
+        pause_s=settings.pause_s,
+        idle_flush_s=settings.idle_flush_s,
+        guard_s=settings.guard_s,
+        max_wait_s=settings.max_wait_s,
+        trim_s=settings.trim_s,
+        max_window_s=settings.max_window_s,
+        full_s=0.9 * settings.max_window_s,
+        max_segment_s=settings.max_segment_s,
+        prompt_chars=settings.prompt_chars,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Can only this machine reach a server that listens on `host`?"""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,9 +1,9 @@
-"""The WhisperLive 0.10 wire: what a client says first, and everything the gateway may answer.
+"""The WhisperLive 0.10 protocol: the client's handshake, and every message of the gateway.
 
 The stock client keeps a transcript only if the backend is called "faster_whisper", ignores messages
-whose uid is not its own, and reads one purpose per message, so every kind below is its own class.
-Unknown handshake fields are ignored and unusable optional ones fall back to their default: browsers,
-phones and Vexa's bots each send another subset.
+without its own uid, and reads one purpose per message, so each kind of message is its own class.
+Unknown handshake fields are ignored, and unusable optional ones get their default: browsers, phones
+and Vexa's bots each send a different subset.
 Source: whisper_live 0.10.0 client.py and server.py; Vexa services/WhisperLive (February 2026).
 """
 
@@ -28,13 +28,14 @@ class Handshake(BaseModel):
     """The handshake: the first text frame of a connection.
 
     Attributes:
-        uid: echoed in every answer; a missing one is invented by the gateway.
+        uid: repeated in every message; the gateway generates a missing one.
         language: ISO code, None to detect.
         send_last_n_segments: completed segments per message; 0 means all that are kept.
-        no_speech_thresh: segments likelier than this to be no speech, and badly decoded, are dropped.
-        same_output_threshold, clip_audio, vad_parameters: read and ignored, the commit policy here
-            works in audio time and never deletes audio.
-        stats: ours: ask for a closing message with the stream's accounts.
+        no_speech_thresh: segments with a higher probability of no speech, and a low average log
+            probability, are dropped.
+        same_output_threshold, clip_audio, use_vad: accepted and ignored; the commit policy works in
+            audio time and never clips audio.
+        stats: ours: request a closing message with the stream's statistics.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -67,13 +68,13 @@ class Handshake(BaseModel):
 
     @property
     def is_vexa(self) -> bool:
-        """Vexa's Meet and Teams bots wait for a READY of another shape."""
+        """Vexa's Meet and Teams bots wait for another form of READY."""
         return self.platform is not None or self.meeting_id is not None
 
     @field_validator("uid", mode="before")
     @classmethod
     def _uid(cls, value: Any) -> Any:
-        """Numbers are accepted as text; nothing else is, for the client compares what comes back."""
+        """Accept integers as text, and nothing else, because the client compares the uid it gets back."""
         if value is None:
             return ""
         if isinstance(value, bool) or not isinstance(value, str | int):
@@ -82,20 +83,20 @@ class Handshake(BaseModel):
         if len(text) > MAX_UID_CHARS:
             raise ValueError(f"uid is longer than {MAX_UID_CHARS} characters")
         if not _is_text(text):
-            raise ValueError("uid holds half a character")
+            raise ValueError("uid contains half of a surrogate pair")
         return text
 
     @field_validator("language", mode="after")
     @classmethod
     def _language(cls, value: str | None) -> str | None:
-        """Lower case; the words clients use for "detect it" become None."""
-        code = (value or "").strip().lower()
-        return None if code in _NO_LANGUAGE else code[:32]
+        """Lower case; the words that clients use for detection become None."""
+        code = (value or "")[:32].strip().lower()
+        return None if code in _NO_LANGUAGE else code
 
     @field_validator("audio_format", mode="before")
     @classmethod
     def _audio_format(cls, value: Any) -> Any:
-        """An unknown encoding must be refused: guessing one would transcribe noise."""
+        """Refuse an unknown format, because guessing one would transcribe noise."""
         return "float32" if value is None else value
 
     @field_validator(
@@ -124,7 +125,7 @@ class Handshake(BaseModel):
     )
     @classmethod
     def _lenient(cls, value: Any, handler: Any, info: ValidationInfo) -> Any:
-        """An optional field that cannot be used is as good as absent."""
+        """Treat an unusable optional field as absent."""
         default = cls.model_fields[info.field_name or ""].default
         if isinstance(value, float) and not math.isfinite(value):
             return default
@@ -137,7 +138,7 @@ class Handshake(BaseModel):
 
 
 def _is_text(value: str) -> bool:
-    """Can it be sent on? JSON can write half of a surrogate pair, UTF-8 cannot."""
+    """Can it be encoded? JSON can contain half of a surrogate pair, UTF-8 cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -146,32 +147,32 @@ def _is_text(value: str) -> bool:
 
 
 class Message(BaseModel):
-    """What every server message has: the uid, always first."""
+    """Base class of the gateway's messages: the uid always comes first."""
 
     model_config = ConfigDict(frozen=True)
 
     uid: str
 
     def to_json(self) -> str:
-        """One text frame; absent fields are left out rather than sent as null."""
+        """The message as a text frame; fields without a value are left out."""
         return self.model_dump_json(exclude_none=True)
 
 
 class Ready(Message):
-    """The client may send audio; this shape also tells it which backend it talks to."""
+    """The client may send audio; this form also names the backend."""
 
     message: Literal["SERVER_READY"] = "SERVER_READY"
     backend: str = BACKEND
 
 
 class VexaReady(Message):
-    """The shape Vexa's Meet and Teams bots look at; sent before `Ready`, and only to them."""
+    """The form that Vexa's Meet and Teams bots read; sent before `Ready`, and only to them."""
 
     status: Literal["SERVER_READY"] = "SERVER_READY"
 
 
 class Wait(Message):
-    """No place is free. `message` is the estimated wait in minutes, and must be a number."""
+    """The gateway is full, or the client has too many streams. `message` is the estimated wait in minutes."""
 
     status: Literal["WAIT"] = "WAIT"
     message: float
@@ -185,27 +186,27 @@ class Error(Message):
 
 
 class Warn(Message):
-    """Something the person should know; the stock client prints it and goes on."""
+    """A warning for the user; the stock client prints it and continues."""
 
     status: Literal["WARNING"] = "WARNING"
     message: str
 
 
 class Disconnect(Message):
-    """The connection's time is over; the stock client stops recording."""
+    """The gateway ends the stream; the stock client stops recording."""
 
     message: Literal["DISCONNECT"] = "DISCONNECT"
 
 
 class Language(Message):
-    """The language heard, once per stream, before any segment, when the client asked to detect it."""
+    """The detected language, once per stream and before any segment, if the client requested detection."""
 
     language: str
     language_prob: float
 
 
 class WordMessage(BaseModel):
-    """One word of a segment; times and probability as WhisperLive writes them."""
+    """One word of a segment, with times and probability as WhisperLive writes them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -216,12 +217,12 @@ class WordMessage(BaseModel):
 
 
 class SegmentMessage(BaseModel):
-    """One line of the transcript.
+    """One segment of the transcript.
 
     Attributes:
         start, end: seconds since the connection's first sample, as strings with three decimals.
-        text: with Whisper's leading space, without which two equal neighbours collapse in the client.
-        completed: final and immutable; at most the last segment of a message is not.
+        text: with Whisper's leading space, without which the client merges two equal neighbours.
+        completed: final; only the last segment of a message may not be.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -235,12 +236,12 @@ class SegmentMessage(BaseModel):
 
 
 class Transcript(Message):
-    """The newest completed segments and at most one partial, which is last; never an empty list."""
+    """The newest completed segments and at most one partial, which comes last; never an empty list."""
 
     segments: tuple[SegmentMessage, ...] = Field(min_length=1)
 
 
 class Stats(Message):
-    """Ours, sent after the last segment when the handshake asked for it; other clients ignore it."""
+    """Statistics of the stream, sent after the last segment if requested in the handshake; our own addition."""
 
     stats: dict[str, float]

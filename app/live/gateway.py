@@ -1,9 +1,9 @@
-"""All sessions of this process: who is let in, who waits, who is told to go.
+"""All streams of this process: which clients are admitted, which have to wait, and the orderly stop.
 
-Places are counted before anything is awaited, so a burst of clients cannot pass the limit. A client
-that finds no place is told how long it may take, and its socket is held until it closes itself: the
-stock client reads an immediate close as a normal end. The same uid again means that a client lost
-its connection and came back, so the newer connection takes over.
+A stream is counted before anything is awaited, so a burst of clients cannot exceed the limits. A
+client over a limit gets WAIT with an estimate, and its socket is held until it closes itself: the
+stock client reads an immediate close as a normal end. A client that connects again with the uid of
+its own open stream replaces that stream: it gets its place, and starts when it has ended.
 """
 
 from __future__ import annotations
@@ -12,34 +12,45 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from app.contracts.whisperlive import Error, Handshake, Wait
+from app.live.admission import Caller, ConnectionLimits, Refusal, refusal
 from app.live.metrics import GatewayMetrics
 from app.live.policy.durations import StreamPolicy
 from app.live.protocols.whisperlive.frames import BadHandshake, parse_handshake
 from app.live.remote import RemoteTranscriber
 from app.live.scheduler import Scheduler
-from app.live.session.connection import Disconnected, SessionEnd, SessionLimits, Socket
+from app.live.session.connection import CLOSE_CODES, Disconnected, SessionEnd, SessionLimits, Socket
 from app.live.session.session import Session
 
 log = logging.getLogger(__name__)
 
 WAIT_HOLD_S = 5.0
-MAX_HELD = 200  # more clients than this that found no place are closed at once
+MAX_HELD = 200  # further clients that get no place are closed at once
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionLimits:
-    """Who may come in."""
+@dataclass(eq=False, slots=True)
+class Connection:
+    """An admitted client.
 
-    max_clients: int = 100
-    handshake_timeout_s: float = 10.0
+    Attributes:
+        session: None until the stream it replaces has ended.
+        replaced: its place belongs to a newer connection of the same client.
+        ended: set when nothing of it is left.
+    """
+
+    id: str
+    caller: Caller
+    uid: str
+    session: Session | None = None
+    replaced: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Gateway:
-    """Serves sockets; knows nothing of the library they come from."""
+    """Serves connections, whichever WebSocket library they come from."""
 
     def __init__(
         self,
@@ -57,8 +68,8 @@ class Gateway:
         self._remote = remote
         self._scheduler = scheduler
         self._metrics = metrics
-        self._sessions: dict[str, Session] = {}  # by our id
-        self._by_uid: dict[str, str] = {}
+        self._connections: dict[str, Connection] = {}  # by our id
+        self._by_client: dict[tuple[str, str], Connection] = {}  # by the caller's identity and its uid
         self._held = 0
         self._draining = False
         self._empty = asyncio.Event()
@@ -66,101 +77,159 @@ class Gateway:
 
     @property
     def draining(self) -> bool:
-        """No new clients are taken."""
+        """No new clients are admitted."""
         return self._draining
 
-    async def serve(self, socket: Socket) -> None:
-        """One connection, from its first message to its end."""
+    async def serve(self, socket: Socket, caller: Caller) -> None:
+        """Serve one connection, from its first message to its end."""
         try:
             handshake = await self._handshake(socket)
         except Disconnected:
             return
         if handshake is None:
             return
-        if not self._has_place(handshake.uid):
-            await self._turn_away(socket, handshake.uid)
+        previous = self._by_client.get((caller.identity, handshake.uid))
+        reason = self._refusal(caller, previous)
+        if reason is not None:
+            await self._turn_away(socket, handshake.uid, caller, reason)
             return
-        await self._serve(socket, handshake)
+        connection = self._admit(caller, handshake.uid, previous)
+        try:
+            if previous is not None:
+                await previous.ended.wait()
+            if connection.replaced:
+                socket.abort()
+            elif self._draining:
+                await socket.close(*CLOSE_CODES[SessionEnd.DRAIN])
+            else:
+                await self._run(socket, handshake, connection)
+        finally:
+            self._remove(connection)
 
     async def drain(self) -> None:
-        """Take nobody new, flush everybody, and return when all are gone."""
+        """Admit no more clients, flush every stream, and return when all have ended."""
         self._draining = True
-        for session in self._sessions.values():
-            session.stop(SessionEnd.DRAIN)
+        for connection in self._connections.values():
+            if connection.session is not None:
+                connection.session.stop(SessionEnd.DRAIN)
         await self._empty.wait()
 
-    def health(self) -> dict[str, Any]:
-        """What the health door shows: numbers, nothing a user said or sent."""
-        sessions = list(self._sessions.values())
-        return {
-            "status": "draining" if self._draining else "healthy",
+    def count_refusal(self, reason: str) -> None:
+        """Count a connection that is not served."""
+        self._metrics.refused.labels(reason).inc()
+
+    def health(self, *, details: bool = True) -> dict[str, Any]:
+        """The body of /health: the status, and with `details` numbers; nothing that a client said or sent."""
+        status = {"status": "draining" if self._draining else "healthy"}
+        if not details:
+            return status
+        sessions = self._sessions()
+        return status | {
             "active_connections": len(sessions),
             "max_clients": self._admission.max_clients,
-            "lag_s": round(max((s.lag_s for s in sessions), default=0.0), 2),
-            "buffered_s": round(sum(s.buffered_s for s in sessions), 2),
+            "lag_s": round(max((s.lag_s for s in sessions.values()), default=0.0), 2),
+            "buffered_s": round(sum(s.buffered_s for s in sessions.values()), 2),
             "upstream": {"in_flight": self._scheduler.in_flight, "waiting": self._scheduler.waiting},
             "sessions": [
                 {
-                    "id": key,
+                    "id": session_id,
                     "age_s": round(s.age_s, 1),
                     "audio_s": round(s.received_s, 1),
                     "buffered_s": round(s.buffered_s, 2),
                     "lag_s": round(s.lag_s, 2),
                 }
-                for key, s in self._sessions.items()
+                for session_id, s in sessions.items()
             ],
         }
 
     def metrics_text(self) -> bytes:
-        """The metrics, gauges set to this moment."""
-        self._metrics.sessions_active.set(len(self._sessions))
-        self._metrics.buffer_s.set(sum(s.buffered_s for s in self._sessions.values()))
+        """The metrics in Prometheus' format, with current gauges."""
+        sessions = self._sessions()
+        self._metrics.sessions_active.set(len(sessions))
+        self._metrics.buffer_s.set(sum(s.buffered_s for s in sessions.values()))
         self._metrics.calls_in_flight.set(self._scheduler.in_flight)
         self._metrics.calls_waiting.set(self._scheduler.waiting)
         return self._metrics.text()
 
+    def _sessions(self) -> dict[str, Session]:
+        return {each.id: each.session for each in self._connections.values() if each.session is not None}
+
     async def _handshake(self, socket: Socket) -> Handshake | None:
-        """The handshake; None if there was none that can be served, and the client has been told."""
+        """Read the handshake; None if it was refused, and the client has got the reason."""
         try:
             async with asyncio.timeout(self._admission.handshake_timeout_s):
                 handshake = parse_handshake(await socket.receive())
             return handshake if handshake.uid else handshake.model_copy(update={"uid": str(uuid.uuid4())})
         except TimeoutError:
-            await self._refuse(socket, "handshake_timeout", "No handshake came.")
+            await self._refuse(socket, "handshake_timeout", "No handshake was received in time.")
         except BadHandshake as bad:
             await self._refuse(socket, "bad_handshake", str(bad), uid=bad.uid)
         return None
 
     async def _refuse(self, socket: Socket, reason: str, text: str, *, uid: str = "") -> None:
-        self._metrics.refused.labels(reason).inc()
+        self.count_refusal(reason)
         with contextlib.suppress(Disconnected):
             await socket.send(Error(uid=uid, message=text).to_json())
         await socket.close(1008, reason)
 
-    def _has_place(self, uid: str) -> bool:
-        return not self._draining and (len(self._sessions) < self._admission.max_clients or uid in self._by_uid)
+    def _refusal(self, caller: Caller, previous: Connection | None) -> Refusal | Literal["draining"] | None:
+        """Why a client with a valid handshake is not admitted; a client that replaces its own stream needs no place."""
+        if self._draining:
+            return "draining"
+        streams = [each.caller for each in self._connections.values() if not each.replaced]
+        return None if previous is not None else refusal(caller, streams, self._admission)
 
-    async def _turn_away(self, socket: Socket, uid: str) -> None:
-        """WAIT with an estimate in minutes, then the client's own close or ours."""
-        self._metrics.refused.labels("full").inc()
-        remaining = [self._limits.max_connection_time_s - s.age_s for s in self._sessions.values()]
-        minutes = max(0.1, min(remaining, default=60.0) / 60)
-        if self._draining or self._held >= MAX_HELD:
-            await socket.close(1013, "full")
+    async def _turn_away(self, socket: Socket, uid: str, caller: Caller, reason: str) -> None:
+        """Send WAIT with an estimate in minutes, then wait for the client to close, but not for long."""
+        self.count_refusal(reason)
+        if reason == "draining" or self._held >= MAX_HELD:
+            await socket.close(1013, reason)
             return
         self._held += 1
         try:
             with contextlib.suppress(Disconnected, TimeoutError):
-                await socket.send(Wait(uid=uid, message=round(minutes, 2)).to_json())
+                await socket.send(Wait(uid=uid, message=self._wait_minutes(caller, reason)).to_json())
                 async with asyncio.timeout(WAIT_HOLD_S):
                     while True:
                         await socket.receive()
         finally:
             self._held -= 1
-        await socket.close(1013, "full")
+        await socket.close(1013, reason)
 
-    async def _serve(self, socket: Socket, handshake: Handshake) -> None:
-        session_id = uuid.uuid4().hex[:12]
+    def _wait_minutes(self, caller: Caller, reason: str) -> float:
+        """When the oldest of the streams in the way is ended at the latest."""
+        in_the_way = [
+            each.session
+            for each in self._connections.values()
+            if each.session is not None
+            and (reason != "key_limit" or each.caller.key == caller.key)
+            and (reason != "address_limit" or each.caller.address == caller.address)
+        ]
+        remaining_s = [self._limits.max_connection_time_s - session.age_s for session in in_the_way]
+        return round(max(0.1, min(remaining_s, default=60.0) / 60), 2)
+
+    def _admit(self, caller: Caller, uid: str, previous: Connection | None) -> Connection:
+        """Give the client a place: a free one, or that of its own previous connection."""
+        connection = Connection(uuid.uuid4().hex[:12], caller, uid)
+        if previous is not None:
+            previous.replaced = True
+            if previous.session is not None:
+                previous.session.stop(SessionEnd.REPLACED)
+        self._connections[connection.id] = connection
+        self._by_client[caller.identity, uid] = connection
+        self._empty.clear()
+        return connection
+
+    def _remove(self, connection: Connection) -> None:
+        del self._connections[connection.id]
+        if not self._connections:
+            self._empty.set()
+        client = (connection.caller.identity, connection.uid)
+        if self._by_client.get(client) is connection:
+            del self._by_client[client]
+        connection.ended.set()
+
+    async def _run(self, socket: Socket, handshake: Handshake, connection: Connection) -> None:
         session = Session(
             socket,
             handshake,
@@ -169,33 +238,19 @@ class Gateway:
             remote=self._remote,
             scheduler=self._scheduler,
             metrics=self._metrics,
-            session_id=session_id,
+            session_id=connection.id,
         )
-        self._take_over(handshake.uid, session_id)
-        self._sessions[session_id] = session
-        self._empty.clear()
-        log.info("session started", extra={"session": session_id, "clients": len(self._sessions)})
+        connection.session = session
+        fields: dict[str, Any] = {"session": connection.id}
+        log.info("session started", extra={"fields": {**fields, "clients": len(self._connections)}})
         ending = SessionEnd.LEFT
         try:
             ending = await session.run()
         finally:
-            del self._sessions[session_id]
-            if not self._sessions:
-                self._empty.set()
-            if self._by_uid.get(handshake.uid) == session_id:
-                del self._by_uid[handshake.uid]
             self._metrics.sessions.labels(ending.value).inc()
-            fields = {
-                "session": session_id,
+            fields |= {
                 "ending": ending.value,
                 "audio_s": round(session.received_s, 1),
-                "unheard_s": round(session.unheard_s, 1),
+                "untranscribed_s": round(session.untranscribed_s, 1),
             }
-            log.info("session ended", extra=fields)
-
-    def _take_over(self, uid: str, session_id: str) -> None:
-        """The connection that used this uid before is a dead one's remains."""
-        old = self._by_uid.get(uid)
-        if old is not None and old in self._sessions:
-            self._sessions[old].stop(SessionEnd.REPLACED)
-        self._by_uid[uid] = session_id
+            log.info("session ended", extra={"fields": fields})

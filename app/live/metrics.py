@@ -1,4 +1,4 @@
-"""The gateway's Prometheus metrics; no label carries anything a user sent."""
+"""The gateway's Prometheus metrics; no label contains anything a client sent."""
 
 from __future__ import annotations
 
@@ -9,61 +9,63 @@ CALL_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30)
 
 
 class GatewayMetrics:
-    """All collectors of one gateway, in a registry of its own so that tests may have several."""
+    """The collectors of one gateway, in their own registry, so that tests can have several."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
-        self.sessions_active = Gauge("wsgw_sessions_active", "streams being served", registry=r)
-        self.sessions = Counter("wsgw_sessions_total", "streams by how they ended", ["ending"], registry=r)
-        self.refused = Counter("wsgw_refused_total", "connections not served", ["reason"], registry=r)
-        self.buffer_s = Gauge("wsgw_buffer_seconds", "audio held for all streams", registry=r)
+        self.sessions_active = Gauge("wsgw_sessions_active", "open streams", registry=r)
+        self.sessions = Counter("wsgw_sessions_total", "streams by reason of their end", ["ending"], registry=r)
+        self.refused = Counter("wsgw_refused_total", "refused connections by reason", ["reason"], registry=r)
+        self.buffer_s = Gauge("wsgw_buffer_seconds", "audio held, all streams together", registry=r)
         self.lag_s = Histogram(
             "wsgw_lag_seconds",
-            "age of the oldest speech that is not final, at each pass",
+            "age of the oldest speech that is not final, at each request",
             buckets=LAG_BUCKETS,
             registry=r,
         )
         self.commit_latency_s = Histogram(
             "wsgw_commit_latency_seconds",
-            "from a word's last sample to its commit",
+            "time from a word's last sample to its commit",
             buckets=LAG_BUCKETS,
             registry=r,
         )
-        self.commits = Counter(
-            "wsgw_committed_words_total", "final words by the rule that committed them", ["rule"], registry=r
+        self.commits = Counter("wsgw_committed_words_total", "committed words by rule", ["rule"], registry=r)
+        self.calls = Counter(
+            "wsgw_upstream_requests_total", "requests to the service by outcome", ["outcome"], registry=r
         )
-        self.calls = Counter("wsgw_upstream_requests_total", "calls of the service by outcome", ["outcome"], registry=r)
         self.call_s = Histogram(
-            "wsgw_upstream_seconds", "duration of calls that gave text", buckets=CALL_BUCKETS, registry=r
+            "wsgw_upstream_seconds", "duration of requests that returned a transcript", buckets=CALL_BUCKETS, registry=r
         )
-        self.calls_in_flight = Gauge("wsgw_upstream_in_flight", "calls being made", registry=r)
-        self.calls_waiting = Gauge("wsgw_upstream_waiting", "streams that wait for their turn", registry=r)
+        self.calls_in_flight = Gauge("wsgw_upstream_in_flight", "requests in flight", registry=r)
+        self.calls_waiting = Gauge("wsgw_upstream_waiting", "streams that wait for a slot", registry=r)
         self.turn_wait_s = Histogram(
-            "wsgw_turn_wait_seconds", "from a window being due to its call", buckets=CALL_BUCKETS, registry=r
+            "wsgw_turn_wait_seconds", "time from a window being due to its request", buckets=CALL_BUCKETS, registry=r
         )
-        self.received_s = Counter("wsgw_audio_received_seconds_total", "audio from clients", registry=r)
+        self.received_s = Counter("wsgw_audio_received_seconds_total", "audio received from clients", registry=r)
         self.sent_s = Counter(
-            "wsgw_audio_sent_seconds_total", "audio to the service, overlaps counted again", registry=r
+            "wsgw_audio_sent_seconds_total", "audio sent to the service, overlaps included", registry=r
         )
-        self.dropped_s = Counter("wsgw_dropped_audio_seconds_total", "audio lost, by reason", ["reason"], registry=r)
+        self.dropped_s = Counter("wsgw_dropped_audio_seconds_total", "audio lost by reason", ["reason"], registry=r)
         self.left_at_drain_s = Counter(
             "wsgw_left_at_drain_audio_seconds_total",
-            "audio not heard because the gateway stopped; a client that connects again sends it again",
+            "audio not transcribed because the gateway shut down; a client that connects again sends it again",
             registry=r,
         )
         self.dead_s = Counter(
-            "wsgw_dead_audio_seconds_total", "audio that carries nothing, by kind", ["kind"], registry=r
+            "wsgw_dead_audio_seconds_total", "audio that no microphone produces, by kind", ["kind"], registry=r
         )
-        self.bad_samples = Counter("wsgw_bad_samples_total", "samples that were no sound", registry=r)
-        self.paused_reads = Counter("wsgw_paused_reads_total", "times a client was told to slow down", registry=r)
+        self.bad_samples = Counter("wsgw_bad_samples_total", "samples that were not finite or out of range", registry=r)
+        self.paused_reads = Counter(
+            "wsgw_paused_reads_total", "times a client was not read from because its buffer was full", registry=r
+        )
 
     def answered(self, outcome: str, seconds: float) -> None:
-        """A call of the service came back, or was given up; only one that gave text tells how fast the service is."""
+        """Count a request by its outcome; only the duration of a successful one tells how fast the service is."""
         self.calls.labels(outcome).inc()
         if outcome == "ok":
             self.call_s.observe(seconds)
 
     def text(self) -> bytes:
-        """The exposition format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -1,9 +1,9 @@
 """Which stream may call the service next: as many at once as it has slots, the most urgent first.
 
-Urgency is asked for when a turn is free, not when a stream queued up: a stream that ended meanwhile
-moves to the front, because its client leaves soon. The number of calls at once follows what the
-service can take: a busy answer lowers it, answers raise it again, up to the configured slots. So
-several gateways share one service without knowing of each other.
+Urgency is evaluated when a slot becomes free, not when a stream enters the queue: a stream that has
+ended meanwhile moves to the front, because its client leaves soon. The number of concurrent requests
+follows the service: a busy answer lowers it, other answers raise it again, up to the configured
+slots. So several gateways share one service without coordination.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-Urgency = tuple[bool, float]  # (not finished, when its oldest open speech arrived): the least is next
-BACK_OFF = 0.7
+Urgency = tuple[bool, float]  # (not finished, arrival of its oldest speech that is not final): the lowest is next
+BACK_OFF = 0.7  # factor per busy answer
 
 
 @dataclass(eq=False, slots=True)
@@ -24,7 +24,7 @@ class _Waiter:
 
 
 class Scheduler:
-    """Turns at the service, for every stream of this gateway."""
+    """Distributes the service's slots among the streams of this gateway."""
 
     def __init__(self, max_in_flight: int) -> None:
         self._max = max_in_flight
@@ -34,17 +34,17 @@ class Scheduler:
 
     @property
     def in_flight(self) -> int:
-        """Calls being made now."""
+        """Requests in flight."""
         return self._in_flight
 
     @property
     def waiting(self) -> int:
-        """Streams that would call if they might."""
+        """Streams that wait for a slot."""
         return len(self._waiting)
 
     @asynccontextmanager
     async def turn(self, urgency: Callable[[], Urgency]) -> AsyncIterator[None]:
-        """Wait for a turn and hold it; cancelling gives the place in the queue, or the turn, back."""
+        """Wait for a slot and hold it; cancelling leaves the queue, or frees the slot."""
         waiter = _Waiter(urgency)
         self._waiting.append(waiter)
         self._grant()
@@ -53,7 +53,7 @@ class Scheduler:
         except asyncio.CancelledError:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
-            elif not waiter.turn.cancelled():  # granted in the moment of the cancellation
+            elif not waiter.turn.cancelled():  # granted just before the cancellation
                 self._release()
             raise
         try:
@@ -62,11 +62,11 @@ class Scheduler:
             self._release()
 
     def answered(self) -> None:
-        """The service took a call: it may take a little more."""
+        """The service took a request: allow slightly more at once."""
         self._limit = min(self._max, self._limit + 1 / self._limit)
 
     def refused(self) -> None:
-        """The service is full: fewer calls at once."""
+        """The service is busy: allow fewer requests at once."""
         self._limit = max(1.0, self._limit * BACK_OFF)
 
     def _release(self) -> None:

@@ -1,30 +1,49 @@
-"""Is this key one of ours? Constant time, whatever was sent. Pure."""
+"""API keys: which ones a server accepts, and whether a presented one is among them. Pure.
+
+The worker and the live gateway share this file, so both accept and refuse the same keys.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from app.core.errors import Unauthorized
 
+KEY_RULE = "a key must consist of printable ASCII characters, because HTTP headers carry no others"
+
 
 class KeyRing:
-    """The accepted keys, kept as hashes; no keys = everybody may enter."""
+    """The accepted keys, stored as hashes. Without keys the server is open to everyone."""
 
-    def __init__(self, keys: tuple[str, ...]) -> None:
-        self._digests = tuple(_digest(key.encode("utf-8", "surrogateescape")) for key in keys)
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._digests = tuple(_digest(key) for key in keys)
+
+    @property
+    def is_open(self) -> bool:
+        """No key is required."""
+        return not self._digests
+
+    def fingerprint(self, presented: str) -> str | None:
+        """A short fingerprint of an accepted key, for logs and limits; None if the key is not accepted.
+
+        Every accepted key is compared in constant time, so the duration reveals nothing about them.
+        """
+        digest = _digest(presented)
+        known = sum(hmac.compare_digest(digest, each) for each in self._digests)
+        return digest.hex()[:8] if known else None
 
     def check(self, headers: Mapping[str, str]) -> str | None:
         """Check `Authorization: Bearer <key>` or `X-API-Key: <key>`.
 
         Returns:
-            A short fingerprint of the key for the log; None on an open server.
+            The key's fingerprint; None on an open server.
 
         Raises:
-            Unauthorized: no key, or none of ours.
+            Unauthorized: no key was sent, or it is not accepted.
         """
-        if not self._digests:
+        if self.is_open:
             return None
         presented = presented_key(headers)
         if not presented:
@@ -32,20 +51,39 @@ class KeyRing:
                 "No API key was sent. Send it as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'.",
                 presented=False,
             )
-        digest = _digest(presented.encode("latin-1"))  # headers are bytes, shown to us as latin-1
-        # Every key is compared, so the time tells nothing about which one came close.
-        if not sum(hmac.compare_digest(digest, known) for known in self._digests):
+        fingerprint = self.fingerprint(presented)
+        if fingerprint is None:
             raise Unauthorized("Incorrect API key. It is not one of the server's API_KEYS.", presented=True)
-        return digest.hex()[:8]
+        return fingerprint
 
 
 def presented_key(headers: Mapping[str, str]) -> str:
-    """The key a client sent, from either header; the scheme's case does not matter."""
+    """The key in a request's headers, empty if there is none; `Bearer` is read in any case.
+
+    Args:
+        headers: by lower-case name.
+    """
     scheme, _, key = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
     return headers.get("x-api-key", "").strip()
 
 
-def _digest(key: bytes) -> bytes:
-    return hashlib.sha256(key).digest()
+def split_keys(*lists: str) -> tuple[str, ...]:
+    """The keys of comma-separated lists, each once, without the white space around them."""
+    return tuple(dict.fromkeys(key.strip() for listed in lists for key in listed.split(",") if key.strip()))
+
+
+def require_sendable(keys: Iterable[str]) -> None:
+    """Check that a client can send these keys in a header.
+
+    Raises:
+        ValueError: one of them has a character that no header carries.
+    """
+    if not all(key.isascii() and key.isprintable() for key in keys):
+        raise ValueError(KEY_RULE)
+
+
+def _digest(key: str) -> bytes:
+    # "surrogatepass": header bytes beyond ASCII may arrive as lone surrogates. No accepted key has any.
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

@@ -1,7 +1,8 @@
-"""Logs: one event a line, as JSON for machines or as text for people; nobody's words, nobody's key.
+"""Logging for every process: one event per line, as JSON for machines or as text for people.
 
-Fields travel in `extra={"fields": {...}}`. Values are escaped by JSON and all else by hand, so a
-newline or a terminal sequence in somebody's input cannot forge a line.
+Fields are passed as `extra={"fields": {...}}`. They never hold what a user said or sent, nor a key.
+JSON escapes the values, and everything else is escaped here, so that a line break or a terminal
+sequence in a client's input cannot forge a line.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Final
 
-# What moves a cursor or starts a line: C0 and C1 controls, and the two line ends of Unicode.
+# Characters that move a cursor or start a line: C0 and C1 controls, and Unicode's two line separators.
 _ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     0x2028: "\\u2028",
     0x2029: "\\u2029",
 }
+# Libraries that log every request or connection at INFO.
+_NOISY: Final = ("httpx", "httpx2", "httpcore", "faster_whisper", "uvicorn", "asyncio", "huggingface_hub", "websockets")
 
 
 class JsonFormatter(logging.Formatter):
-    """`{"ts", "level", "logger", "event", ...fields}`, one object a line."""
+    """`{"ts", "level", "logger", "event", ...fields}`, one object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as one JSON object."""
@@ -37,10 +40,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """`12:00:00 INFO event key=value`, for a terminal; what follows an event is indented."""
+    """`12:00:00 INFO event key=value`, for a terminal; a traceback is indented below its event."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as one line, an exception below it."""
+        """One record as one line, followed by its traceback if there is one."""
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         fields = "".join(
             f" {key}={json.dumps(value, default=str)}" for key, value in getattr(record, "fields", {}).items()
@@ -50,21 +53,27 @@ class TextFormatter(logging.Formatter):
         return "\n    ".join([line, *(each.translate(_ESCAPES) for each in trace)])
 
 
-def configure(*, level: str, style: str, worker_id: str) -> None:
-    """Send every logger of the process to standard error in one format."""
+def configure(*, level: str, style: str, worker_id: str | None = None) -> None:
+    """Send every logger of the process to standard error in one format.
+
+    Args:
+        level: the lowest level that is logged, such as "info".
+        style: "json", "text", or "auto": text on a terminal, otherwise JSON.
+        worker_id: added to every JSON line; None adds nothing.
+    """
     if style == "auto":
         style = "text" if sys.stderr.isatty() else "json"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
-    if style == "json":
-        handler.addFilter(lambda record: _name_worker(record, worker_id))
+    if style == "json" and worker_id is not None:
+        handler.addFilter(lambda record: _add_worker_id(record, worker_id))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("httpx", "httpx2", "faster_whisper", "uvicorn", "asyncio", "huggingface_hub"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It warns of every broken body; the access line and the client's 400 already tell.
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns about every malformed body, which the access log and the client's 400 report already.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
-def _name_worker(record: logging.LogRecord, worker_id: str) -> bool:
+def _add_worker_id(record: logging.LogRecord, worker_id: str) -> bool:
     record.__dict__["fields"] = {"worker_id": worker_id, **getattr(record, "fields", {})}
     return True

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.core.errors import StartupError
+from app.ops.keys import require_sendable, split_keys
+from app.settings.explain import load
 
 ComputeType = Literal[
     "auto", "default", "int8", "int8_float16", "int8_bfloat16", "int8_float32",
@@ -192,11 +193,17 @@ class WorkerSettings(BaseSettings):
         ),
     ] = "auto"
 
+    @field_validator("api_keys", "api_token", mode="after")
+    @classmethod
+    def _sendable(cls, value: SecretStr) -> SecretStr:
+        """A key that no header can carry would lock everyone out."""
+        require_sendable(split_keys(value.get_secret_value()))
+        return value
+
     @property
     def keys(self) -> tuple[str, ...]:
-        """Every accepted key; empty = the service is open."""
-        listed = f"{self.api_keys.get_secret_value()},{self.api_token.get_secret_value()}"
-        return tuple(dict.fromkeys(key.strip() for key in listed.split(",") if key.strip()))
+        """Every accepted key; empty if the service is open."""
+        return split_keys(self.api_keys.get_secret_value(), self.api_token.get_secret_value())
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -208,21 +215,6 @@ def load_settings(**overrides: Any) -> WorkerSettings:
     """Read the environment and `.env`; `overrides` (lower-case field names) win over both.
 
     Raises:
-        StartupError: one line that names each bad field, its value and what is allowed.
+        StartupError: one line that names each unusable setting, its value and what is allowed.
     """
-    try:
-        return WorkerSettings(**overrides)
-    except ValidationError as exc:
-        raise StartupError("; ".join(_explain(error) for error in exc.errors())) from None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise StartupError(f".env: cannot be read as UTF-8 text ({type(exc).__name__}); repair or remove it") from exc
-
-
-def _explain(error: Any) -> str:
-    """One bad field in words: its name, its value, what is allowed."""
-    name = str(error["loc"][0])
-    value = error["input"]
-    field = WorkerSettings.model_fields.get(name)
-    shown = "(hidden)" if field is not None and field.annotation is SecretStr else repr(value)[:80]
-    meaning = f" [{field.description}]" if field is not None else ""
-    return f"{name.upper()}={shown} is not allowed: {error['msg'][0].lower()}{error['msg'][1:]}{meaning}"
+    return load(WorkerSettings, **overrides)

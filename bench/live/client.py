@@ -1,4 +1,4 @@
-"""One simulated client: sends at true pace, notes when every message came."""
+"""One simulated client: sends in real time and records when each message arrives."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NORMAL_CLOSE = 1000
 
 
 @dataclass
-class Heard:
-    """What one client saw.
+class ClientRecord:
+    """What one client sent and received.
 
     Attributes:
         started_s, ended_s: when the first sample was due and END_OF_AUDIO was sent (monotonic).
-        messages: (arrival, message), every one.
+        messages: (arrival, message) of every message.
     """
 
     uid: str
@@ -38,56 +38,58 @@ class Heard:
     messages: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
 
-async def play(url: str, material: Material, *, speed: float, language: str | None, delay_s: float = 0.0) -> Heard:
-    """Stream the material and listen until the server closes. Never raises: failures are results."""
-    heard = Heard(uid=str(uuid.uuid4()), material=material)
+async def play(
+    url: str, material: Material, *, speed: float, language: str | None, delay_s: float = 0.0
+) -> ClientRecord:
+    """Stream the material until the server closes. Never raises: a failure is a result."""
+    record = ClientRecord(uid=str(uuid.uuid4()), material=material)
     await asyncio.sleep(delay_s)
     begun = time.monotonic()
     try:
         async with connect(url, compression=None, max_size=2**24, open_timeout=20) as socket:
-            await socket.send(json.dumps(_handshake(heard.uid, language)))
+            await socket.send(json.dumps(_handshake(record.uid, language)))
             ready = asyncio.Event()
-            listener = asyncio.create_task(_listen(socket, heard, ready))
+            listener = asyncio.create_task(_listen(socket, record, ready))
             async with asyncio.timeout(20):
                 await ready.wait()
-            heard.connected_s = time.monotonic() - begun
-            if heard.error is None:
-                await _send(socket, heard, speed)
+            record.connected_s = time.monotonic() - begun
+            if record.error is None:
+                await _send(socket, record, speed)
                 async with asyncio.timeout(CLOSE_WITHIN_S):
                     await listener
-            heard.close_code = socket.close_code
+            record.close_code = socket.close_code
             listener.cancel()
     except Exception as error:  # noqa: BLE001  a failed client is a row of the report
-        heard.error = heard.error or f"{type(error).__name__}: {error}"
-    heard.closed_s = time.monotonic()
-    if heard.error is None and heard.close_code != NORMAL_CLOSE:
-        heard.error = f"closed with {heard.close_code}"
-    return heard
+        record.error = record.error or f"{type(error).__name__}: {error}"
+    record.closed_s = time.monotonic()
+    if record.error is None and record.close_code != NORMAL_CLOSE:
+        record.error = f"closed with {record.close_code}"
+    return record
 
 
-async def _send(socket: ClientConnection, heard: Heard, speed: float) -> None:
-    audio = (heard.material.pcm / 32768.0).astype("<f4")
-    heard.started_s = time.monotonic()
+async def _send(socket: ClientConnection, record: ClientRecord, speed: float) -> None:
+    audio = (record.material.pcm / 32768.0).astype("<f4")
+    record.started_s = time.monotonic()
     for start in range(0, len(audio), CHUNK):
         chunk = audio[start : start + CHUNK]
-        due_s = heard.started_s + (start + len(chunk)) / RATE / speed
+        due_s = record.started_s + (start + len(chunk)) / RATE / speed
         await asyncio.sleep(max(0.0, due_s - time.monotonic()))
         await socket.send(chunk.tobytes())
-    heard.ended_s = time.monotonic()
+    record.ended_s = time.monotonic()
     await socket.send(b"END_OF_AUDIO")
 
 
-async def _listen(socket: ClientConnection, heard: Heard, ready: asyncio.Event) -> None:
+async def _listen(socket: ClientConnection, record: ClientRecord, ready: asyncio.Event) -> None:
     async for frame in socket:
         message = json.loads(frame)
-        heard.messages.append((time.monotonic(), message))
+        record.messages.append((time.monotonic(), message))
         if message.get("message") == "SERVER_READY":
             ready.set()
         elif message.get("status") in {"WAIT", "ERROR"}:
-            heard.error = f"{message['status']}: {message.get('message')}"
+            record.error = f"{message['status']}: {message.get('message')}"
             ready.set()
     if not ready.is_set():
-        heard.error = "closed before READY"
+        record.error = "closed before READY"
         ready.set()
 
 

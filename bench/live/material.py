@@ -1,4 +1,4 @@
-"""What the load test plays: audio files, what is said in them, and when each sentence is said."""
+"""The material of the load test: audio files, their texts, and the times of their sentences."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Material:
 
 
 def load(audio_dir: Path, references: Path | None = None, only: str = "") -> list[Material]:
-    """Every WAV of a directory whose name holds `only`.
+    """Every WAV file of a directory with `only` in its name.
 
     References come from a manifest (a list of {file, text, language?, segments?}; default
     `manifest.json` beside the audio) or from a text file of the same name.
@@ -68,13 +68,13 @@ def load(audio_dir: Path, references: Path | None = None, only: str = "") -> lis
 
 
 def _spoken(pcm: np.ndarray) -> Sentence:
-    """From the first loud sample to the last: where nobody wrote down when it is said."""
+    """From the first loud sample to the last, for a file without sentence times."""
     loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > LOUD)
     return Sentence(loud[0] / RATE, loud[-1] / RATE) if len(loud) else Sentence(0.0, len(pcm) / RATE)
 
 
 def repeated(material: Material, at_least_s: float) -> Material:
-    """The whole recording as often as needed to last `at_least_s`."""
+    """The recording, repeated until it lasts at least `at_least_s`."""
     period_s = material.duration_s + GAP_S
     times = max(1, round(at_least_s / period_s))
     gap = np.zeros(round(GAP_S * RATE), dtype=material.pcm.dtype)

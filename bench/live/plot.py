@@ -1,4 +1,4 @@
-"""Latency and word error rate over the number of clients, as an SVG that needs no library."""
+"""Plot latency and word error rate over the number of clients, as SVG, without a library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores to the JSON of the seeds (same keys, true meanings) and to one line per level."""
+"""Scores as JSON, with the keys of the original load tester, and as one line per level."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import time
 from datetime import datetime
 from typing import Any
 
-from bench.live.client import Heard
+from bench.live.client import ClientRecord
 from bench.live.score import Score, spread
 
 
-def client_result(number: int, heard: Heard, score: Score, *, raw: bool) -> dict[str, Any]:
-    """One client's row."""
+def client_result(number: int, record: ClientRecord, score: Score, *, raw: bool) -> dict[str, Any]:
+    """One client's results."""
     return {
         "client_id": number,
-        "client_uid": heard.uid,
-        "audio_file": heard.material.name,
-        "success": heard.error is None,
-        "message_count": len(heard.messages),
-        "audio_duration": heard.material.duration_s,
-        "processing_time": heard.closed_s - heard.started_s if heard.started_s else None,
-        "connection_time": heard.connected_s,
-        "message_data": _messages(heard) if raw else [],
+        "client_uid": record.uid,
+        "audio_file": record.material.name,
+        "success": record.error is None,
+        "message_count": len(record.messages),
+        "audio_duration": record.material.duration_s,
+        "processing_time": record.closed_s - record.started_s if record.started_s else None,
+        "connection_time": record.connected_s,
+        "message_data": _messages(record) if raw else [],
         "transcript": score.transcript,
         "latency_stats": spread(score.commit_s),
-        "error": heard.error,
+        "error": record.error,
         "wer": score.wer,
         "cer": score.cer,
         "first_partial_s": spread(score.first_partial_s),
@@ -38,19 +38,19 @@ def client_result(number: int, heard: Heard, score: Score, *, raw: bool) -> dict
     }
 
 
-def summary(heards: list[Heard], scores: list[Score], total_s: float) -> dict[str, Any]:
-    """The level as a whole; latencies are commit latencies of every sentence of every client."""
-    good = [heard for heard in heards if heard.error is None]
+def summary(records: list[ClientRecord], scores: list[Score], total_s: float) -> dict[str, Any]:
+    """A level's results; latencies are the commit latencies of all sentences of all clients."""
+    good = [record for record in records if record.error is None]
     wers = [score.wer for score in scores if score.wer is not None]
     cers = [score.cer for score in scores if score.cer is not None]
-    processing = [heard.closed_s - heard.started_s for heard in good]
+    processing = [record.closed_s - record.started_s for record in good]
     return {
         "total_duration": total_s,
-        "target_clients": len(heards),
+        "target_clients": len(records),
         "successful_clients": len(good),
-        "failed_clients": len(heards) - len(good),
-        "total_messages": sum(len(heard.messages) for heard in heards),
-        "avg_audio_duration": _mean([heard.material.duration_s for heard in heards]),
+        "failed_clients": len(records) - len(good),
+        "total_messages": sum(len(record.messages) for record in records),
+        "avg_audio_duration": _mean([record.material.duration_s for record in records]),
         "avg_processing_time": _mean(processing),
         "latency": spread([seconds for score in scores for seconds in score.commit_s]),
         "first_partial": spread([seconds for score in scores for seconds in score.first_partial_s]),
@@ -76,7 +76,7 @@ def document(config: dict[str, Any], results: list[dict[str, Any]], level: dict[
 
 
 def line(level: dict[str, Any]) -> str:
-    """One level for people."""
+    """One level as a line of text."""
     latency, first = level["latency"], level["first_partial"]
 
     def seconds(values: dict[str, float], key: str) -> str:
@@ -93,10 +93,10 @@ def line(level: dict[str, Any]) -> str:
     )
 
 
-def _messages(heard: Heard) -> list[dict[str, Any]]:
-    """Each transcript message; its latency is its arrival minus the end of the audio it reaches."""
+def _messages(record: ClientRecord) -> list[dict[str, Any]]:
+    """Each transcript message; its latency is its arrival minus the end of its last segment."""
     rows = []
-    for number, (at, message) in enumerate(heard.messages):
+    for number, (at, message) in enumerate(record.messages):
         segments = message.get("segments")
         if not segments:
             continue
@@ -107,14 +107,14 @@ def _messages(heard: Heard) -> list[dict[str, Any]]:
                 "message_num": number,
                 "transcript_part": last["text"],
                 "raw_message": str(message)[:500],
-                "latency": at - heard.started_s - float(last["end"]),
+                "latency": at - record.started_s - float(last["end"]),
             }
         )
     return rows
 
 
 def _sum_known(values: list[float | None]) -> float | None:
-    """The sum; None if any of them is not known, for it may have been any loss."""
+    """The sum; None if any value is unknown, because the total is unknown then."""
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
 

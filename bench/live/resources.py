@@ -1,4 +1,4 @@
-"""What processes use while a test runs, from /proc; on other systems there is nothing to report."""
+"""Memory and processor time of processes during a test, from /proc; nothing on other systems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MIB = 1024 * 1024
 
 
 class Resources:
-    """Samples resident memory and processor seconds of some processes."""
+    """Samples the resident memory and processor time of some processes."""
 
     def __init__(self, pids: dict[str, int]) -> None:
         self._pids = pids
@@ -30,7 +30,7 @@ class Resources:
             await asyncio.sleep(every_s)
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Per process: memory at the start, in the middle, at the end and at most; processor share."""
+        """Per process: memory at the start, in the middle, at the end and its maximum; processor share."""
         report = {}
         for name, rows in self.samples.items():
             if len(rows) <= 1:
@@ -47,7 +47,7 @@ class Resources:
 
 
 def _usage(pid: int) -> tuple[float, float] | None:
-    """Resident MiB and processor seconds of a process; None if it is gone."""
+    """Resident MiB and processor seconds of a process; None if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])

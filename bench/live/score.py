@@ -1,8 +1,8 @@
-"""From what a client saw to numbers: latencies against the sentence times, WER, CER, losses.
+"""Scores of a client: latencies relative to the sentence times, WER, CER, losses.
 
-first partial   the first text that reaches into a sentence, minus the moment its first sample was sent
-commit          the first final text that covers a sentence's end, minus the moment its last sample was sent
-end lag         the last new final text, minus the moment END_OF_AUDIO was sent
+first partial   the first text that reaches into a sentence, minus the time its first sample was sent
+commit          the first final text that covers a sentence's end, minus the time its last sample was sent
+end lag         the last new final text, minus the time END_OF_AUDIO was sent
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 import jiwer
 
-from bench.live.client import Heard
+from bench.live.client import ClientRecord
 
-INTO_S = 0.2  # text that ends this far into a sentence is about it
-SHORT_OF_S = 0.6  # models end a sentence a little early
+INTO_S = 0.2  # text that ends at least this far into a sentence belongs to it
+SHORT_OF_S = 0.6  # models end a sentence slightly early
 
 
 @dataclass(frozen=True)
 class Score:
-    """One client's result; None where it cannot be known."""
+    """One client's scores; None if a value is unknown."""
 
     transcript: str
     first_partial_s: list[float]
@@ -37,13 +37,13 @@ class Score:
     warnings: list[str]
 
 
-def score(heard: Heard, speed: float) -> Score:
-    """Judge one client."""
+def score(record: ClientRecord, speed: float) -> Score:
+    """Score one client."""
     finals: dict[tuple[str, str, str], float] = {}
     reach: list[tuple[float, float, bool]] = []  # arrival, how far the text reaches, final
     warnings: list[str] = []
     stats: dict[str, float] = {}
-    for at, message in heard.messages:
+    for at, message in record.messages:
         for segment in message.get("segments", ()):
             if segment["completed"]:
                 finals.setdefault((segment["start"], segment["end"], segment["text"]), at)
@@ -53,22 +53,22 @@ def score(heard: Heard, speed: float) -> Score:
         stats = message.get("stats", stats)
     transcript = "".join(text for _, _, text in finals).strip()
     first, commit = [], []
-    for sentence in heard.material.sentences:
+    for sentence in record.material.sentences:
         shown = [at for at, end, _ in reach if end >= sentence.start + INTO_S]
         final = [at for at, end, done in reach if done and end >= sentence.end - SHORT_OF_S]
         if shown:
-            first.append(shown[0] - heard.started_s - sentence.start / speed)
+            first.append(shown[0] - record.started_s - sentence.start / speed)
         if final:
-            commit.append(final[0] - heard.started_s - sentence.end / speed)
+            commit.append(final[0] - record.started_s - sentence.end / speed)
     word_errors = character_errors = None
-    if heard.material.reference:
-        reference, hypothesis = normalise(heard.material.reference), normalise(transcript)
+    if record.material.reference:
+        reference, hypothesis = normalise(record.material.reference), normalise(transcript)
         word_errors, character_errors = jiwer.wer(reference, hypothesis), jiwer.cer(reference, hypothesis)
     return Score(
         transcript=transcript,
         first_partial_s=first,
         commit_s=commit,
-        eos_lag_s=max(finals.values()) - heard.ended_s if finals and heard.ended_s else None,
+        eos_lag_s=max(finals.values()) - record.ended_s if finals and record.ended_s else None,
         dropped_s=stats.get("dropped_s"),
         http_503=int(stats.get("busy", 0)),
         calls=int(stats.get("calls", 0)),
@@ -86,7 +86,7 @@ def normalise(text: str) -> str:
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """min, max, mean, median and p95, the seeds' keys; empty for no values."""
+    """min, max, mean, median and p95, with the keys of the original load tester; empty for no values."""
     if not values:
         return {}
     ordered = sorted(values)

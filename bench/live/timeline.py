@@ -1,7 +1,7 @@
-"""Draw what the policy does with a few sentences: `python -m bench.live.timeline docs/live-timeline.svg`.
+"""Draw how the policy handles a few sentences: `python -m bench.live.timeline docs/live-timeline.svg`.
 
-The picture is a replay, not a drawing: the real Stream is fed sound where words are spoken, a stand-in
-for the service hears the words that lie in each window, and one stretch of refusals is played as well.
+The picture is a replay: the real Stream is fed sound where words are spoken, a fake service recognises
+the words inside each window, and for some seconds it refuses every request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SENTENCES = (
     (13.0, "Tonight you pay."),
 )
 WORD_S, PACE_S, ANSWER_S, STEP_S = 0.34, 0.42, 0.6, 0.05
-BUSY = (6.0, 9.0)  # the service refuses what is asked in this time
+BUSY = (6.0, 9.0)  # the service refuses requests in this time
 LENGTH_S = 17.0
 SHOWN_WORDS = 6
 SCALE, LEFT, ROW = 62, 96, 20
@@ -32,11 +32,11 @@ COLOURS = {"step": "#9ec5ea", "pause": "#2a6db0", "end": "#2a6db0", "refused": "
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One pass: its window, when it was asked and answered, and how it ended."""
+class RequestRow:
+    """One request: its window, when it was sent and answered, and its outcome."""
 
     window: LiveWindow
-    asked_s: float
+    sent_s: float
     answered_s: float
     outcome: str
     final: str
@@ -53,44 +53,44 @@ def spoken() -> list[Word]:
     return words
 
 
-def replay(words: list[Word]) -> list[Ask]:
-    """Feed the script in real time (of a simulated clock) and note every pass."""
+def replay(words: list[Word]) -> list[RequestRow]:
+    """Feed the script in real time, by a simulated clock, and record every request."""
     pcm = np.zeros(round(LENGTH_S * SAMPLE_RATE_HZ), dtype=np.int16)
     noise = np.random.default_rng(0).normal(0, 3000, len(pcm)).astype(np.int16)
     for word in words:
         piece = slice(round(word.start * SAMPLE_RATE_HZ), round(word.end * SAMPLE_RATE_HZ))
         pcm[piece] = noise[piece]
-    stream, asks = Stream(StreamPolicy(), language="en"), []
+    stream, rows = Stream(StreamPolicy(), language="en"), []
     pending: tuple[LiveWindow, float] | None = None
     for tick in range(round(LENGTH_S / STEP_S)):
         now_s = (tick + 1) * STEP_S
         stream.feed(pcm[round(tick * STEP_S * SAMPLE_RATE_HZ) : round(now_s * SAMPLE_RATE_HZ)], now_s)
         if pending and now_s >= pending[1] + ANSWER_S:
-            window, asked_s = pending
+            window, sent_s = pending
             update = stream.apply(window, hear(words, window), now_s)
             final = "".join(segment.text for segment in update.completed)
             partial = update.partial.text if update.partial else ""
-            asks.append(Ask(window, asked_s, now_s, window.why, final, partial))
+            rows.append(RequestRow(window, sent_s, now_s, window.reason, final, partial))
             pending = None
         window_due = None if pending else stream.next_window(now_s)
         if window_due is not None and BUSY[0] <= now_s < BUSY[1]:
             stream.refused(window_due, now_s + 1.0)
-            asks.append(Ask(window_due, now_s, now_s, "refused", "", ""))
+            rows.append(RequestRow(window_due, now_s, now_s, "refused", "", ""))
         elif window_due is not None:
             pending = (window_due, now_s)
-    return asks
+    return rows
 
 
 def hear(words: list[Word], window: LiveWindow) -> Hypothesis:
-    """The words that lie wholly in the window."""
+    """The words that are completely inside the window."""
     start, end = window.start / SAMPLE_RATE_HZ, window.end / SAMPLE_RATE_HZ
     inside = [word for word in words if word.start >= start - 0.01 and word.end <= end + 0.01]
     return Hypothesis(tuple(word.shifted(-start) for word in inside))
 
 
-def svg(words: list[Word], asks: list[Ask]) -> str:
-    """One row of speech, one row per pass, newest last; what became final is written where it did."""
-    height = 90 + ROW * (len(asks) + 1)
+def svg(words: list[Word], rows: list[RequestRow]) -> str:
+    """One row of speech and one row per request, newest last; text is drawn at the time of its answer."""
+    height = 90 + ROW * (len(rows) + 1)
 
     def x(seconds: float) -> float:
         return LEFT + seconds * SCALE
@@ -110,24 +110,24 @@ def svg(words: list[Word], asks: list[Ask]) -> str:
         f'lengthAdjust="spacingAndGlyphs">{word.text.strip()}</text>'
         for word in words
     ]
-    for row, ask in enumerate(asks):
-        y = 62 + ROW * row
-        start, end = ask.window.start / SAMPLE_RATE_HZ, ask.window.end / SAMPLE_RATE_HZ
-        parts.append(f'<text x="8" y="{y + 11}" class="s">{ask.asked_s:.1f} s {ask.outcome}</text>')
+    for index, row in enumerate(rows):
+        y = 62 + ROW * index
+        start, end = row.window.start / SAMPLE_RATE_HZ, row.window.end / SAMPLE_RATE_HZ
+        parts.append(f'<text x="8" y="{y + 11}" class="s">{row.sent_s:.1f} s {row.outcome}</text>')
         parts.append(
             f'<rect x="{x(start):.1f}" y="{y}" width="{(end - start) * SCALE:.1f}" height="14" rx="3" '
-            f'fill="{COLOURS[ask.outcome]}"/>'
+            f'fill="{COLOURS[row.outcome]}"/>'
         )
         parts.append(
-            f'<line x1="{x(ask.asked_s):.1f}" x2="{x(ask.answered_s):.1f}" y1="{y + 7}" y2="{y + 7}" stroke="#888"/>'
+            f'<line x1="{x(row.sent_s):.1f}" x2="{x(row.answered_s):.1f}" y1="{y + 7}" y2="{y + 7}" stroke="#888"/>'
         )
-        if ask.final:
-            words_shown = ask.final.split()
+        if row.final:
+            words_shown = row.final.split()
             short = " ".join(words_shown[:SHOWN_WORDS]) + (" ..." if len(words_shown) > SHOWN_WORDS else "")
-            parts.append(f'<text x="{x(ask.answered_s) + 5:.1f}" y="{y + 11}" font-weight="bold">{short}</text>')
-        elif ask.partial:
-            newest = " ".join(ask.partial.split()[-5:])
-            parts.append(f'<text x="{x(ask.answered_s) + 5:.1f}" y="{y + 11}" fill="#999">{newest}</text>')
+            parts.append(f'<text x="{x(row.answered_s) + 5:.1f}" y="{y + 11}" font-weight="bold">{short}</text>')
+        elif row.partial:
+            newest = " ".join(row.partial.split()[-5:])
+            parts.append(f'<text x="{x(row.answered_s) + 5:.1f}" y="{y + 11}" fill="#999">{newest}</text>')
     parts += [
         f'<text x="{x(second):.1f}" y="{height - 12}" text-anchor="middle" class="s">{second} s</text>'
         for second in range(0, int(LENGTH_S) + 1, 2)

@@ -15,16 +15,16 @@ from tests.live.backend import Backend, HttpServer
 
 
 class Terminal(io.StringIO):
-    """Output that says it is a terminal."""
+    """Output that claims to be a terminal."""
 
     def isatty(self):
-        """It is."""
+        """Always."""
         return True
 
 
 @pytest.fixture(scope="module")
 def url():
-    """A gateway in front of a service that hears tones."""
+    """A gateway in front of a service that recognises tones."""
     with (
         HttpServer(Backend(delay_s=0.05)) as service,
         real.running(service.url, limits=SessionLimits(drain_grace_s=1)) as running,
@@ -33,7 +33,7 @@ def url():
 
 
 def test_partial_is_grey_and_overwritten_final_is_solid():
-    """On a terminal a partial is dim on a line of its own, and gives way to the final text."""
+    """On a terminal a partial is grey on its own line, and is replaced by the final text."""
     out = Terminal()
     screen = Screen(out, io.StringIO())
     screen.line(Line(0, 1, " We al", completed=False))
@@ -52,7 +52,7 @@ def test_pipe_gets_final_lines_only():
 
 
 def test_file_to_text_and_srt(url, tmp_path, capsys):
-    """The command prints every word and writes the same as subtitles."""
+    """The command prints every word and writes the same text as subtitles."""
     recording = tones.chatter(4, seed=1)
     wav = stock.write_wav(tmp_path / "talk.wav", recording.pcm)
     status = main(
@@ -64,7 +64,7 @@ def test_file_to_text_and_srt(url, tmp_path, capsys):
 
 
 def test_pipe_to_text(url):
-    """Raw samples piped in come out as text, last word included."""
+    """Raw samples from a pipe are transcribed, including the last word."""
     recording = tones.speak([["alpha", "bravo"], ["kilo"]], tail_s=0)
     raw = (recording.pcm * 32767).astype("<i2").tobytes()
     done = subprocess.run(
@@ -79,7 +79,7 @@ def test_pipe_to_text(url):
 
 
 def test_unreadable_file_is_one_line(url, tmp_path, capsys):
-    """A file that cannot be read ends with status 1 and the remedy."""
+    """A file that cannot be read ends the command with status 1 and a remedy."""
     path = tmp_path / "x.mp3"
     path.write_bytes(b"ID3")
     assert main(["listen", str(path), "--url", url]) == 1
@@ -101,7 +101,7 @@ def test_unreadable_file_is_one_line(url, tmp_path, capsys):
     ],
 )
 def test_an_option_that_cannot_work_is_one_line(options, named, tmp_path, capsys):
-    """At once, and not after the recording."""
+    """The error comes at once, not after the recording."""
     wav = stock.write_wav(tmp_path / "talk.wav", tones.speak([["alpha"]]).pcm)
     assert main(["listen", str(wav), *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -110,7 +110,7 @@ def test_an_option_that_cannot_work_is_one_line(options, named, tmp_path, capsys
 
 @pytest.mark.parametrize("shell", ["< /dev/null", "<&-"])
 def test_no_input_is_one_line(shell, url):
-    """Nothing that could be waited for: it says so and ends."""
+    """The command says so and ends."""
     command = ["/bin/sh", "-c", f'exec "$0" -m app listen - --url "$1" {shell}', sys.executable, url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
@@ -120,7 +120,7 @@ def test_no_input_is_one_line(shell, url):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_leaves_subtitles(number, url, tmp_path):
-    """Whoever stops it in mid-recording keeps what was final by then."""
+    """If it is stopped during the recording, the subtitles contain the lines that were final by then."""
     recording = tones.chatter(60, seed=7)
     wav = stock.write_wav(tmp_path / "talk.wav", recording.pcm)
     command = [sys.executable, "-m", "app", "listen", str(wav), "--url", url, "--language", "en"]
@@ -133,6 +133,6 @@ def test_a_signal_leaves_subtitles(number, url, tmp_path):
         _, complaints = listening.communicate(timeout=20)
     assert listening.returncode == 128 + number
     assert "Traceback" not in complaints
-    heard = tones.plain(" ".join(text for _, text in stock.read_srt(tmp_path / "o.srt")))
-    assert heard
-    assert heard == recording.text[: len(heard)]
+    recognised = tones.plain(" ".join(text for _, text in stock.read_srt(tmp_path / "o.srt")))
+    assert recognised
+    assert recognised == recording.text[: len(recognised)]

@@ -41,7 +41,7 @@ def test_stock_handshake_is_read():
 
 
 def test_browser_handshake_is_read():
-    """Browsers send five fields; the rest has its default."""
+    """Browsers send five fields; the others have their defaults."""
     handshake = Handshake.model_validate(
         {"uid": "b", "language": "en", "task": "transcribe", "model": "tiny", "use_vad": True}
     )
@@ -62,7 +62,7 @@ def test_vexa_handshake_is_read():
 
 @pytest.mark.parametrize("language", ["", "auto", "unknown", None, 7, ["en"]])
 def test_language_that_is_none(language):
-    """Every way to say "detect it", and nonsense, becomes None."""
+    """Every word for detection, and invalid values, become None."""
     assert Handshake.model_validate({"uid": "u", "language": language}).language is None
 
 
@@ -80,7 +80,7 @@ def test_language_that_is_none(language):
     ],
 )
 def test_unusable_option_is_as_good_as_absent(fields):
-    """A client with one odd option is served with the default of that option."""
+    """A client with one unusable option is served with the default of that option."""
     assert Handshake.model_validate({"uid": "u"} | fields) == Handshake(uid="u")
 
 
@@ -88,19 +88,19 @@ def test_unusable_option_is_as_good_as_absent(fields):
     "fields", [{"uid": ["x"]}, {"uid": "x" * 300}, {"uid": True}, {"uid": "u", "audio_format": "opus"}]
 )
 def test_unusable_uid_or_format_is_refused(fields):
-    """What would make every answer or every sample wrong is an error, not a guess."""
+    """An unusable uid or audio format is an error, because it would make every message or sample wrong."""
     with pytest.raises(ValidationError):
         Handshake.model_validate(fields)
 
 
 def test_missing_and_numeric_uid():
-    """A missing uid is left for the gateway to invent; a number is echoed as text."""
+    """A missing uid stays empty, and the gateway generates one; an integer becomes text."""
     assert Handshake.model_validate({}).uid == ""
     assert Handshake.model_validate({"uid": 42}).uid == "42"
 
 
 def test_messages_have_the_wire_shape():
-    """Each message is exactly what the stock client reads, uid first, absent fields left out."""
+    """Each message is exactly what the stock client reads: uid first, without absent fields."""
     assert json.loads(Ready(uid="u").to_json()) == {"uid": "u", "message": "SERVER_READY", "backend": "faster_whisper"}
     assert json.loads(Wait(uid="u", message=1.5).to_json()) == {"uid": "u", "status": "WAIT", "message": 1.5}
     assert json.loads(Language(uid="u", language="en", language_prob=0.9).to_json()) == {

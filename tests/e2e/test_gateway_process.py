@@ -20,14 +20,14 @@ from tests.live.backend import Backend, HttpServer
 
 
 def free_port():
-    """A port nobody listens on."""
+    """A port that is free."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
 
 
 @contextmanager
 def process(url, *arguments, **environment):
-    """A gateway process that is healthy; killed at the end if it still runs."""
+    """A healthy gateway process; killed at the end if it is still running."""
     port = free_port()
     command = [sys.executable, "-W", "error", "-m", "app", "streaming", "--host", "127.0.0.1", "--port", str(port)]
     started = subprocess.Popen(
@@ -57,13 +57,13 @@ def _until_healthy(port):
 
 @pytest.fixture(scope="module")
 def service():
-    """A transcription service that hears tones."""
+    """A transcription service that recognises tones."""
     with HttpServer(Backend(delay_s=0.2)) as server:
         yield server.url
 
 
 async def test_sigterm_flushes_and_exits_with_0(service):
-    """A client in mid-speech gets its last words and 1012; the process ends well and has logged JSON only."""
+    """A client that is speaking gets its last words and 1012; the process exits with 0 and has logged only JSON."""
     recording = tones.speak([["alpha", "bravo", "charlie"]], tail_s=0, pause_s=0)
     with process(service) as (gateway, port):
         async with connect(f"ws://127.0.0.1:{port}") as ws:
@@ -90,7 +90,7 @@ async def _gather(ws, texts):
 
 
 def test_idle_process_stops_at_once(service):
-    """Without clients SIGTERM ends it within seconds."""
+    """Without clients, SIGTERM ends it within seconds."""
     with process(service) as (gateway, _):
         gateway.send_signal(signal.SIGTERM)
         gateway.communicate(timeout=10)
@@ -99,7 +99,7 @@ def test_idle_process_stops_at_once(service):
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 async def test_second_signal_ends_at_once(second):
-    """Who asks twice does not wait for last words that do not come; the status names the signal, as the worker's."""
+    """A second signal does not wait for last words; the exit status contains the signal, as the worker's does."""
     with HttpServer(Backend(delay_s=60)) as hanging, process(hanging.url) as (gateway, port):
         async with connect(f"ws://127.0.0.1:{port}") as ws:
             await ws.send(live.handshake())
@@ -113,8 +113,22 @@ async def test_second_signal_ends_at_once(second):
     assert gateway.returncode == 128 + second
 
 
+@pytest.mark.parametrize(
+    ("host", "keys", "warned"),
+    [("0.0.0.0", "", True), ("0.0.0.0", "sk-one", False), ("127.0.0.1", "", False)],  # noqa: S104  what is tested
+)
+def test_an_open_gateway_on_the_network_warns(service, host, keys, warned):
+    """Without keys, and where others can reach it, the log says that anyone can open streams."""
+    with process(service, "--host", host, STREAMING_API_KEYS=keys) as (gateway, _):
+        gateway.send_signal(signal.SIGTERM)
+        _, logged = gateway.communicate(timeout=20)
+    events = [json.loads(line) for line in logged.splitlines()]
+    warnings = [event["event"] for event in events if event["level"] == "warning"]
+    assert any("no API keys" in text for text in warnings) is warned
+
+
 def test_bad_setting_is_one_line(service):
-    """A value that cannot be used ends the start with status 2 and the variable's name."""
+    """An unusable value stops the start with status 2 and the variable's name."""
     done = subprocess.run(
         [sys.executable, "-m", "app", "streaming"],
         env={**os.environ, "MAX_CLIENTS": "none"},

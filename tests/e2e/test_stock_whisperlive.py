@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
-from app.live.gateway import ConnectionLimits
+from app.live.admission import ConnectionLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, real, stock, tones
 from tests.live.backend import Backend, HttpServer
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(tmp_path, *arguments):
-    """The client as a process, in a directory of its own."""
+    """The client as a process, in its own directory."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.live.stock_run", *map(str, arguments)],
         cwd=tmp_path,
@@ -50,48 +50,48 @@ def gateway():
 
 
 def test_file_client_gets_every_word_and_an_srt_with_each_sentence_once(gateway, tmp_path):
-    """By the stock rule: audio at its pace, no end marker until 15 s without news, last word included."""
+    """By the stock rule: audio in real time, no END_OF_AUDIO until 15 s without messages, and no word missing."""
     recording = tones.chatter(8, seed=101)
     wav = stock.write_wav(tmp_path / "talk.wav", recording.pcm)
-    heard, _ = result(start(tmp_path, "file", gateway.port, wav, tmp_path / "talk.srt"))
-    assert tones.plain(heard["text"]) == recording.text
+    answer, _ = result(start(tmp_path, "file", gateway.port, wav, tmp_path / "talk.srt"))
+    assert tones.plain(answer["text"]) == recording.text
     lines = stock.read_srt(tmp_path / "talk.srt")
     assert tones.plain(" ".join(text for _, text in lines)) == recording.text
     assert max(Counter(times for times, _ in lines).values()) == 1
 
 
 def test_file_client_whose_audio_ends_within_the_last_word(gateway, tmp_path):
-    """No silence behind the last word: it arrives all the same, once."""
+    """Without silence after the last word it arrives too, once."""
     recording = tones.speak([["alpha", "bravo"], ["kilo", "lima", "zulu"]], tail_s=0, pause_s=0.0)
     wav = stock.write_wav(tmp_path / "cut.wav", recording.pcm)
-    heard, _ = result(start(tmp_path, "file", gateway.port, wav, tmp_path / "cut.srt", 3))
-    assert tones.plain(heard["text"]) == recording.text
+    answer, _ = result(start(tmp_path, "file", gateway.port, wav, tmp_path / "cut.srt", 3))
+    assert tones.plain(answer["text"]) == recording.text
     assert tones.plain(" ".join(text for _, text in stock.read_srt(tmp_path / "cut.srt"))) == recording.text
 
 
 def test_equal_sentences_in_a_row_are_kept(gateway, tmp_path):
-    """The word "Okay." said three times is three entries."""
+    """A sentence spoken three times is three entries."""
     recording = tones.speak([["oscar"], ["oscar"], ["oscar"]], pause_s=1.2)
     wav = stock.write_wav(tmp_path / "same.wav", recording.pcm)
-    heard, _ = result(start(tmp_path, "file", gateway.port, wav, tmp_path / "same.srt", 3))
-    assert tones.plain(heard["text"]) == ["oscar"] * 3
+    answer, _ = result(start(tmp_path, "file", gateway.port, wav, tmp_path / "same.srt", 3))
+    assert tones.plain(answer["text"]) == ["oscar"] * 3
     assert len(stock.read_srt(tmp_path / "same.srt")) == 3
 
 
 def test_streaming_client_gets_every_word_and_a_quick_close(gateway, tmp_path):
-    """Every final once, in order, though only two segments travel per message; the close follows the last word."""
+    """Every completed segment once, in order, with two segments per message; the close follows the last word."""
     recording = tones.chatter(12, seed=102, words_per_sentence=(2, 4))
     wav = stock.write_wav(tmp_path / "talk.wav", recording.pcm[: -tones.RATE])
-    heard, _ = result(start(tmp_path, "stream", gateway.port, wav))
-    assert tones.plain(" ".join(heard["committed"])) == recording.text
-    assert heard["partials"]
-    assert heard["language"] == "en"
-    assert heard["closing_s"] < 10
-    assert heard["errors"] in ([], ["Connection closed normally (code 1000)"])  # its word for a normal close
+    answer, _ = result(start(tmp_path, "stream", gateway.port, wav))
+    assert tones.plain(" ".join(answer["committed"])) == recording.text
+    assert answer["partials"]
+    assert answer["language"] == "en"
+    assert answer["closing_s"] < 10
+    assert answer["errors"] in ([], ["Connection closed normally (code 1000)"])  # its text for a normal close
 
 
 def test_full_server_is_understood(tmp_path):
-    """WAIT and a socket that is held: the client says that the server is full, not that the connection closed."""
+    """With WAIT and an open socket the client reports a full server, not a closed connection."""
     with (
         HttpServer(Backend()) as service,
         real.running(
@@ -110,19 +110,19 @@ def test_full_server_is_understood(tmp_path):
 
 
 def test_overtime_still_gives_the_file_client_its_srt(tmp_path):
-    """DISCONNECT in mid-file: the client stops, waits, and writes the sentences it has."""
+    """After DISCONNECT during the file the client stops, waits, and writes the sentences it has."""
     recording = tones.chatter(20, seed=103)
     wav = stock.write_wav(tmp_path / "long.wav", recording.pcm)
     limits = SessionLimits(max_connection_time_s=6, disconnect_hold_s=20, drain_grace_s=1)
     with HttpServer(Backend(delay_s=0.1)) as service, real.running(service.url, limits=limits) as running:
-        heard, _ = result(start(tmp_path, "file", running.port, wav, tmp_path / "long.srt", 5))
+        answer, _ = result(start(tmp_path, "file", running.port, wav, tmp_path / "long.srt", 5))
     said = [word.text for word in recording.words if word.end < 5]
-    assert tones.plain(heard["text"])[: len(said)] == said
+    assert tones.plain(answer["text"])[: len(said)] == said
     assert tones.plain(" ".join(text for _, text in stock.read_srt(tmp_path / "long.srt")))[: len(said)] == said
 
 
 def test_four_stock_clients_at_once_never_mix(gateway, tmp_path):
-    """Each client's SRT holds its own words and no others."""
+    """Each client's SRT contains its own words and no others."""
     recordings = [tones.chatter(6, seed=110 + i) for i in range(4)]
     processes = []
     for i, recording in enumerate(recordings):
@@ -131,5 +131,5 @@ def test_four_stock_clients_at_once_never_mix(gateway, tmp_path):
         wav = stock.write_wav(folder / "talk.wav", recording.pcm)
         processes.append(start(folder, "file", gateway.port, wav, folder / "talk.srt", 4))
     for process, recording in zip(processes, recordings, strict=True):
-        heard, _ = result(process)
-        assert tones.plain(heard["text"]) == recording.text
+        answer, _ = result(process)
+        assert tones.plain(answer["text"]) == recording.text

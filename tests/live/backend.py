@@ -1,4 +1,4 @@
-"""A transcription service that hears tones, keeps a log, and refuses when it is told to."""
+"""A transcription service that recognises tones, logs its requests, and refuses on demand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.live import tones
 
 @dataclass
 class Request:
-    """One call as the service saw it."""
+    """One request as the service received it."""
 
     at_s: float
     stream: str
@@ -32,17 +32,17 @@ class Request:
 
     @property
     def duration_s(self):
-        """Seconds of audio in the call."""
+        """Seconds of audio in the request."""
         return len(self.pcm) / tones.RATE
 
 
 @dataclass
 class Backend:
-    """Answers calls; `refuse` says with which status, None to serve.
+    """Answers requests; `refuse` returns the status to refuse with, or None to serve.
 
     Attributes:
-        delay_s: time one answer takes.
-        jitter_s: how far word times move from answer to answer.
+        delay_s: duration of one request.
+        jitter_s: by how much word times vary between answers.
         change: edits the body of an answer.
     """
 
@@ -59,7 +59,7 @@ class Backend:
     _in_flight: Counter[str] = field(default_factory=Counter)
 
     async def answer(self, headers, body: bytes) -> tuple[int, dict[str, str], dict[str, Any]]:
-        """Status, headers and body for one call."""
+        """Status, headers and body for one request."""
         request = self._read(headers, body)
         self.log.append(request)
         self._in_flight[request.stream] += 1
@@ -114,7 +114,7 @@ class Backend:
         await send({"type": "http.response.body", "body": response.content})
 
     def accepted(self) -> list[Request]:
-        """The calls that were served."""
+        """The requests that were served."""
         return [request for request in self.log if request.status == 200]
 
     def _read(self, headers, body: bytes) -> Request:
@@ -140,7 +140,7 @@ def _now() -> float:
 
 
 class HttpServer:
-    """The backend behind a real port, in a thread of its own."""
+    """The backend on a real port, in its own thread."""
 
     def __init__(self, backend: Backend) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""A gateway and clients in one process: in-memory sockets for virtual time, real ones for the rest."""
+"""A gateway and clients in one process, with in-memory sockets for virtual time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import httpx
 import numpy as np
 
 from app.contracts.whisperlive import END_OF_AUDIO
-from app.live.gateway import ConnectionLimits, Gateway
+from app.live.admission import Caller, ConnectionLimits
+from app.live.gateway import Gateway
 from app.live.metrics import GatewayMetrics
 from app.live.policy.durations import StreamPolicy
 from app.live.remote import RemoteTranscriber
@@ -23,6 +24,7 @@ from tests.live import tones
 from tests.live.backend import Backend
 
 URL = "http://service/v1/audio/transcriptions"
+LOCAL = Caller()  # a client on the gateway's own machine, without a key
 CHUNK = 4096  # what the stock client sends
 
 
@@ -88,7 +90,7 @@ class MemorySocket:
         self.to_gateway.put_nowait(None)
 
     async def wait_closed(self):
-        """For the gateway: return when nobody is there any more."""
+        """For the gateway: return when the connection is closed."""
         await self.gone.wait()
 
     def abort(self):
@@ -104,7 +106,7 @@ class MemorySocket:
         self.to_gateway.put_nowait(message)
 
     def leave(self) -> None:
-        """Close without a word."""
+        """Close without END_OF_AUDIO."""
         self.left = True
         self.gone.set()
         self.to_gateway.put_nowait(None)
@@ -116,12 +118,12 @@ class MemorySocket:
 
     @property
     def warnings(self):
-        """What a person was told."""
+        """The texts of the warnings."""
         return [m["message"] for m in self.messages if m.get("status") == "WARNING"]
 
     @property
     def completed(self) -> list[dict[str, Any]]:
-        """The segments a de-duplicating client has, in order."""
+        """The completed segments, without repetitions, in order."""
         kept: dict[tuple[str, str, str], dict[str, Any]] = {}
         for message in self.messages:
             for segment in message.get("segments", []):
@@ -151,11 +153,17 @@ async def play(socket: MemorySocket, pcm: np.ndarray, *, speed: float = 1.0, chu
 
 
 async def stream(
-    gate: Gateway, recording: tones.Recording, *, speed: float = 1.0, end: bool = True, **fields
+    gate: Gateway,
+    recording: tones.Recording,
+    *,
+    speed: float = 1.0,
+    end: bool = True,
+    caller: Caller = LOCAL,
+    **fields,
 ) -> MemorySocket:
-    """One whole client: hello, audio, END_OF_AUDIO, until the gateway closes."""
+    """One whole client: handshake, audio, END_OF_AUDIO, until the gateway closes."""
     socket = MemorySocket()
-    served = asyncio.create_task(gate.serve(socket))
+    served = asyncio.create_task(gate.serve(socket, caller))
     socket.say(handshake(**fields))
     await play(socket, recording.pcm, speed=speed)
     if end:

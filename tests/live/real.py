@@ -1,4 +1,4 @@
-"""The gateway as a process of its own thread, on a real port, for clients that use real sockets."""
+"""The gateway in its own thread, on a real port, for clients with real sockets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.live.gateway import ConnectionLimits, Gateway
+from app.live.admission import ConnectionLimits
+from app.live.gateway import Gateway
 from app.live.metrics import GatewayMetrics
 from app.live.policy.durations import StreamPolicy
 from app.live.remote import RemoteTranscriber, new_client
@@ -23,7 +24,7 @@ class Running:
     """A gateway that listens.
 
     Attributes:
-        gateway: look, do not touch: it lives in another thread.
+        gateway: only to be read, because it runs in another thread.
     """
 
     port: int
@@ -43,7 +44,7 @@ class Running:
         return f"http://127.0.0.1:{self.port}"
 
     def terminate(self) -> None:
-        """What SIGTERM does."""
+        """Stop it, as SIGTERM does."""
         with contextlib.suppress(RuntimeError):  # it has stopped already
             self.loop.call_soon_threadsafe(self.stop.set)
 

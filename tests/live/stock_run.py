@@ -1,11 +1,11 @@
-"""Runs the real whisper-live client in a process of its own and prints what it got as JSON.
+"""Runs the real whisper-live client in its own process and prints its results as JSON.
 
     python -m tests.live.stock_run file PORT WAV SRT [TAIL_S]
     python -m tests.live.stock_run stream PORT WAV
     python -m tests.live.stock_run connect PORT
 
-A process of its own, because the client spins a core while it waits, leaves sockets and threads
-behind, and writes a copy of its audio into the current directory.
+It needs its own process because the client uses a whole core while it waits, leaves sockets and
+threads open, and writes a copy of its audio into the current directory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.live.stock import client_module
 
 
 def play_file(port: int, wav: str, srt: str, tail_s: float | None) -> dict[str, Any]:
-    """The file client: paced, ended by its own rule of no news for 15 s."""
+    """The file client: real time, ended by its own rule of no messages for 15 s."""
     client = client_module().TranscriptionClient(
         "127.0.0.1",
         port,
@@ -66,7 +66,7 @@ def stream(port: int, wav: str) -> dict[str, Any]:
 
 
 def only_connect(port: int) -> dict[str, Any]:
-    """What the streaming client makes of a server that does not take it."""
+    """How the streaming client reports a server that refuses it."""
     client = client_module().StreamingTranscriptionClient("127.0.0.1", port, lang="en")
     try:
         client.connect()

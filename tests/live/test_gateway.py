@@ -4,14 +4,17 @@ import asyncio
 
 import pytest
 
-from app.live.gateway import ConnectionLimits
+from app.live.admission import Caller, ConnectionLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, tones, virtual
 from tests.live.backend import Backend
 
+STRANGER = Caller(address="203.0.113.1")
+NEIGHBOUR = Caller(address="203.0.113.2")
+
 
 def test_eight_streams_never_mix():
-    """Eight recordings in eight languages at once: each client has its own words, each call its own language."""
+    """Eight recordings in eight languages at once: each client gets its own words, each request its own language."""
     languages = ["en", "de", "es", "fr", "it", "nl", "pt", "pl"]
     recordings = [tones.chatter(40, seed=40 + i) for i in range(8)]
     backend = Backend(delay_s=0.4, jitter_s=0.05)
@@ -37,7 +40,7 @@ def test_eight_streams_never_mix():
 
 
 def test_calls_never_exceed_the_slots():
-    """Twenty streams share two slots: two calls at once, one per stream, and everybody gets everything."""
+    """Twenty streams share two slots: two requests at once, one per stream, and every word arrives."""
     recordings = [tones.chatter(30, seed=60 + i) for i in range(20)]
     backend = Backend(delay_s=0.3)
 
@@ -52,7 +55,7 @@ def test_calls_never_exceed_the_slots():
 
 
 def test_full_gateway_says_wait_and_holds_the_socket():
-    """The client over the limit gets a number of minutes, and its socket stays open until it closes or 5 s pass."""
+    """A client over the limit gets WAIT with minutes, and its socket stays open until it closes, at most 5 s."""
     recording = tones.chatter(20, seed=80)
 
     async def main():
@@ -65,12 +68,12 @@ def test_full_gateway_says_wait_and_holds_the_socket():
             late = live.MemorySocket()
             started = asyncio.get_running_loop().time()
             late.say(live.handshake(uid="late"))
-            await gate.serve(late)
+            await gate.serve(late, live.LOCAL)
             held = asyncio.get_running_loop().time() - started
             again = live.MemorySocket()
             again.say(live.handshake(uid="again"))
             again.leave()
-            await gate.serve(again)
+            await gate.serve(again, live.LOCAL)
             return await first, late, held
 
     first, late, held = virtual.run(main())
@@ -80,12 +83,12 @@ def test_full_gateway_says_wait_and_holds_the_socket():
 
 
 def test_burst_of_clients_cannot_pass_the_limit():
-    """Fifty hellos in the same moment: ten are served, forty wait."""
+    """Of fifty handshakes at the same time, ten are served and forty get WAIT."""
 
     async def main():
         async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=10)) as gate:
             sockets = [live.MemorySocket() for _ in range(50)]
-            tasks = [asyncio.create_task(gate.serve(socket)) for socket in sockets]
+            tasks = [asyncio.create_task(gate.serve(socket, live.LOCAL)) for socket in sockets]
             for i, socket in enumerate(sockets):
                 socket.say(live.handshake(uid=f"u{i}"))
             await asyncio.sleep(1)
@@ -102,13 +105,13 @@ def test_burst_of_clients_cannot_pass_the_limit():
 
 @pytest.mark.parametrize("first", [b"\0" * 4096, "no json", '{"uid": ["x"]}', '{"uid": "u", "audio_format": "mp3"}'])
 def test_bad_handshake_is_explained_and_closed(first):
-    """An ERROR with the reason, then 1008; nothing is left behind."""
+    """An ERROR with the reason, then 1008; no session remains."""
 
     async def main():
         async with live.gateway(Backend()) as gate:
             socket = live.MemorySocket()
             socket.say(first)
-            await gate.serve(socket)
+            await gate.serve(socket, live.LOCAL)
             return socket, gate.health()["active_connections"]
 
     socket, count = virtual.run(main())
@@ -127,13 +130,13 @@ def test_bad_handshake_is_explained_and_closed(first):
     ],
 )
 def test_a_refused_handshake_has_the_uid_back(first, uid):
-    """The stock client ignores every message without its own uid, so the reason must carry it."""
+    """The stock client ignores every message without its own uid, so the ERROR must have it."""
 
     async def main():
         async with live.gateway(Backend()) as gate:
             socket = live.MemorySocket()
             socket.say(first)
-            await gate.serve(socket)
+            await gate.serve(socket, live.LOCAL)
             return socket
 
     socket = virtual.run(main())
@@ -142,12 +145,12 @@ def test_a_refused_handshake_has_the_uid_back(first, uid):
 
 
 def test_missing_handshake_times_out():
-    """A client that says nothing is closed after the handshake time."""
+    """A silent client is closed after the handshake timeout."""
 
     async def main():
         async with live.gateway(Backend(), admission=ConnectionLimits(handshake_timeout_s=10)) as gate:
             socket = live.MemorySocket()
-            await gate.serve(socket)
+            await gate.serve(socket, live.LOCAL)
             return socket, asyncio.get_running_loop().time()
 
     socket, seconds = virtual.run(main())
@@ -155,8 +158,8 @@ def test_missing_handshake_times_out():
     assert seconds == pytest.approx(10)
 
 
-def test_missing_uid_is_invented():
-    """A client without uid is served under one that stays the same."""
+def test_missing_uid_is_generated():
+    """A client without a uid gets one, the same in every message."""
 
     async def main():
         async with live.gateway(Backend()) as gate:
@@ -168,34 +171,131 @@ def test_missing_uid_is_invented():
     assert socket.messages[0]["uid"]
 
 
-def test_same_uid_takes_over():
-    """A client that came back replaces what is left of its old connection, even when the gateway is full."""
+def test_a_client_that_comes_back_takes_over():
+    """With the same uid and address it replaces its old connection, also on a full gateway."""
     recording = tones.chatter(10, seed=81)
 
     async def main():
         async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=1)) as gate:
             old = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(old))
+            served = asyncio.create_task(gate.serve(old, STRANGER))
             old.say(live.handshake(uid="same"))
             await live.play(old, recording.pcm[:48_000])
-            new = await live.stream(gate, recording, uid="same")
+            new = await live.stream(gate, recording, uid="same", caller=STRANGER)
             await served
-            return old, new, gate.health()["active_connections"]
+            return old, new, gate.health()["active_connections"], gate.metrics_text().decode()
 
-    old, new, count = virtual.run(main())
+    old, new, count, metrics = virtual.run(main())
     assert old.aborted
     assert new.words == recording.text
     assert count == 0
+    assert 'wsgw_sessions_total{ending="replaced"} 1.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("owner", "other"),
+    [(STRANGER, NEIGHBOUR), (Caller(key="k1", address="203.0.113.1"), Caller(key="k2", address="203.0.113.1"))],
+    ids=["another address", "another key"],
+)
+def test_the_uid_of_another_client_replaces_nothing(owner, other):
+    """A client that learns a uid can neither end that stream nor exceed the limit with it."""
+    recording = tones.chatter(10, seed=82)
+
+    async def main():
+        async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=1)) as gate:
+            served = asyncio.create_task(live.stream(gate, recording, uid="same", caller=owner))
+            await asyncio.sleep(2)
+            thief = live.MemorySocket()
+            thief.say(live.handshake(uid="same"))
+            await gate.serve(thief, other)
+            return await served, thief
+
+    victim, thief = virtual.run(main())
+    assert victim.words == recording.text
+    assert thief.messages[0]["status"] == "WAIT"
+    assert thief.closed == (1013, "full")
+
+
+def test_one_uid_cannot_pass_the_limit():
+    """Of thirty connections with one uid at once, only the last one is served, in a single place."""
+
+    async def main():
+        async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=2)) as gate:
+            sockets = [live.MemorySocket() for _ in range(30)]
+            tasks = [asyncio.create_task(gate.serve(socket, STRANGER)) for socket in sockets]
+            most = 0
+            for socket in sockets:
+                socket.say(live.handshake(uid="same"))
+            for _ in range(300):
+                await asyncio.sleep(0.01)
+                most = max(most, gate.health()["active_connections"])
+            for socket in sockets:
+                socket.leave()
+            await asyncio.gather(*tasks)
+            return most, sockets, gate.health()["active_connections"]
+
+    most, sockets, left = virtual.run(main())
+    assert most == 1
+    assert left == 0
+    assert all(socket.aborted for socket in sockets[:-1])
+    assert sockets[-1].messages[0]["message"] == "SERVER_READY"
+
+
+def test_one_address_cannot_take_every_place():
+    """Over its limit a client gets WAIT, counted with its own reason, while others are served."""
+    limits = ConnectionLimits(max_clients=10, max_per_address=3)
+
+    async def main():
+        async with live.gateway(Backend(), admission=limits) as gate:
+            sockets = [live.MemorySocket() for _ in range(6)]
+            callers = [*[STRANGER] * 5, NEIGHBOUR]
+            tasks = [asyncio.create_task(gate.serve(s, caller)) for s, caller in zip(sockets, callers, strict=True)]
+            for i, socket in enumerate(sockets):
+                socket.say(live.handshake(uid=f"u{i}"))
+            await asyncio.sleep(1)
+            metrics = gate.metrics_text().decode()
+            for socket in sockets:
+                socket.leave()
+            await asyncio.gather(*tasks)
+            return sockets, metrics
+
+    sockets, metrics = virtual.run(main())
+    first = [socket.messages[0].get("status", "READY") for socket in sockets]
+    assert first == ["READY", "READY", "READY", "WAIT", "WAIT", "READY"]
+    assert 'wsgw_refused_total{reason="address_limit"} 2.0' in metrics
+
+
+def test_one_key_cannot_take_every_place():
+    """A key counts from all addresses; the estimate is that of its own streams."""
+    limits = ConnectionLimits(max_clients=10, max_per_key=1)
+
+    async def main():
+        session = SessionLimits(max_connection_time_s=600)
+        async with live.gateway(Backend(), admission=limits, limits=session) as gate:
+            others = asyncio.create_task(live.stream(gate, tones.chatter(200, seed=83), caller=Caller(key="k2")))
+            await asyncio.sleep(120)
+            mine = asyncio.create_task(live.stream(gate, tones.chatter(20, seed=84), caller=Caller(key="k1")))
+            await asyncio.sleep(1)
+            late = live.MemorySocket()
+            late.say(live.handshake(uid="late"))
+            await gate.serve(late, Caller(key="k1", address="203.0.113.9"))
+            await asyncio.gather(others, mine)
+            return late, gate.metrics_text().decode()
+
+    late, metrics = virtual.run(main())
+    assert late.messages == [{"uid": "late", "status": "WAIT", "message": pytest.approx(9.98, abs=0.1)}]
+    assert late.closed == (1013, "key_limit")
+    assert 'wsgw_refused_total{reason="key_limit"} 1.0' in metrics
 
 
 def test_drain_flushes_and_closes_with_1012():
-    """On a stop every stream gets its last words, then 1012; nobody new is taken."""
+    """At a shutdown every stream gets its last words, then 1012; new clients are refused."""
     recordings = [tones.chatter(30, seed=90 + i) for i in range(4)]
 
     async def main():
         async with live.gateway(Backend(delay_s=0.5)) as gate:
             sockets = [live.MemorySocket() for _ in recordings]
-            tasks = [asyncio.create_task(gate.serve(socket)) for socket in sockets]
+            tasks = [asyncio.create_task(gate.serve(socket, live.LOCAL)) for socket in sockets]
             for i, (socket, recording) in enumerate(zip(sockets, recordings, strict=True)):
                 socket.say(live.handshake(uid=f"u{i}"))
                 tasks.append(asyncio.create_task(live.play(socket, recording.pcm)))
@@ -204,7 +304,7 @@ def test_drain_flushes_and_closes_with_1012():
             seconds = asyncio.get_running_loop().time() - 12.3
             late = live.MemorySocket()
             late.say(live.handshake(uid="late"))
-            await gate.serve(late)
+            await gate.serve(late, live.LOCAL)
             for task in tasks:
                 task.cancel()
             return sockets, seconds, late, gate.health()["status"]
@@ -220,7 +320,7 @@ def test_drain_flushes_and_closes_with_1012():
 
 
 def test_drain_is_bounded_by_its_grace():
-    """With a service that does not answer, the stop takes the grace time, and what was heard is made final."""
+    """If the service does not answer, the shutdown takes the grace time, and recognised words become final."""
     recording = tones.chatter(30, seed=95, words_per_sentence=(40, 40))
     backend = Backend(delay_s=0.2)
 
@@ -239,13 +339,13 @@ def test_drain_is_bounded_by_its_grace():
             return await main()
 
     socket, _ = virtual.run(with_limit())
-    heard = [word.text for word in recording.words if word.end < 9]
-    assert socket.words[: len(heard)] == heard
+    recognised = [word.text for word in recording.words if word.end < 9]
+    assert socket.words[: len(recognised)] == recognised
     assert socket.closed[0] == 1012
 
 
-def test_health_and_metrics_tell_the_state():
-    """Connections, sessions and lag are visible, and nothing a client said is."""
+def test_health_and_metrics_show_the_state():
+    """Connections, sessions and lag are visible, but nothing that a client sent."""
     recording = tones.chatter(20, seed=96)
     backend = Backend(refuse=lambda request: 503)
 
@@ -269,13 +369,13 @@ def test_health_and_metrics_tell_the_state():
 
 
 def test_memory_is_flat_over_a_long_talk():
-    """However long a stream lasts, it holds the audio of its newest window and no more."""
+    """However long a stream lasts, it holds only the audio of its newest window."""
     recording = tones.chatter(60, seed=97)
 
     async def main():
         async with live.gateway(Backend(delay_s=0.2)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             peaks = []
             for _ in range(8):

@@ -4,7 +4,7 @@ from app.live.metrics import GatewayMetrics
 
 
 def test_answers_are_counted_by_outcome():
-    """One call is one count; a refusal, timeout or cancelled call says nothing about the time an answer takes."""
+    """Each request is counted once; only a transcript counts in the duration."""
     metrics = GatewayMetrics()
     metrics.answered("ok", 0.4)
     metrics.answered("busy", 0.01)
@@ -13,7 +13,7 @@ def test_answers_are_counted_by_outcome():
     assert "wsgw_upstream_seconds_count 1.0" in text
 
 
-def test_names_follow_the_house():
+def test_names_have_the_prefix_and_help_texts():
     """Every metric begins with wsgw_ and has a help text."""
     text = GatewayMetrics().text().decode()
     names = re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE)

@@ -1,4 +1,6 @@
 import asyncio
+import io
+import wave
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 
 from app.live.policy.windows import LiveWindow
 from app.live.remote import (
+    MIN_WAV_SAMPLES,
     Busy,
     Rejected,
     RemoteError,
@@ -14,6 +17,7 @@ from app.live.remote import (
     RemoteTranscriber,
     TimedOut,
     Unavailable,
+    encode_wav,
     retry_after_s,
 )
 from tests.live import virtual
@@ -29,7 +33,7 @@ def window(**changes):
         "start": 0,
         "end": 16_000,
         "pcm": b"\1\0" * 16_000,
-        "why": "step",
+        "reason": "step",
         "prompt": "",
         "language": None,
     }
@@ -37,7 +41,7 @@ def window(**changes):
 
 
 def ask(handler, *, call=None, timeout_s=5.0, **changes):
-    """One call against `handler`; returns (hypothesis or error, outcomes)."""
+    """One request to `handler`; returns (hypothesis or error, outcomes)."""
     outcomes = []
 
     async def main():
@@ -58,12 +62,12 @@ def ask(handler, *, call=None, timeout_s=5.0, **changes):
 
 
 def answering(status, *, headers=None, json=None, content=None):
-    """A service that always answers this."""
+    """A service that always gives this answer."""
     return lambda request: httpx.Response(status, headers=headers, json=json, content=content)
 
 
 def test_request_is_what_the_service_expects():
-    """Multipart with a WAV, word and segment times, the realtime lane, the key, and an id per pass."""
+    """Multipart with a WAV file, word and segment times, the realtime tier, the key, and an id per request."""
     seen = []
 
     def handle(request):
@@ -102,17 +106,17 @@ def test_absent_options_are_not_sent():
 
 
 def test_answer_is_read():
-    """A good answer becomes words."""
-    heard, outcomes = ask(
+    """A transcript becomes words."""
+    hypothesis, outcomes = ask(
         answering(200, json={"segments": [{"text": " Hi", "start": 0, "end": 0.5}], "language": "en"})
     )
-    assert [word.text for word in heard.words] == [" Hi"]
+    assert [word.text for word in hypothesis.words] == [" Hi"]
     assert outcomes[0][0] == "ok"
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_busy_says_when(status):
-    """Both ways to say "busy" carry the time to wait."""
+    """Both busy answers, 503 and 429, have the time to wait."""
     error, outcomes = ask(answering(status, headers={"Retry-After": "3"}))
     assert isinstance(error, Busy)
     assert error.retry_after_s == 3.0
@@ -123,7 +127,7 @@ def test_busy_says_when(status):
     ("header", "seconds"), [("0", 0.5), ("600", 10.0), (None, 1.0), ("soon", 1.0), ("9" * 400, 10.0), ("9" * 5000, 1.0)]
 )
 def test_retry_after_is_bounded(header, seconds):
-    """Never at once, never longer than live speech can wait; absent or unreadable is a second."""
+    """At least half a second, at most the configured limit; one second if it is absent or unreadable."""
     error, _ = ask(answering(503, headers={"Retry-After": header} if header else {}))
     assert error.retry_after_s == seconds
 
@@ -136,7 +140,7 @@ def test_retry_after_may_be_a_date():
 
 @pytest.mark.parametrize("status", [500, 502, 504, 408])
 def test_server_trouble_may_pass(status):
-    """Failures of the service are temporary; where somebody on the way gave up waiting, a shorter window may do."""
+    """Failures of the service are temporary; after a 408 or 504 a shorter window may succeed."""
     error, _ = ask(answering(status))
     assert isinstance(error, Unavailable)
     assert isinstance(error, TimedOut) == (status in {408, 504})
@@ -145,8 +149,8 @@ def test_server_trouble_may_pass(status):
 @pytest.mark.parametrize(
     ("status", "kind"), [(400, "audio"), (413, "audio"), (422, "audio"), (401, "setup"), (404, "setup")]
 )
-def test_permanent_refusals_are_told_apart(status, kind):
-    """One is about this audio, the other about the gateway's own settings."""
+def test_permanent_refusals_are_distinguished(status, kind):
+    """Some are about this audio, others about the gateway's own settings."""
     error, outcomes = ask(answering(status))
     assert isinstance(error, Rejected)
     assert error.kind == kind
@@ -154,8 +158,8 @@ def test_permanent_refusals_are_told_apart(status, kind):
 
 
 @pytest.mark.parametrize("content", [b"[" * 200_000, b"null", b'{"error": {"param": ["file"]}}'])
-def test_a_refusal_nobody_can_read_is_a_refusal(content):
-    """What is wrong with the body of a 400 changes nothing about the status."""
+def test_a_refusal_with_an_unreadable_body_is_a_refusal(content):
+    """A 400 with an unreadable body is still a rejection."""
     error, _ = ask(answering(400, content=content))
     assert isinstance(error, Rejected)
 
@@ -164,8 +168,8 @@ def test_a_refusal_nobody_can_read_is_a_refusal(content):
     ("param", "kind"),
     [("language", "language"), ("file", "audio"), (None, "audio"), ("prompt", "setup"), ("model", "setup")],
 )
-def test_field_at_fault_tells_what_a_400_is_about(param, kind):
-    """A bad language is not bad audio: nothing may be skipped for it."""
+def test_the_field_at_fault_gives_the_kind_of_a_400(param, kind):
+    """A rejected language is not rejected audio: no audio may be skipped for it."""
     error, _ = ask(answering(400, json={"error": {"message": "no", "param": param}}))
     assert isinstance(error, Rejected)
     assert error.kind == kind
@@ -183,7 +187,7 @@ def test_field_at_fault_tells_what_a_400_is_about(param, kind):
     ],
 )
 def test_a_refused_translation_is_not_a_wrong_setup(status, param, kind):
-    """Whatever a service blames, translating is at fault, unless it is the key, the address or the audio."""
+    """Whichever field a service names, translation is at fault, unless it is the key, the URL or the audio."""
     refusal = answering(status, json={"error": {"message": "no", "param": param}})
     error, _ = ask(refusal, call=RemoteOptions(task="translate"))
     assert isinstance(error, Rejected)
@@ -202,14 +206,14 @@ def test_a_refused_translation_is_not_a_wrong_setup(status, param, kind):
         {"json": {"error": {"message": "out of memory"}}},
     ],
 )
-def test_nonsense_is_no_answer(response):
-    """A page of a proxy in between, or an error sent as a success, is no transcript, and never an empty one."""
+def test_a_body_without_transcript_is_no_answer(response):
+    """A proxy's page, or an error sent with status 200, is no transcript, not even an empty one."""
     error, _ = ask(answering(200, **response))
     assert isinstance(error, Unavailable)
 
 
 def test_deadline():
-    """A service that never answers is given up after the deadline, in whole, not per phase."""
+    """A request without an answer ends after the timeout, which covers it as a whole, not each phase."""
 
     async def hang(request):
         await asyncio.sleep(1000)
@@ -221,7 +225,7 @@ def test_deadline():
 
 
 def test_connection_trouble():
-    """A service that cannot be reached is unavailable, and its name is no secret of the message."""
+    """A service that cannot be reached is unavailable, and the message does not reveal its address."""
 
     def refuse(request):
         raise httpx.ConnectError("boom to 10.0.0.7")
@@ -231,8 +235,8 @@ def test_connection_trouble():
     assert "10.0.0.7" not in str(error)
 
 
-def test_cancelling_drops_the_call():
-    """A client that leaves takes its call with it."""
+def test_cancelling_drops_the_request():
+    """If a client leaves, its request is cancelled."""
     outcomes = []
 
     async def main():
@@ -248,3 +252,24 @@ def test_cancelling_drops_the_call():
 
     virtual.run(main())
     assert outcomes == ["cancelled"]
+
+
+def test_wav_is_read_back():
+    """Any WAV reader finds 16 kHz mono 16-bit samples, bit for bit."""
+    pcm = bytes(range(256)) * 100
+    with wave.open(io.BytesIO(encode_wav(pcm))) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
+        assert file.readframes(10**6) == pcm
+
+
+def test_header_is_44_bytes():
+    """This is the layout that the service reads without a codec."""
+    assert len(encode_wav(b"\1\0" * 16_000)) == 44 + 32_000
+
+
+def test_very_short_audio_is_lengthened():
+    """Very short audio is padded with silence, so that no service rejects it as too short."""
+    wav = encode_wav(b"\1\0" * 10)
+    assert len(wav) == 44 + 2 * MIN_WAV_SAMPLES
+    assert wav[44:64] == b"\1\0" * 10
+    assert not any(wav[64:])

@@ -5,13 +5,13 @@ from tests.live import virtual
 
 
 async def settle():
-    """Let every task run that can."""
+    """Let every task run that can run."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 def test_most_urgent_first():
-    """Finished streams go first, then the one whose speech has waited longest."""
+    """Finished streams come first, then the one whose speech has waited longest."""
     order = []
 
     async def main():
@@ -56,7 +56,7 @@ def test_urgency_is_asked_at_the_last_moment():
 
 
 def test_slots_bound_the_calls():
-    """Never more calls at once than slots, and no slot idle while somebody waits."""
+    """Never more requests at once than slots, and no idle slot while a stream waits."""
     most = 0
 
     async def main():
@@ -79,7 +79,7 @@ def test_slots_bound_the_calls():
 
 
 def test_refusals_lower_the_calls_and_answers_raise_them():
-    """A full service gets fewer calls at once, at least one, and its answers win them back."""
+    """A busy service gets fewer requests at once, at least one; its answers raise the number again."""
 
     async def admitted(scheduler):
         tasks = [asyncio.create_task(_hold(scheduler)) for _ in range(20)]
@@ -109,7 +109,7 @@ async def _hold(scheduler):
 
 
 def test_cancelling_gives_the_place_back():
-    """A stream that leaves, waiting or calling, leaves nothing behind."""
+    """A cancelled stream, waiting or in flight, frees what it holds."""
 
     async def main():
         scheduler = Scheduler(1)
@@ -122,7 +122,7 @@ def test_cancelling_gives_the_place_back():
         last = asyncio.create_task(_hold(scheduler))
         await settle()
         calling.cancel()
-        last.cancel()  # granted and cancelled in the same moment
+        last.cancel()  # granted and cancelled at the same time
         await asyncio.gather(calling, waiting, last, return_exceptions=True)
         assert (scheduler.in_flight, scheduler.waiting) == (0, 0)
 
@@ -130,7 +130,7 @@ def test_cancelling_gives_the_place_back():
 
 
 def test_turn_is_not_given_to_one_that_leaves():
-    """A stream cancelled in the moment a turn gets free harms neither the one that ends nor the one behind it."""
+    """A stream cancelled just when a slot becomes free affects neither the one before nor the one after it."""
 
     async def main():
         scheduler = Scheduler(1)
@@ -139,7 +139,7 @@ def test_turn_is_not_given_to_one_that_leaves():
             await settle()
             behind = asyncio.create_task(_hold(scheduler))
             await settle()
-            leaving.cancel()  # has not run yet when the turn ends
+            leaving.cancel()  # has not run yet when the slot becomes free
         await settle()
         assert (scheduler.in_flight, scheduler.waiting) == (1, 0)
         behind.cancel()

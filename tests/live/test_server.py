@@ -1,4 +1,4 @@
-"""The door on a real port: what hostile and unlucky clients do to it, and to their neighbours."""
+"""The server on a real port: hostile and broken clients must not affect it or other clients."""
 
 import asyncio
 import base64
@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.commands.streaming import serve
-from app.live.gateway import ConnectionLimits
+from app.live.admission import ConnectionLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, real, tones
 from tests.live.backend import Backend, HttpServer
@@ -23,7 +23,7 @@ SPEECH = tones.chatter(6, seed=5)
 
 @pytest.fixture(scope="module")
 def service():
-    """A transcription service that hears tones."""
+    """A transcription service that recognises tones."""
     with HttpServer(Backend(delay_s=0.05)) as server:
         yield server.url
 
@@ -36,7 +36,7 @@ def gateway(service):
 
 
 async def talk(url, recording=SPEECH, *, speed=20.0, **options):
-    """A polite client; returns (words, close code)."""
+    """A well-behaved client; returns (words, close code)."""
     async with connect(url, **options) as ws:
         await ws.send(live.handshake(uid=f"u{id(ws)}"))
         listening = asyncio.create_task(_words(ws))
@@ -49,7 +49,7 @@ async def talk(url, recording=SPEECH, *, speed=20.0, **options):
 
 
 async def _words(ws):
-    """The final words until the server closes, however it does."""
+    """The final words until the server closes."""
     kept: dict[tuple[str, str, str], str] = {}
     with contextlib.suppress(ConnectionClosed):
         while True:
@@ -60,7 +60,7 @@ async def _words(ws):
 
 
 async def alive(running):
-    """The gateway still serves a neighbour correctly."""
+    """The gateway still serves another client correctly."""
     assert await talk(running.url) == (SPEECH.text, 1000)
     assert httpx.get(f"{running.http}/health").json()["status"] == "healthy"
 
@@ -72,7 +72,7 @@ async def test_any_path_is_served(gateway, path):
 
 
 async def test_health_and_metrics(gateway):
-    """Both are plain HTTP on the same port; other plain requests are told to upgrade."""
+    """Both are plain HTTP on the same port; other plain requests get 426."""
     async with httpx.AsyncClient() as client:
         health = await client.get(f"{gateway.http}/health")
         metrics = await client.get(f"{gateway.http}/metrics")
@@ -94,7 +94,7 @@ async def test_health_and_metrics(gateway):
     ],
 )
 async def test_keys_are_accepted_in_every_form(service, options):
-    """Header, subprotocol or query: each lets the client in, and the key is never echoed."""
+    """A key in a header, a subprotocol or the query is accepted, and never echoed."""
     options = dict(options)
     with real.running(service, keys=("other", "good"), limits=SessionLimits(drain_grace_s=1)) as running:
         async with connect(running.url + options.pop("path", ""), **options) as ws:
@@ -116,7 +116,7 @@ async def test_wrong_key_is_refused_before_the_upgrade(service, options):
 
 
 async def test_frame_of_20_mb(gateway):
-    """Closed with 1009 before it is held in memory; the neighbours hear nothing of it."""
+    """It is refused with 1009 before it is held in memory; other clients are not affected."""
     ws = await connect(gateway.url)
     await ws.send(live.handshake())
     with contextlib.suppress(ConnectionClosed):
@@ -128,7 +128,7 @@ async def test_frame_of_20_mb(gateway):
 
 
 async def test_frame_above_the_limit(gateway):
-    """What a handshake may be long no frame of audio may: it closes with 1009, as does one sent right behind it."""
+    """Audio frames have a lower limit than the handshake, also a frame that directly follows it: close 1009."""
     for pause_s in (0.2, 0.0):
         async with connect(gateway.url) as ws:
             await ws.send(live.handshake(uid=f"f{pause_s}"))
@@ -143,7 +143,7 @@ async def test_frame_above_the_limit(gateway):
 
 
 async def test_handshake_with_enrolled_voices(gateway):
-    """Ten speakers of a few seconds are megabytes: the client is served, and hears why where it is too much."""
+    """Ten enrolled speakers are megabytes: such a client is served; above the limit it gets the reason."""
     voice = base64.b64encode(bytes(44 + 5 * 32_000)).decode()
     async with connect(gateway.url) as ws:
         await ws.send(live.handshake(known_speakers=[{"name": f"s{i}", "audio_base64": voice} for i in range(10)]))
@@ -159,7 +159,7 @@ async def test_handshake_with_enrolled_voices(gateway):
 
 
 async def test_odd_frames_nan_and_text(gateway):
-    """Frames of any length, samples that are no numbers, empty frames and stray text: words still arrive."""
+    """Frames of any length, NaN samples, empty frames and unknown text do not keep words from arriving."""
     recording = tones.speak([["alpha", "bravo"], ["kilo", "lima"]])
     data = recording.pcm.astype("<f4").tobytes()
     data = data[: 2 * tones.RATE * 4 - 4000] + np.full(1000, np.nan, "<f4").tobytes() + data[2 * tones.RATE * 4 :]
@@ -176,7 +176,7 @@ async def test_odd_frames_nan_and_text(gateway):
 
 
 async def test_random_bytes(gateway):
-    """Garbage of any kind ends in a close or in silence, never in a broken gateway."""
+    """Random bytes lead to a close or to silence, never to a broken gateway."""
     random = np.random.default_rng(3)
     async with connect(gateway.url) as ws:
         await ws.send(live.handshake())
@@ -188,7 +188,7 @@ async def test_random_bytes(gateway):
 
 
 async def test_flood_slows_the_client_down(service):
-    """A client that sends a hundred times faster than speech is read no faster than memory allows."""
+    """A client that sends much faster than real time is read no faster than memory allows."""
     recording = tones.chatter(150, seed=6)
     limits = SessionLimits(buffer_max_s=40, drain_grace_s=1)
     with real.running(service, limits=limits) as running:
@@ -203,7 +203,7 @@ async def test_flood_slows_the_client_down(service):
 
 
 async def test_client_that_stops_reading(gateway):
-    """It is cut off after the send time, while its neighbour is served as ever."""
+    """It is dropped after the send timeout, while another client is served normally."""
     deaf = sockets.create_connection(("127.0.0.1", gateway.port))
     deaf.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
     deaf.sendall(
@@ -243,7 +243,7 @@ async def test_reset_connection_frees_its_place(gateway):
 
 
 async def test_many_idle_connections(service):
-    """Two hundred sockets that say nothing do not keep one client from being served."""
+    """Two hundred silent sockets do not keep a client from being served."""
     with real.running(
         service, admission=ConnectionLimits(handshake_timeout_s=3), limits=SessionLimits(drain_grace_s=1)
     ) as running:
@@ -257,7 +257,7 @@ async def test_many_idle_connections(service):
 
 
 async def test_burst_of_clients(service):
-    """Sixty at once with forty places: each is either served completely or told to wait."""
+    """Of sixty clients at once with forty places, each is either served completely or gets WAIT."""
     recording = tones.speak([["alpha", "bravo"]])
 
     async def one(url):
@@ -281,7 +281,7 @@ async def test_burst_of_clients(service):
 
 
 async def test_stop_flushes_and_closes_with_1012(service):
-    """On a stop a client in mid-speech gets its last words and 1012; new ones find the port closed."""
+    """At a shutdown a client that is speaking gets its last words and 1012; the port is closed for new ones."""
     recording = tones.speak([["alpha", "bravo", "charlie"]], tail_s=0, pause_s=0)
     with real.running(service, limits=SessionLimits(drain_grace_s=5)) as running:
         async with connect(running.url) as ws:
@@ -297,7 +297,7 @@ async def test_stop_flushes_and_closes_with_1012(service):
 
 
 def test_port_in_use_is_one_line(service, capsys):
-    """A taken port ends the start with a sentence that names it, and status 1."""
+    """If the port is in use, the start ends with one line that names it, and status 1."""
     with sockets.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert serve(host="127.0.0.1", port=port) == 1
@@ -305,8 +305,8 @@ def test_port_in_use_is_one_line(service, capsys):
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["answers pings", "vanished"])
-async def test_a_vanished_client_gives_its_place_back(service, answers):
-    """Behind a proxy TCP stays alive: who answers no ping is dropped, who only says nothing is kept."""
+async def test_a_vanished_client_is_dropped(service, answers):
+    """Behind a proxy TCP stays alive: a client that answers no ping is dropped, a quiet one that does is kept."""
     with real.running(service, limits=SessionLimits(drain_grace_s=1), ping_s=0.3, dead_peer_s=0.9) as running:
         async with connect(running.url) as ws:
             await ws.send(live.handshake())

@@ -1,7 +1,7 @@
-"""Speech nobody can mishear: each word is a tone, so a lost, doubled or invented word shows exactly.
+"""Synthetic speech in which each word is a tone, so that a lost, doubled or invented word is visible exactly.
 
-`speak` turns a script into audio and `hear` turns audio into the words it holds, the way a Whisper
-answers: with times, a leading space, sentence ends at silences, and half-heard words at the edges.
+`speak` turns a script into audio, and `hear` recognises its words and answers like a Whisper model: with
+times, a leading space, sentence ends at silences, and words cut off at the edges.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ WORDS = (
 FIRST_HZ, STEP_HZ = 400, 100
 WORD_S = 0.3
 GAP_S = 0.1
-HEARD_S = 0.12  # a tone shorter than this is not recognised
+HEARD_S = 0.12  # a shorter tone is not recognised
 SENTENCE_GAP_S = 0.4
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """A word of the script: what and when, in seconds of the recording."""
+    """A word of the script, in seconds of the recording."""
 
     text: str
     start: float
@@ -39,7 +39,7 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Recording:
-    """[n] float32 at 16 kHz and what is said in it."""
+    """[n] float32 at 16 kHz and its words."""
 
     pcm: np.ndarray
     words: tuple[Spoken, ...]
@@ -113,8 +113,8 @@ def _runs(pcm: np.ndarray):
     loud = spectrum.max(axis=1) > 0.5
     indices = (bins * 50 - FIRST_HZ) / STEP_HZ
     names = [
-        WORDS[round(index)] if heard and 0 <= round(index) < len(WORDS) else None
-        for index, heard in zip(indices, loud, strict=True)
+        WORDS[round(index)] if recognised and 0 <= round(index) < len(WORDS) else None
+        for index, recognised in zip(indices, loud, strict=True)
     ]
     start = 0
     for frame in range(1, count + 1):

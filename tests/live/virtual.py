@@ -1,6 +1,6 @@
-"""An event loop whose clock jumps to the next timer, so that an hour of live speech takes seconds.
+"""An event loop whose clock jumps to the next timer, so that testing an hour of live speech takes seconds.
 
-Nothing in it may wait for a real socket: clients are in-memory, the service is a mock transport.
+Nothing may wait for a real socket: clients are in memory, and the service is a mock transport.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """asyncio, at the speed of thought."""
+    """The event loop with a virtual clock."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()

@@ -1,4 +1,4 @@
-"""What a list of timed requests says: rates, latencies, concurrency. Pure.
+"""Statistics of timed requests: rates, latencies, concurrency. Pure.
 
 Rates are counts over wall-clock time, never over the slowest request. Latencies are those of successes only: a busy
 answer takes milliseconds and would make an overloaded service look fast. The mean number of requests in flight is
@@ -41,13 +41,13 @@ class Sample:
 
     @property
     def latency_s(self) -> float:
-        """Return the time from when the answer was wanted to when it was there."""
+        """Return the time from when the request was due to its answer."""
         return self.ended_s - self.due_s
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The distribution of successes' latencies, in seconds."""
+    """The distribution of the latencies of successful requests, in seconds."""
 
     mean_s: float
     p50_s: float
@@ -94,12 +94,12 @@ class Summary:
 
     @property
     def busy(self) -> int:
-        """Return how many were told to come back later."""
+        """Return how many got a busy answer."""
         return sum(self.counts.get(status, 0) for status in BUSY)
 
     @property
     def failed(self) -> int:
-        """Return how many neither succeeded nor were told to come back."""
+        """Return how many neither succeeded nor got a busy answer."""
         return self.total - self.ok - self.busy
 
 
@@ -132,7 +132,7 @@ def mean_in_flight(intervals: Iterable[tuple[float, float]], wall_s: float) -> f
 
 
 def summarise(samples: Sequence[Sample]) -> Summary:
-    """Return what the run says.
+    """Return the statistics of a run.
 
     Raises:
         ValueError: no samples.
@@ -157,7 +157,7 @@ def summarise(samples: Sequence[Sample]) -> Summary:
 
 
 def latency_of(served: Sequence[Sample]) -> Latency | None:
-    """Return the distribution of their latencies; None of none."""
+    """Return the distribution of their latencies; None without any."""
     if not served:
         return None
     values = [sample.latency_s for sample in served]

@@ -1,4 +1,4 @@
-"""When requests are due. Pure: the dice are handed in."""
+"""When requests are due. Pure: the random generator is an argument."""
 
 from __future__ import annotations
 

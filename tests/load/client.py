@@ -1,4 +1,4 @@
-"""Send requests the way callers do: open loop, closed loop, or as live streams. Async (aiohttp)."""
+"""Send requests in an open loop, a closed loop, or as live streams. Async (aiohttp)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONGEST_RETRY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer as the caller sees it."""
+    """One answer as the caller receives it."""
 
     status: int
     text: str
@@ -36,7 +36,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Target:
-    """The service under test, and what it writes for each sound when it is idle."""
+    """The service under test, and its text for each sound when it is idle."""
 
     session: aiohttp.ClientSession
     url: str
@@ -97,7 +97,7 @@ async def target(url: str, *, api_key: str, timeout_s: float) -> AsyncIterator[T
 
 
 async def warm_up(service: Target, sounds: list[Sound], rounds: int) -> None:
-    """Send each sound alone, `rounds` times, and keep what the idle service writes.
+    """Send each sound alone, `rounds` times, and keep the idle service's text.
 
     Raises:
         ConnectionError: it does not transcribe even then.
@@ -114,7 +114,7 @@ async def warm_up(service: Target, sounds: list[Sound], rounds: int) -> None:
 async def closed_loop(service: Target, sounds: list[Sound], *, clients: int, requests: int, patient: bool) -> None:
     """Let `clients` callers send `requests` in all, each its next one when its last one is answered.
 
-    A patient caller waits after a busy answer as it was told; an impatient one goes on at once.
+    A patient caller respects Retry-After after a busy answer; an impatient one continues at once.
     """
     queue = iter(range(requests))
 
@@ -179,7 +179,7 @@ async def _send(service: Target, stream: LiveStream, window: Window, pcm: bytes,
 
 
 async def _watched(service: Target, work: list[Awaitable[None]]) -> None:
-    """Do the work and say every second how far it is."""
+    """Do the work and print its progress every second."""
     begun_s = time.perf_counter()
     first = len(service.samples)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-mpl.use("Agg")  # no screen is needed to write a file
+mpl.use("Agg")  # writes files without a display
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""Show runs to people and to programs: a table, a verdict, JSON."""
+"""Report runs as a table, as a finding, and as JSON."""
 
 from __future__ import annotations
 
@@ -62,17 +62,17 @@ def _row(run: Run) -> str:
 
 
 def statuses(summary: Summary) -> str:
-    """Return the counts by status in words."""
+    """Return the counts by status as text."""
     names = {0: "no answer"}
     return ", ".join(f"{names.get(status, str(status))}: {count}" for status, count in summary.counts.items())
 
 
 def live_lines(streams: Sequence[LiveStream]) -> list[str]:
-    """Return what live speakers would have noticed."""
-    heard_s, lost_s = sum(s.heard_s for s in streams), sum(s.lost_s for s in streams)
+    """Return what the speakers of live streams notice: losses and lag."""
+    transcribed_s, lost_s = sum(s.transcribed_s for s in streams), sum(s.lost_s for s in streams)
     lags_s = [lag for stream in streams for lag in stream.lags_s]
-    share = lost_s / (heard_s + lost_s) if heard_s + lost_s else 0.0
-    lines = [f"{len(streams)} live streams: {heard_s:.0f} s heard, {lost_s:.1f} s lost ({share:.1%})"]
+    share = lost_s / (transcribed_s + lost_s) if transcribed_s + lost_s else 0.0
+    lines = [f"{len(streams)} live streams: {transcribed_s:.0f} s transcribed, {lost_s:.1f} s lost ({share:.1%})"]
     if lags_s:
         lines.append(f"age of the oldest audio at its transcript: p50 {percentile(lags_s, 0.5):.1f} s, "
                      f"p95 {percentile(lags_s, 0.95):.1f} s")  # fmt: skip
@@ -80,7 +80,7 @@ def live_lines(streams: Sequence[LiveStream]) -> list[str]:
 
 
 def scaling_lines(runs: Sequence[Run], *, cores: int) -> list[str]:
-    """Return the scaling table and what it honestly says. The first run is the base."""
+    """Return the scaling table and its finding. The first run is the base."""
     base = runs[0]
     base_per_s = base.summary.requests_per_s / max(1, base.workers)
     lines = [
@@ -113,7 +113,7 @@ def _finding(first: int, last: int, share: float, cores: int) -> str:
 
 
 def as_json(runs: Sequence[Run], *, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return everything for programs, each request included."""
+    """Return everything as JSON data, including each request."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
@@ -124,7 +124,7 @@ def as_json(runs: Sequence[Run], *, settings: dict[str, Any]) -> dict[str, Any]:
                 "workers": run.workers,
                 "load": run.load,
                 "summary": {**asdict(run.summary), "total": run.summary.total},
-                "live": [{"heard_s": stream.heard_s, "lost_s": stream.lost_s} for stream in run.streams],
+                "live": [{"transcribed_s": stream.transcribed_s, "lost_s": stream.lost_s} for stream in run.streams],
                 "requests": [asdict(sample) for sample in run.samples],
             }
             for run in runs
@@ -133,6 +133,6 @@ def as_json(runs: Sequence[Run], *, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write it for people to read, too."""
+    """Write it as indented JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The audio that a load test sends: files, their true lengths and their reference texts."""
+"""The audio that a load test sends: files, their lengths and their reference texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BYTES_PER_SAMPLE = 2
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """One file: its bytes, its length from its own header, what is said in it ("" = unknown)."""
+    """One file: its bytes, its length from its header, and its text ("" if unknown)."""
 
     name: str
     wav: bytes
@@ -46,7 +46,7 @@ def load(path: Path) -> Sound:
 
 
 def _reference(path: Path) -> tuple[str, str]:
-    """Return what is said in the file, and in which language; "" where nobody wrote it down."""
+    """Return the text and language of a file; "" if they are unknown."""
     beside = path.with_suffix(".txt")
     if beside.is_file():
         return beside.read_text(encoding="utf-8").strip(), ""
@@ -59,7 +59,7 @@ def _reference(path: Path) -> tuple[str, str]:
 
 
 def pcm_of(sounds: list[Sound]) -> bytes:
-    """Return all sounds after each other as raw samples."""
+    """Return all sounds in order as raw samples."""
     parts = []
     for sound in sounds:
         with wave.open(io.BytesIO(sound.wav), "rb") as source:
@@ -68,7 +68,7 @@ def pcm_of(sounds: list[Sound]) -> bytes:
 
 
 def cut(pcm: bytes, begin_s: float, end_s: float) -> bytes:
-    """Return that stretch of endlessly repeated samples as a WAV file."""
+    """Return a part of the endlessly repeated samples as a WAV file."""
     first, last = (int(moment_s * RATE_HZ) * BYTES_PER_SAMPLE for moment_s in (begin_s, end_s))
     repeated = pcm * ((last - first) // len(pcm) + 2)
     offset = first % len(pcm)
@@ -80,7 +80,7 @@ def cut(pcm: bytes, begin_s: float, end_s: float) -> bytes:
 
 
 def word_errors(reference: str, text: str) -> tuple[int, int]:
-    """Return word errors and words of the reference, without regard to case and punctuation."""
+    """Return the word errors and the words of the reference, ignoring case and punctuation."""
     expected, heard = _plain(reference), _plain(text)
     if not expected:
         return 0, 0

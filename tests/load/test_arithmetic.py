@@ -33,7 +33,7 @@ def test_rates_are_counted_over_the_wall_clock():
 
 
 def test_latencies_are_those_of_successes():
-    """A hundred instant refusals do not make the two successes look fast."""
+    """A hundred instant refusals do not change the latency of two successes."""
     summary = summarise([sample(0, 3.0), sample(0, 5.0), *(sample(0, 0.001, 503) for _ in range(100))])
     assert summary.latency is not None
     assert (summary.latency.p50_s, summary.latency.mean_s, summary.latency.max_s) == (3.0, 4.0, 5.0)
@@ -41,7 +41,7 @@ def test_latencies_are_those_of_successes():
 
 
 def test_every_status_is_counted():
-    """Busy is 503 or 429; everything else but 200 failed, no answer included."""
+    """Busy is 503 or 429; everything else except 200 failed, also no answer."""
     summary = summarise([sample(0, 1, status) for status in (200, 503, 429, 502, 0, 400)])
     assert summary.counts == {0: 1, 200: 1, 400: 1, 429: 1, 502: 1, 503: 1}
     assert (summary.ok, summary.busy, summary.failed) == (1, 2, 3)
@@ -56,7 +56,7 @@ def test_a_late_start_counts_as_latency():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_littles_law_holds(seed):
-    """The swept number in flight equals rate times mean latency, whatever the requests were."""
+    """The mean number in flight equals rate times mean latency, whatever the requests were."""
     dice = random.Random(seed)
     samples = []
     for _ in range(dice.randrange(1, 400)):
@@ -75,7 +75,7 @@ def test_in_flight_never_exceeds_the_callers():
 
 
 def test_word_errors_are_summed_before_they_are_divided():
-    """Long texts weigh more than short ones; files without a reference do not count."""
+    """Long texts weigh more than short ones; files without a reference are not counted."""
     summary = summarise([sample(0, 1, errors=1, words=2), sample(0, 1, errors=0, words=8), sample(0, 1)])
     assert summary.word_error_rate == 0.1
     assert summarise([sample(0, 1)]).word_error_rate is None

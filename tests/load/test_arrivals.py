@@ -20,12 +20,12 @@ def test_arrivals_have_the_rate_and_the_spread_of_independent_callers():
     assert statistics.stdev(gaps_s) / statistics.mean(gaps_s) == pytest.approx(1.0, rel=0.05)
 
 
-def test_the_same_dice_give_the_same_arrivals():
-    """A run can be repeated."""
+def test_the_same_seed_gives_the_same_arrivals():
+    """With the same seed a run can be repeated."""
     assert poisson(2.0, 50.0, random.Random(3)) == poisson(2.0, 50.0, random.Random(3))
 
 
 def test_a_rate_of_zero_is_refused():
-    """Nobody would ever come."""
+    """At a rate of 0 no request would ever be due."""
     with pytest.raises(ValueError, match="above 0"):
         poisson(0.0, 1.0, random.Random(0))

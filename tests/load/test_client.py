@@ -42,7 +42,7 @@ class Service:
 
 @asynccontextmanager
 async def serving(service: Service) -> AsyncIterator[str]:
-    """Give the address of a running service."""
+    """Yield the URL of a running service."""
     app = web.Application(client_max_size=2**24)
     app.router.add_post("/v1/audio/transcriptions", service.answer)
     runner = web.AppRunner(app)
@@ -74,7 +74,7 @@ async def test_a_closed_loop_keeps_its_callers_busy_and_obeys_littles_law():
 
 
 async def test_busy_answers_are_counted_apart():
-    """Six callers on two slots: the refused ones are counted, and nobody fails."""
+    """Six callers on two slots: the refused requests are counted, and none fails."""
     async with serving(Service()) as url, target(url, api_key="", timeout_s=5) as measured:
         await closed_loop(measured, [SOUND], clients=6, requests=60, patient=False)
     summary = summarise(measured.samples)
@@ -93,7 +93,7 @@ async def test_an_open_loop_does_not_wait_for_answers():
 
 
 async def test_a_changed_text_is_noticed():
-    """A text under load that is not the idle service's is counted."""
+    """A text under load that differs from the idle service's is counted."""
     async with serving(Service()) as url, target(url, api_key="", timeout_s=5) as measured:
         measured.idle_texts["en-00.wav"] = "something else"
         await closed_loop(measured, [SOUND], clients=1, requests=2, patient=True)
@@ -101,7 +101,7 @@ async def test_a_changed_text_is_noticed():
 
 
 async def test_a_broken_service_is_no_answer_not_a_crash():
-    """Nobody listens: status 0 for each request; the warm-up says what is wrong."""
+    """Without a service each request has status 0, and the warm-up raises an error that says so."""
     async with target("http://127.0.0.1:9/none", api_key="", timeout_s=1) as measured:
         await closed_loop(measured, [SOUND], clients=1, requests=2, patient=True)
         assert summarise(measured.samples).counts == {0: 2}
@@ -109,10 +109,10 @@ async def test_a_broken_service_is_no_answer_not_a_crash():
             await warm_up(measured, [SOUND], 1)
 
 
-async def test_live_streams_hear_what_was_said():
-    """One speaker for three seconds on a quick service: everything is heard, the end included."""
+async def test_live_streams_are_transcribed_completely():
+    """One speaker for three seconds on a fast service: everything is transcribed, including the end."""
     async with serving(Service()) as url, target(url, api_key="", timeout_s=5) as measured:
         (stream,) = await live(measured, [SOUND], clients=1, duration_s=3.0, dice=random.Random(0))
-    assert stream.heard_s + stream.lost_s == pytest.approx(3.0, abs=0.01)
+    assert stream.transcribed_s + stream.lost_s == pytest.approx(3.0, abs=0.01)
     assert stream.lost_s < 0.1
     assert summarise(measured.samples).counts == {200: len(measured.samples)}

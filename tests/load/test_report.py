@@ -30,14 +30,14 @@ def test_statuses_are_spelled_out():
 
 
 def test_perfect_scaling_is_called_so():
-    """Three workers, three times the work: 100 %."""
+    """Three workers that do three times the work: 100 %."""
     lines = scaling_lines([run_of(1, 5.0), run_of(2, 10.0), run_of(3, 15.0)], cores=8)
     assert "3.00x" in lines[3]
     assert "100%" in lines[3]
     assert "The workers scale here." in lines[-1]
 
 
-def test_a_machine_with_too_few_cores_is_told_so():
+def test_too_few_cores_are_reported():
     """Three workers on two cores that do the work of one: the finding names the cores, not the balancer."""
     lines = scaling_lines([run_of(1, 5.0), run_of(2, 6.0), run_of(3, 6.0)], cores=2)
     assert "40%" in lines[3]
@@ -51,18 +51,18 @@ def test_bad_scaling_with_cores_to_spare_points_elsewhere():
 
 
 def test_lost_speech_is_reported():
-    """Live mode says how many seconds nobody heard, and how old the text was."""
+    """Live mode reports how many seconds were lost, and how old the text was."""
     stream = LiveStream()
     stream.served(Window(0.0, 6.0), now_s=8.0)
     stream.end(8.0)
     assert live_lines([stream]) == [
-        "1 live streams: 6 s heard, 2.0 s lost (25.0%)",
+        "1 live streams: 6 s transcribed, 2.0 s lost (25.0%)",
         "age of the oldest audio at its transcript: p50 8.0 s, p95 8.0 s",
     ]
 
 
 def test_everything_is_written_for_programs_and_drawn_for_people(tmp_path):
-    """The JSON holds every request; the PNG is a picture."""
+    """The JSON contains every request, and the PNG is an image."""
     runs = [run_of(1, 5.0), run_of(2, 8.0, busy=2)]
     write_json(tmp_path / "out" / "result.json", as_json(runs, settings={"mode": "closed"}))
     read = json.loads((tmp_path / "out" / "result.json").read_text())

@@ -36,7 +36,7 @@ def test_the_text_is_found_beside_the_file_or_in_the_manifest(tmp_path):
 
 
 def test_other_files_are_refused_with_the_remedy(tmp_path):
-    """Not a WAV file, or another rate: one line that says what to do."""
+    """A file that is not WAV, or has another rate, gives one line with a remedy."""
     (tmp_path / "x.wav").write_bytes(b"not audio")
     with pytest.raises(ValueError, match="not a WAV"):
         load(tmp_path / "x.wav")
@@ -48,7 +48,7 @@ def test_other_files_are_refused_with_the_remedy(tmp_path):
 
 
 def test_live_windows_are_cut_from_endless_audio():
-    """A window beyond the end goes on at the beginning, sample by sample."""
+    """A window beyond the end continues at the beginning, sample by sample."""
     pcm = bytes(range(256)) * 250  # 2 s
     with wave.open(io.BytesIO(cut(pcm, 1.0, 5.0)), "rb") as window:
         samples = window.readframes(window.getnframes())

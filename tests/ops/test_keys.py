@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 
 from app.core.errors import Unauthorized
-from app.ops.keys import KeyRing, presented_key
+from app.ops.keys import KeyRing, presented_key, require_sendable, split_keys
 from tests.clients import Exchange, worker
 
 KEYS = "sk-one, sk-two"
 JSON_MULTIPART = (b"content-type", b"multipart/form-data; boundary=x")
 
 
-def test_open_server_asks_for_nothing():
-    """Without keys everybody may enter, whatever they send."""
+def test_open_server_needs_no_key():
+    """Without keys every request is accepted, whatever it carries."""
     assert KeyRing(()).check({}) is None
     assert KeyRing(()).check({"authorization": "Bearer whatever"}) is None
 
@@ -30,7 +30,7 @@ def test_open_server_asks_for_nothing():
     ],
 )
 def test_any_key_in_either_header(headers: dict[str, str]):
-    """Every key opens, in both headers, whatever the scheme's case; the answer is a fingerprint."""
+    """Every key is accepted in both headers, with the scheme in any case; the result is a fingerprint."""
     key_id = KeyRing(("sk-one", "sk-two")).check(headers)
     assert key_id is not None
     assert len(key_id) == 8
@@ -55,7 +55,7 @@ def test_any_key_in_either_header(headers: dict[str, str]):
         ({"x-api-key": "\xff" * 100_000}, True),
     ],
 )
-def test_no_key_and_wrong_key_are_told_apart(headers: dict[str, str], presented: bool):  # noqa: FBT001 - a table
+def test_no_key_and_wrong_key_are_distinguished(headers: dict[str, str], presented: bool):  # noqa: FBT001 - a table
     """`presented` says whether a key was sent at all."""
     with pytest.raises(Unauthorized) as refused:
         KeyRing(("sk-one", "sk-two")).check(headers)
@@ -63,25 +63,52 @@ def test_no_key_and_wrong_key_are_told_apart(headers: dict[str, str], presented:
     assert "sk-o" not in refused.value.message
 
 
-def test_keys_beyond_ascii_are_compared_as_bytes():
-    """A header is bytes that arrive as latin-1; a UTF-8 key still opens."""
-    sent = "Bearer schlüssel-鍵".encode().decode("latin-1")
-    assert KeyRing(("schlüssel-鍵",)).check({"authorization": sent}) is not None
+@pytest.mark.parametrize("sent", ["schlüssel", "schl\udcc3\udcbcssel", "\x80", "鍵"])
+def test_presented_bytes_beyond_ascii_are_a_wrong_key(sent: str):
+    """Whatever form header bytes arrive in, they are refused, not an error of the server."""
+    with pytest.raises(Unauthorized) as refused:
+        KeyRing(("sk-one",)).check({"authorization": f"Bearer {sent}"})
+    assert refused.value.presented
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "a\x07b", "a\nb", "鍵", "\x7f"])
+def test_a_key_that_no_header_carries_is_refused(key: str):
+    """Such a key could never be presented; the error says what is allowed and does not show the key."""
+    with pytest.raises(ValueError, match="ASCII") as refused:
+        require_sendable(("sk-one", key))
+    assert key not in str(refused.value)
+
+
+def test_keys_of_several_lists():
+    """Comma-separated, each once, without white space around them; signs and inner spaces are allowed."""
+    keys = split_keys(" sk-one, two words ,,", "sk-one,!~\n")
+    assert keys == ("sk-one", "two words", "!~")
+    require_sendable(keys)
+
+
+def test_a_fingerprint_belongs_to_one_key():
+    """It is the same for the same key, and differs between keys; an unknown key has none."""
+    ring = KeyRing(("sk-one", "sk-two"))
+    assert ring.fingerprint("sk-one") == KeyRing(("sk-one",)).fingerprint("sk-one")
+    assert ring.fingerprint("sk-one") != ring.fingerprint("sk-two")
+    assert ring.fingerprint("") is None
+    assert not ring.is_open
+    assert KeyRing(()).is_open
 
 
 def test_presented_key_prefers_bearer():
-    """With both headers, the one every SDK sends counts."""
+    """If both headers are sent, Authorization wins: it is what the SDKs send."""
     assert presented_key({"authorization": "Bearer a", "x-api-key": "b"}) == "a"
 
 
 @pytest.mark.parametrize("setting", ["api_keys", "api_token"])
-async def test_both_settings_close_the_door(setting: str):
-    """API_KEYS and its alias API_TOKEN guard the same routes."""
+async def test_both_settings_require_a_key(setting: str):
+    """API_KEYS and its alias API_TOKEN protect the same routes."""
     overrides: dict[str, Any] = {setting: KEYS}
     async with worker(**overrides) as running:
         refused = await running.client.get("/v1/models")
-        entered = await running.client.get("/v1/models", headers={"X-API-Key": "sk-two"})
-    assert (refused.status_code, entered.status_code) == (401, 200)
+        accepted = await running.client.get("/v1/models", headers={"X-API-Key": "sk-two"})
+    assert (refused.status_code, accepted.status_code) == (401, 200)
     assert refused.headers["www-authenticate"] == "Bearer"
     assert refused.json()["error"] == {
         "message": refused.json()["error"]["message"],
@@ -92,7 +119,7 @@ async def test_both_settings_close_the_door(setting: str):
 
 
 async def test_wrong_key_has_openais_code():
-    """A key that was sent and is wrong gets code invalid_api_key."""
+    """A wrong key gets the code invalid_api_key."""
     async with worker(api_keys=KEYS) as running:
         answer = await running.client.get("/v1/models", headers={"Authorization": "Bearer sk-three"})
     assert answer.status_code == 401
@@ -100,7 +127,7 @@ async def test_wrong_key_has_openais_code():
 
 
 async def test_key_is_checked_before_the_body_is_read():
-    """A refused upload is answered while nothing of its body was taken."""
+    """A refused upload is answered before any of its body is read."""
     async with worker(api_keys=KEYS) as running:
         exchange = Exchange(running.app, [JSON_MULTIPART, (b"content-length", b"3000000")])
         exchange.feed(b"x" * 65536, more=True)
@@ -111,7 +138,7 @@ async def test_key_is_checked_before_the_body_is_read():
 
 
 async def test_key_comes_before_size_and_route():
-    """A stranger learns nothing: too large, unknown and busy all look the same from outside."""
+    """Without a key, every request gets 401, also one that is too large, to an unknown route or with a wrong method."""
     async with worker(api_keys=KEYS, max_upload_bytes=1024) as running:
         large = Exchange(running.app, [(b"content-length", b"99999999999")])
         await large.run()
@@ -121,7 +148,7 @@ async def test_key_comes_before_size_and_route():
 
 
 async def test_health_needs_no_key():
-    """Probes carry no secrets."""
+    """Health checks send no key."""
     async with worker(api_keys=KEYS) as running:
         statuses = [
             (await running.client.get(path)).status_code for path in ("/", "/health", "/health/live", "/health/ready")
@@ -130,8 +157,8 @@ async def test_health_needs_no_key():
 
 
 @pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/v1/audio/transcriptions", "/v1/models/a/b"])
-async def test_every_route_under_v1_is_guarded(path: str):
-    """No alias and no spelling of a path goes round the gate."""
+async def test_every_route_under_v1_needs_a_key(path: str):
+    """No alias and no spelling of a path avoids the check."""
     async with worker(api_keys=KEYS) as running:
         assert (await running.client.post(path)).status_code == 401
         for odd in (f"/{path}", path.upper(), f"/x/..{path}"):

@@ -26,7 +26,7 @@ def record(message: str = "request", *, exc: BaseException | None = None, **fiel
 
 @pytest.fixture
 def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
-    """The root logger, put back afterwards."""
+    """The root logger, restored afterwards."""
     logger = logging.getLogger()
     before = {name: logging.getLogger(name).level for name in ("uvicorn", "asyncio", "httpx")}
     level = logger.level
@@ -53,7 +53,7 @@ def test_no_input_can_forge_a_line(formatter: logging.Formatter):
 
 
 def test_json_survives_every_value():
-    """A nasty string comes back as it was; what JSON does not know is shown as text."""
+    """A nasty string survives unchanged; a value that JSON does not know is shown as text."""
     line = json.loads(JsonFormatter().format(record(name=NASTY, cause=ValueError("v"), when={1})))
     assert line["name"] == NASTY
     assert line["cause"] == "v"
@@ -88,7 +88,7 @@ def test_text_line_reads_well():
 def test_configure_chooses_the_format(
     root: logging.Logger, monkeypatch: pytest.MonkeyPatch, style: str, kind: type[logging.Formatter]
 ):
-    """The style is what was asked; auto is json where nobody looks at a terminal."""
+    """The style is the configured one; auto is JSON unless standard error is a terminal."""
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     logs.configure(level="warning", style=style, worker_id="w1")
     (handler,) = root.handlers
@@ -97,7 +97,7 @@ def test_configure_chooses_the_format(
 
 
 def test_auto_is_text_on_a_terminal(root: logging.Logger, monkeypatch: pytest.MonkeyPatch):
-    """A person at a terminal gets text."""
+    """On a terminal, auto is text."""
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", terminal)
@@ -106,7 +106,7 @@ def test_auto_is_text_on_a_terminal(root: logging.Logger, monkeypatch: pytest.Mo
 
 
 def test_every_json_line_names_its_worker(root: logging.Logger, monkeypatch: pytest.MonkeyPatch):
-    """Also lines of libraries, which have no fields."""
+    """Also the lines of libraries, which have no fields."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     logs.configure(level="info", style="json", worker_id="w1")
@@ -116,3 +116,14 @@ def test_every_json_line_names_its_worker(root: logging.Logger, monkeypatch: pyt
     ours, theirs = (json.loads(line) for line in stream.getvalue().splitlines())
     assert (ours["worker_id"], ours["a"]) == ("w1", 1)
     assert (theirs["worker_id"], theirs["event"]) == ("w1", f"theirs {NASTY}")
+
+
+def test_a_process_without_a_worker_id(root: logging.Logger, monkeypatch: pytest.MonkeyPatch):
+    """The gateway's lines have no worker_id."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure(level="info", style="json")
+    logging.getLogger("app").info("ours", extra={"fields": {"a": 1}})
+    line = json.loads(stream.getvalue())
+    assert "worker_id" not in line
+    assert line["a"] == 1

@@ -1,8 +1,8 @@
-"""A live client that survives its gateway: streams audio, gathers the transcript, reconnects.
+"""A live client that streams audio, collects the transcript, and reconnects if its gateway fails.
 
-It keeps the audio behind the last final segment. When a gateway goes away (restart, crash, network)
-it connects again, to any gateway, sends that audio once more and adds what went before to the times.
-So a stream has no gap, and nothing is final twice.
+It keeps the audio after the last final segment. If the connection is lost (restart, crash, network)
+it connects again, to any gateway, sends that audio again, and adds the duration before it to the
+times. So the transcript has no gap and no duplicate.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ from websockets.uri import parse_uri
 from app.contracts.whisperlive import END_OF_AUDIO
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm16, to_samples
 from app.live.policy.buffer import AudioBuffer
+from app.ops.keys import require_sendable
 
-SEND_SAMPLES = 1600  # 0.1 s per frame when catching up
+SEND_SAMPLES = 1600  # 0.1 s per frame
 RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-HISTORY_S = 900.0  # audio kept for sending again; a source that is further ahead waits
+HISTORY_S = 900.0  # audio kept to be sent again; a source that is further ahead waits
 
 
 class Refused(Exception):
-    """The gateway does not want this client; the message says why."""
+    """The gateway refuses this client; the message says why."""
 
 
 class Unusable(ValueError):
-    """What the caller gave cannot work; the message says what would."""
+    """An argument that cannot work; the message says what would."""
 
 
-class TurnedAway(OSError):
-    """A gateway cannot serve this recording now; it was served before, so it may be again."""
+class RefusedAgain(OSError):
+    """A gateway refuses this recording now; another one served it before, so a retry may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A segment as received; seconds of the whole recording."""
+    """A segment as received, in seconds of the whole recording."""
 
     start: float
     end: float
@@ -51,18 +52,18 @@ class Line:
 
 
 def _ignore(*_: object) -> None:
-    """Nobody listens."""
+    """The default callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerCallbacks:
-    """Who hears what.
+    """Functions called for each event.
 
     Attributes:
         line: a new final line, or the newest partial.
-        notice: something a person should know: warnings, reconnects.
+        notice: a message for the user: warnings, reconnects.
         language: code and probability, once.
-        message: every message as it came, for those who measure.
+        message: every message as received, for measurements.
     """
 
     line: Callable[[Line], None] = _ignore
@@ -72,15 +73,15 @@ class ListenerCallbacks:
 
 
 class LiveClient:
-    """One recording, over as many connections as it takes."""
+    """Streams one recording, over as many connections as necessary."""
 
     def __init__(
         self, url: str, *, handshake: dict[str, Any], events: ListenerCallbacks, key: str = "", patience_s: float = 60.0
     ) -> None:
-        """`patience_s`: give up after so long without a gateway.
+        """Prepare a client that gives up after `patience_s` without a gateway.
 
         Raises:
-            Unusable: no connection can be made with this address or key.
+            Unusable: this address or key cannot work.
         """
         check(url, key)
         self._url = url
@@ -90,18 +91,18 @@ class LiveClient:
         self._patience_s = patience_s
         self._audio = AudioBuffer()
         self._fed = asyncio.Event()
-        self._sent = 0  # one past the newest sample that the present gateway was sent
+        self._sent = 0  # one past the newest sample sent to the current gateway
         self._room = asyncio.Event()
         self._ended = False
         self._final_s = 0.0  # end of the last final line
-        self._base_s = 0.0  # what went before the current connection
+        self._base_s = 0.0  # seconds before the current connection's first sample
         self._done = False
-        self._ready_at_s: float | None = None  # when the current connection was let in
-        self._served = False  # some connection was: a refusal is no longer final
+        self._ready_at_s: float | None = None  # when the current connection became ready
+        self._served = False  # a connection became ready before: a refusal is no longer final
         self._failures = 0  # in a row
 
     async def run(self, source: AsyncIterator[Pcm16]) -> None:
-        """Stream the source to its end and return when the last line is final.
+        """Stream the source to its end, and return when the last line is final.
 
         Raises:
             Refused: the first gateway answered, but with an error, or is full.
@@ -121,10 +122,10 @@ class LiveClient:
             async for pcm in source:
                 self._audio.append(pcm)
                 self._fed.set()
-                while self._audio.end - self._sent > to_samples(HISTORY_S):  # a pipe is read no faster than it is sent
+                while self._audio.end - self._sent > to_samples(HISTORY_S):  # read a pipe no faster than it is sent
                     self._room.clear()
                     await self._room.wait()
-                # What was sent and has no final line for so long was silence.
+                # Audio that was sent and has had no final line for so long is silence.
                 self._audio.drop_before(self._audio.end - to_samples(HISTORY_S))
         finally:
             self._ended = True
@@ -139,13 +140,13 @@ class LiveClient:
                 async with connect(
                     self._url, additional_headers=self._headers, compression=None, max_size=2**24
                 ) as socket:
-                    await self._converse(socket)
+                    await self._stream(socket)
                 self._failures = 0
             except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
                 _raise_if_refused(error)
                 if self._ready_at_s is not None:
                     lasted = loop.time() - self._ready_at_s > self._patience_s
-                    if lasted or not isinstance(error, TurnedAway):
+                    if lasted or not isinstance(error, RefusedAgain):
                         self._failures = 0
                 if not self._failures:
                     lost_at_s = loop.time()
@@ -156,16 +157,16 @@ class LiveClient:
                 await asyncio.sleep(RETRY_DELAYS_S[min(self._failures, len(RETRY_DELAYS_S) - 1)])
                 self._failures += 1
 
-    async def _converse(self, socket: ClientConnection) -> None:
-        """One connection: hello, audio from the last final word on, lines until the gateway closes or says to leave."""
+    async def _stream(self, socket: ClientConnection) -> None:
+        """One connection: handshake, audio from the last final word on, lines until the gateway ends the stream."""
         self._base_s = max(self._final_s, self._audio.start / SAMPLE_RATE_HZ)
         await socket.send(json.dumps({"uid": str(uuid.uuid4()), **self._handshake, "audio_format": "int16"}))
         sender = asyncio.create_task(self._send(socket, to_samples(self._base_s)))
         try:
             async for frame in socket:
                 message = json.loads(frame)
-                self._hear(message)
-                if message.get("message") == "DISCONNECT":  # its time is over, the recording's may not be
+                self._receive(message)
+                if message.get("message") == "DISCONNECT":  # the connection's time is over; the recording may continue
                     return
             if socket.close_code == 1000 and sender.done():  # noqa: PLR2004  a normal close
                 self._done = True
@@ -175,7 +176,7 @@ class LiveClient:
                 await sender
 
     async def _send(self, socket: ClientConnection, position: int) -> None:
-        """Everything from sample `position` on, as it comes, then the end marker."""
+        """Send all audio from sample `position` on as it arrives, then END_OF_AUDIO."""
         while True:
             self._fed.clear()
             while position < self._audio.end:
@@ -185,17 +186,17 @@ class LiveClient:
                 self._sent = position = end
                 self._room.set()
             if self._ended:
-                for _ in range(2):  # after a silence of its source a gateway waits for the second
+                for _ in range(2):  # if the source was silent before, a gateway waits for the second
                     await socket.send(END_OF_AUDIO)
                 return
             await self._fed.wait()
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _receive(self, message: dict[str, Any]) -> None:
         self._events.message(message)
         status = message.get("status")
         if status in {"ERROR", "WAIT"}:
             reason = "The gateway is full." if status == "WAIT" else str(message.get("message"))
-            raise TurnedAway(reason) if self._served else Refused(reason)
+            raise RefusedAgain(reason) if self._served else Refused(reason)
         if message.get("message") == "SERVER_READY" and self._ready_at_s is None:
             if self._failures:
                 self._events.notice("connected again")
@@ -211,28 +212,30 @@ class LiveClient:
         start, end = float(segment["start"]) + self._base_s, float(segment["end"]) + self._base_s
         if not segment["completed"]:
             self._events.line(Line(start, end, segment["text"], completed=False))
-        elif start >= self._final_s - 1e-6:  # the window repeats lines that are known
+        elif start >= self._final_s - 1e-6:  # messages repeat earlier lines
             self._final_s = end
             self._audio.drop_before(to_samples(end))
             self._events.line(Line(start, end, segment["text"], completed=True))
 
 
 def check(url: str, key: str) -> None:
-    """Before anything else is done: can a connection be made so?
+    """Check an address and a key before anything else is done.
 
     Raises:
-        Unusable: it cannot.
+        Unusable: no connection can be made with them.
     """
     try:
         parse_uri(url)
     except (InvalidURI, ValueError) as error:
-        raise Unusable(f"{url!r} is no address of a gateway ({error}); one is ws://127.0.0.1:9090") from error
-    if not (key.isascii() and key.isprintable()):
-        raise Unusable("the key holds signs that no header carries: ASCII letters, digits and signs are allowed")
+        raise Unusable(f"{url!r} is not a gateway's address ({error}); an example is ws://127.0.0.1:9090") from error
+    try:
+        require_sendable((key,))
+    except ValueError as error:
+        raise Unusable(f"the key cannot be used: {error}") from error
 
 
 def _raise_if_refused(error: Exception) -> None:
-    """A wrong key or address does not get better by asking again."""
+    """Raise Refused for an HTTP 4xx: a wrong key or address will not work later either."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status is not None and status < 500:  # noqa: PLR2004  HTTP's own numbers
         raise Refused(f"The gateway answered {status}.") from error

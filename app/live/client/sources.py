@@ -1,6 +1,6 @@
-"""Audio for a live client: a WAV file in real time, or raw samples from a pipe.
+"""Audio sources of the live client: a WAV file in real time, or raw samples from a pipe.
 
-Anything else goes through a converter:
+Convert other formats:
     ffmpeg -i talk.mp3 -f s16le -ac 1 -ar 16000 - | python -m app listen -
     arecord -f S16_LE -r 16000 -c 1 -t raw | python -m app listen -
 """
@@ -24,14 +24,14 @@ PIPE_IN = f"Pipe samples in: ffmpeg -i FILE -f s16le -ac 1 -ar {SAMPLE_RATE_HZ} 
 
 
 class UnreadableAudio(Exception):
-    """The file cannot be streamed; the message says what to do."""
+    """The source cannot be streamed; the message says what to do."""
 
 
 def read_wav(path: Path) -> Pcm16:
-    """A WAV file of 8, 16 or 32 bits, any rate and channels, as [n] int16 at 16 kHz.
+    """Read a WAV file of 8, 16 or 32 bits, any rate and channels, as [n] int16 at 16 kHz.
 
     Raises:
-        UnreadableAudio: no such file, or not such a WAV.
+        UnreadableAudio: the file does not exist, or is not such a WAV file.
     """
     try:
         with wave.open(str(path), "rb") as file:
@@ -39,9 +39,9 @@ def read_wav(path: Path) -> Pcm16:
             data = file.readframes(file.getnframes())
     except (OSError, wave.Error, EOFError) as error:
         hint = f"ffmpeg -i {path} -f s16le -ac 1 -ar {SAMPLE_RATE_HZ} - | python -m app listen -"
-        raise UnreadableAudio(f"{path}: {error}. Only WAV is read here; for the rest: {hint}") from error
+        raise UnreadableAudio(f"{path}: {error}. Only WAV files are supported; for others: {hint}") from error
     if width not in {1, 2, 4}:
-        raise UnreadableAudio(f"{path}: {8 * width}-bit samples are not read here; convert it to 16 bits.")
+        raise UnreadableAudio(f"{path}: {8 * width}-bit samples are not supported; convert it to 16 bits.")
     data = data[: len(data) // (width * channels) * width * channels]
     if width == 1:
         samples = (np.frombuffer(data, dtype=np.uint8).astype(np.float32) - 128.0) / 128.0
@@ -52,7 +52,7 @@ def read_wav(path: Path) -> Pcm16:
 
 
 def resample(pcm: Pcm, rate: int) -> Pcm:
-    """[n] at `rate` Hz to 16 kHz: cut or pad the spectrum, which is exact for a whole file."""
+    """Resample [n] from `rate` Hz to 16 kHz by cutting or padding the spectrum, which is exact for a whole file."""
     if rate == SAMPLE_RATE_HZ or not len(pcm):
         return pcm
     length = round(len(pcm) * SAMPLE_RATE_HZ / rate)
@@ -64,7 +64,7 @@ def resample(pcm: Pcm, rate: int) -> Pcm:
 
 
 async def paced(pcm: Pcm16, *, speed: float = 1.0) -> AsyncIterator[Pcm16]:
-    """Chunks of 0.1 s, each when its last sample would have been spoken; no drift."""
+    """Chunks of 0.1 s in real time, each when its last sample is due; without drift."""
     loop = asyncio.get_running_loop()
     started_s = loop.time()
     for start in range(0, len(pcm), CHUNK_SAMPLES):
@@ -75,17 +75,17 @@ async def paced(pcm: Pcm16, *, speed: float = 1.0) -> AsyncIterator[Pcm16]:
 
 
 def standard_input() -> AsyncIterator[Pcm16]:
-    """Raw 16-bit little-endian mono 16 kHz samples as they are piped in; those of a file at the pace of speech.
+    """Raw 16-bit little-endian mono 16 kHz samples from standard input; a redirected file is read in real time.
 
     Raises:
-        UnreadableAudio: nothing is connected to it, or a terminal.
+        UnreadableAudio: standard input is closed, or is neither a pipe nor a file.
     """
     if sys.stdin is None:
         raise UnreadableAudio(f"Standard input is closed. {PIPE_IN}")
     mode = os.fstat(sys.stdin.buffer.fileno()).st_mode
     if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
         return _piped()
-    if not stat.S_ISREG(mode):  # /dev/null and its like cannot be waited for
+    if not stat.S_ISREG(mode):  # asyncio cannot wait for /dev/null and other devices
         raise UnreadableAudio(f"Standard input is neither a pipe nor a file. {PIPE_IN}")
     data = sys.stdin.buffer.read()
     return paced(np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2"))

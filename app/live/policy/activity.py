@@ -1,11 +1,11 @@
-"""Where in a stream somebody may be speaking: decides when to ask, and calls only clear silence silence.
+"""Where in a stream there may be speech: decides when to send a request, and finds only clear silence. Pure.
 
-A frame (20 ms) is quiet when its level stays within a factor of two of the quietest frame of the last
-seconds, and below -50 dBFS in any case. Speech moves by far more than that within a syllable, however
-softly it is spoken, so quiet speech in a quiet room is active; noise louder than -50 dBFS is active
-too and costs requests rather than words. A neural detector was left out on purpose: it would decide
-about words, on top of the one the transcription service runs, and would put a runtime into a process
-that otherwise only moves bytes.
+A frame (20 ms) is quiet if its level is within a factor of two of the quietest frame of the last
+seconds, and below -50 dBFS in any case. The level of speech changes by far more than that within a
+syllable, however softly it is spoken, so quiet speech in a quiet room is active. Noise louder than
+-50 dBFS is active too, which costs requests rather than words. There is no neural detector on
+purpose: it would decide about words a second time, after the one of the transcription service, and
+would need a model runtime in a process that otherwise only moves bytes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm16
 
 FRAME_SAMPLES = 320  # 20 ms
-LEAST_LEVEL = 1e-4  # -80 dBFS, three steps of 16-bit audio: below there is nothing to hear
-LOUDEST_SILENCE = 3e-3  # -50 dBFS: anything louder is worth a request
-ABOVE_FLOOR = 2.0  # 6 dB over the floor is a sound
-BLOCK_FRAMES = SAMPLE_RATE_HZ // FRAME_SAMPLES  # the floor is the minimum over blocks of one second
+LEAST_LEVEL = 1e-4  # -80 dBFS, three steps of 16-bit audio: anything below is silence
+LOUDEST_SILENCE = 3e-3  # -50 dBFS: anything louder may be speech
+ABOVE_FLOOR = 2.0  # 6 dB above the noise floor is a sound
+BLOCK_FRAMES = SAMPLE_RATE_HZ // FRAME_SAMPLES  # the noise floor is the minimum over blocks of one second
 FLOOR_BLOCKS = 5
 
 
@@ -30,18 +30,18 @@ class Activity:
     def __init__(self) -> None:
         self._flags = bytearray()
         self._first_frame = 0
-        self._rest = np.zeros(0, dtype=np.int16)  # a frame that is not full yet
+        self._rest = np.zeros(0, dtype=np.int16)  # samples of an incomplete frame
         self._minima: deque[float] = deque(maxlen=FLOOR_BLOCKS)
         self._block_minimum = np.inf
         self._block_count = 0
 
     @property
     def end(self) -> int:
-        """One past the last sample that has been judged."""
+        """One past the last sample that is classified."""
         return (self._first_frame + len(self._flags)) * FRAME_SAMPLES
 
     def feed(self, pcm: Pcm16) -> None:
-        """Judge the next samples, [n] int16."""
+        """Classify the next samples, [n] int16."""
         samples = np.concatenate([self._rest, pcm])
         count = len(samples) // FRAME_SAMPLES
         self._rest = samples[count * FRAME_SAMPLES :]
@@ -50,14 +50,14 @@ class Activity:
             self._flags.append(self._is_active(level))
 
     def silence(self, start: int, end: int) -> None:
-        """Overrule: the samples [start, end) are known to be no speech."""
+        """Mark the samples [start, end) as silence, whatever their level."""
         first = max(0, start // FRAME_SAMPLES - self._first_frame)
         last = min(len(self._flags), end // FRAME_SAMPLES - self._first_frame)
         if last > first:
             self._flags[first:last] = bytes(last - first)
 
     def drop_before(self, sample: int) -> None:
-        """Forget the frames that end before `sample`."""
+        """Drop the frames that end before `sample`."""
         count = min(len(self._flags), max(0, sample // FRAME_SAMPLES - self._first_frame))
         del self._flags[:count]
         self._first_frame += count

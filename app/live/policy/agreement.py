@@ -1,11 +1,11 @@
-"""When words become final: pure functions from what passes heard to how many words to commit.
+"""Which words become final: pure functions from hypotheses to the number of words to commit.
 
-Five rules, all in audio time; the first that applies wins, and the largest count of the rest:
-    closed   the window ends in a pause or the stream is over: everything heard is final
-    agreed   two passes in a row heard the same first words (LocalAgreement-2)
-    guarded  passes are far apart: what ended well before this window's end is final
-    overdue  passes keep disagreeing: words of long ago are final anyway
-    full     the window cannot grow: final up to its last segment end
+Five rules, all in audio time. "closed" wins if it applies; of the others, the one with most words:
+    closed   the window ends in a pause or the stream has ended: all words are final
+    agreed   two consecutive hypotheses begin with the same words (LocalAgreement-2)
+    guarded  requests are far apart: words that end well before this window's end are final
+    overdue  hypotheses keep disagreeing: words far from the window's end are final anyway
+    full     the window cannot grow: words up to its last segment end are final
 Source: Macháček et al., "Turning Whisper into Real-Time Transcription System" (2023) for agreement;
 the other rules are ours, see docs/live.md.
 """
@@ -19,17 +19,17 @@ from typing import Literal
 from app.live.policy.durations import StreamPolicy
 from app.live.policy.hypothesis import Word
 
-Reason = Literal["closed", "agreed", "guarded", "overdue", "full", "nothing"]
+CommitRule = Literal["closed", "agreed", "guarded", "overdue", "full", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """What one pass heard beyond the committed words.
+class WindowHypothesis:
+    """The words of one window that are not committed yet.
 
     Attributes:
-        words: seconds of the stream.
+        words: in seconds of the stream.
         start_s, end_s: the window that was sent.
-        closed: nothing that was being said was cut off by the window's end.
+        closed: the window's end cut no speech off.
     """
 
     words: tuple[Word, ...]
@@ -40,35 +40,35 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The first `count` words are final, because of `reason`."""
+    """The first `count` words are final, because of `rule`."""
 
     count: int
-    reason: Reason
+    rule: CommitRule
 
 
-def decide(previous: Pass | None, current: Pass, policy: StreamPolicy) -> Decision:
+def decide(previous: WindowHypothesis | None, current: WindowHypothesis, policy: StreamPolicy) -> Decision:
     """How many of `current.words` are final now.
 
     Args:
-        previous: the pass before, None if there was none since the last pause.
-        current: the newest pass.
-        policy: the lengths to decide by.
+        previous: the hypothesis before, None if there was none since the last pause.
+        current: the newest hypothesis.
+        policy: the durations to decide by.
     """
     if current.closed:
         return Decision(len(current.words), "closed")
-    settled = ended_before(current.words, current.end_s - policy.edge_s)
-    options = [Decision(min(agreed(previous, current), settled), "agreed")]
+    complete = ended_before(current.words, current.end_s - policy.edge_s)
+    options = [Decision(min(agreed(previous, current), complete), "agreed")]
     if previous is None or current.end_s - previous.end_s > policy.far_s:
         options.append(Decision(ended_before(current.words, current.end_s - policy.guard_s), "guarded"))
     options.append(Decision(ended_before(current.words, current.end_s - policy.max_wait_s), "overdue"))
     if current.end_s - current.start_s >= policy.full_s:
-        options.append(Decision(last_segment_end(current.words, settled), "full"))
+        options.append(Decision(last_segment_end(current.words, complete), "full"))
     best = max(options, key=lambda option: option.count)
     return best if best.count else Decision(0, "nothing")
 
 
-def agreed(previous: Pass | None, current: Pass) -> int:
-    """The length of the common prefix of two passes, by letters."""
+def agreed(previous: WindowHypothesis | None, current: WindowHypothesis) -> int:
+    """The length of the common prefix of two hypotheses, comparing letters and digits."""
     count = 0
     for before, now in zip(previous.words if previous else (), current.words, strict=False):
         if before.key != now.key:
@@ -78,7 +78,7 @@ def agreed(previous: Pass | None, current: Pass) -> int:
 
 
 def ended_before(words: Sequence[Word], end_s: float) -> int:
-    """How many first words had ended by `end_s`."""
+    """How many words from the first on end by `end_s`."""
     return next((index for index, word in enumerate(words) if word.end > end_s), len(words))
 
 

@@ -1,9 +1,8 @@
-"""Notice audio that no microphone makes: all zeros, one constant, or the same frame over and over.
+"""Detect audio that no microphone produces: all zeros, one constant, or one frame repeated. Pure.
 
-That is what a broken bridge between a meeting and the gateway sends, and a Whisper asked about it
-invents text. Such audio keeps its place on the time axis, is never sent, and is reported. Real
-sound never repeats to the last bit: even a quiet room moves the lowest bits. Only a held tone does,
-and is left alone.
+A broken bridge between a meeting and the gateway sends such audio, and a Whisper model invents text
+for it. It keeps its place on the time axis, is never sent, and is reported. Real sound never repeats
+bit for bit: even in a quiet room the lowest bits change. Only a held tone does, and is not counted.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from app.core.pcm import SAMPLE_RATE_HZ, Pcm16
 FROZEN_AFTER_SAMPLES = SAMPLE_RATE_HZ  # a whole second of exact repetition
 REPORT_AFTER_SAMPLES = 5 * SAMPLE_RATE_HZ  # a muted microphone may send zeros for a while
 
-LOOK_AT_SAMPLES = 4096  # enough to know a tone; a transform of a whole large frame may hold up every stream
+TONE_SAMPLES = 4096  # enough to recognise a tone; transforming a whole large frame would delay every stream
 TONE_BINS = 3  # a Hann window spreads one frequency over this many neighbours
 TONE_SHARE = 0.95
 
@@ -27,7 +26,7 @@ Kind = Literal["zeros", "constant", "repeated"]
 
 @dataclass(frozen=True, slots=True)
 class DeadAudioRun:
-    """Samples [start, end) carry nothing; `report` is set once per run, when it has lasted."""
+    """Samples [start, end) are dead; `report` is set once per run, after some seconds."""
 
     kind: Kind
     start: int
@@ -36,7 +35,7 @@ class DeadAudioRun:
 
 
 class DeadAudioDetector:
-    """Watches the frames of one stream as they arrive."""
+    """Examines the frames of one stream as they arrive."""
 
     def __init__(self) -> None:
         self._last = np.zeros(0, dtype=np.int16)
@@ -45,14 +44,14 @@ class DeadAudioDetector:
         self._reported = False
 
     def feed(self, pcm: Pcm16, start: int) -> DeadAudioRun | None:
-        """Look at one client frame, [n] int16, whose first sample is number `start`.
+        """Examine one client frame, [n] int16, whose first sample has the number `start`.
 
         Returns:
-            The run the frame belongs to, from where it became dead; None while the audio lives.
+            The run the frame belongs to, from its first dead sample on; None if the frame is not dead.
         """
         if not len(pcm):
             return None
-        kind = self._judge(pcm)
+        kind = self._classify(pcm)
         if kind != self._kind:
             self._kind, self._start, self._reported = kind, start, False
         self._last = pcm
@@ -64,7 +63,7 @@ class DeadAudioDetector:
         self._reported = self._reported or report
         return DeadAudioRun(kind, self._start, end, report)
 
-    def _judge(self, pcm: Pcm16) -> Kind | None:
+    def _classify(self, pcm: Pcm16) -> Kind | None:
         if not pcm.any():
             return "zeros"
         if (pcm == pcm[0]).all() and len(pcm) > 1:
@@ -73,9 +72,9 @@ class DeadAudioDetector:
 
 
 def is_tone(pcm: Pcm16) -> bool:
-    """Is nearly all of [n] int16 one frequency? A held tone repeats to the bit, and nothing is broken."""
-    pcm = pcm[:LOOK_AT_SAMPLES]
-    power = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)))) ** 2  # [m / 2 + 1], m = min(n, LOOK_AT_SAMPLES)
+    """Is nearly all energy of [n] int16 at one frequency? A held tone may repeat bit for bit without a fault."""
+    pcm = pcm[:TONE_SAMPLES]
+    power = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)))) ** 2  # [m / 2 + 1], m = min(n, TONE_SAMPLES)
     peak = int(power.argmax())
     lobe = power[max(0, peak - TONE_BINS) : peak + TONE_BINS + 1]
     return bool(lobe.sum() > TONE_SHARE * power.sum())

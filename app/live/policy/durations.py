@@ -1,7 +1,8 @@
-"""What a live stream decides by: lengths of audio in seconds, never counts of repeated answers.
+"""The durations that the commit policy of a live stream uses. Pure.
 
-A pass over 2 s of audio costs a Whisper nearly what a pass over 20 s costs, and at temperature 0 a
-repeat says nothing new, so every rule here is about how much audio there is. See docs/live.md.
+A request with 2 s of audio costs a Whisper model nearly as much as one with 20 s, and at temperature
+0 a repeated request brings nothing new. So every rule depends on how much audio there is, never on
+the number of requests. docs/live.md explains the rules.
 """
 
 from __future__ import annotations
@@ -11,27 +12,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamPolicy:
-    """The commit policy's lengths.
+    """The commit policy's durations, in seconds of audio unless stated.
 
     Attributes:
-        step_s: new audio that makes another pass worth its cost.
-        pause_s: silence after speech that ends an utterance; one pass then commits all of it.
-        hold_s: once speech has been silent for this long no pass is made until `pause_s` is reached
-            or speech goes on: nothing new can be heard in between.
-        preroll_s: silence kept in front of speech, so that no onset is clipped.
-        idle_flush_s: no frames for this long (wall clock) ends the utterance too.
-        far_s: passes further apart than this cannot agree in time, so the guard commits instead.
-        guard_s: the distance from the window's end behind which one far pass is trusted.
-        edge_s: words ending this close to an open window's end may be cut short: never committed.
-        max_wait_s: words this far from the end are committed even while passes disagree.
-        trim_s: a longer window loses its committed front.
-        max_window_s: no window is longer, whatever the backlog.
-        full_s: a window this long commits at its last segment boundary.
-        max_segment_s: a segment that finds no sentence end is completed at this length.
+        step_s: new audio that is worth another request.
+        pause_s: silence after speech that ends an utterance; one request then commits all of it.
+        hold_s: after this much silence no request is sent until `pause_s` is reached or speech
+            continues: silence adds no words.
+        preroll_s: silence kept before speech, so that no onset is clipped.
+        idle_flush_s: if no frames arrive for this long (wall clock), the utterance ends too.
+        far_s: if requests are further apart than this, `guard_s` commits instead of agreement.
+        guard_s: words that end this long before the end of a single window are trusted.
+        edge_s: words that end this close to an open window's end may be cut off: never committed.
+        max_wait_s: words this far from the end are committed even while hypotheses disagree.
+        trim_s: a longer window loses the audio of its committed words.
+        max_window_s: the longest window, whatever the backlog.
+        full_s: a window this long commits up to its last segment boundary.
+        max_segment_s: a segment without a sentence end is completed at this length.
         gap_s: silence between two words that ends a segment.
-        context_s: silence after which the prompt is dropped: a new subject, and old loops end.
-        prompt_chars: committed text sent along as context; off, for a small model repeats it and loops.
-        empty_backoff_s: the step doubles up to this while passes hear nothing in noise.
+        context_s: silence after which the prompt is dropped: the subject may be new, and a loop ends.
+        prompt_chars: committed text sent as a prompt; 0, because a small model may repeat it endlessly.
+        empty_backoff_s: the step doubles up to this while requests find no words in noise.
     """
 
     step_s: float = 1.0

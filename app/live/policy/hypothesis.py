@@ -1,8 +1,8 @@
-"""What one pass heard: words with times, read leniently from a transcription answer.
+"""The words of one window with their times, read leniently from a transcription response. Pure.
 
-The service's body is described in its own contract; here only what a live stream needs is taken,
-and nothing that could end up as NaN in a client's JSON. Without words a whole segment stands for
-one word, so that every policy works on it just the same, only in larger steps.
+app/contracts/openai.py describes the response. Only what a live stream needs is read, and nothing
+that could become NaN in a client's JSON. If a segment has no words, it counts as one word, so the
+rules work on it in the same way, only in larger steps.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from app.live.policy.spacing import spaced, spaced_words
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word, or one whole segment; seconds of the stream, text as the model wrote it.
+    """One word, or one segment without words; in seconds, with the text as the model wrote it.
 
     Attributes:
-        ends_segment: the model ended a segment behind this word.
+        ends_segment: the model ended a segment after this word.
     """
 
     start: float
@@ -31,25 +31,25 @@ class Word:
 
     @property
     def key(self) -> str:
-        """What two passes must share to agree: letters and digits, no case, no punctuation."""
+        """What two hypotheses must share to agree: letters and digits, without case and punctuation."""
         return "".join(c for c in self.text.casefold() if c.isalnum()) or self.text.strip()
 
     def shifted(self, seconds: float) -> Word:
-        """The same word later on the time axis."""
+        """The same word, later by `seconds`."""
         return replace(self, start=self.start + seconds, end=self.end + seconds)
 
     def within(self, low: float, high: float) -> Word:
-        """The same word with no time above `high`, and none below `low`, which wins."""
+        """The same word with its times limited to [low, high]; if low is above high, low wins."""
         start = max(min(self.start, high), low)
         return replace(self, start=start, end=max(min(self.end, high), start))
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One answer of the service about one window, in seconds of that window.
+    """The service's answer for one window, in seconds of that window.
 
     Attributes:
-        language_probability: 0 when the service did not say.
+        language_probability: 0 if the service did not give one.
     """
 
     words: tuple[Word, ...]
@@ -58,22 +58,22 @@ class Hypothesis:
 
 
 class NoTranscript(ValueError):
-    """The answer does not say what was heard, not even that nothing was."""
+    """The response is no transcript, not even an empty one."""
 
 
-BAD_LOGPROB = -1.0  # Whisper's own threshold: below it and likely no speech, a segment is not text
+BAD_LOGPROB = -1.0  # Whisper's own threshold: below it, and likely no speech, a segment is noise
 
 
 def from_body(body: Mapping[str, Any], *, no_speech_thresh: float, duration_s: float) -> Hypothesis:
-    """Read a verbose_json answer.
+    """Read a verbose_json response.
 
     Args:
         body: the decoded JSON object.
-        no_speech_thresh: a segment above it is left out, if it was badly decoded as well: a high
-            value alone also marks real words after a long silence.
-        duration_s: length of the window; no time leaves it.
+        no_speech_thresh: a segment with a higher probability of no speech is left out if its average
+            log probability is low as well: a high value alone also marks words after a long silence.
+        duration_s: length of the window; all times are limited to it.
     Raises:
-        NoTranscript: it has an error, or neither a text nor segments that can be read.
+        NoTranscript: it contains an error, or neither a text nor segments.
     """
     text, items = body.get("text"), body.get("segments")
     segments = [item for item in items if _is_segment(item)] if isinstance(items, list) else []
@@ -82,31 +82,31 @@ def from_body(body: Mapping[str, Any], *, no_speech_thresh: float, duration_s: f
     words: list[Word] = []
     for segment in segments:
         if segment["text"].strip() and not _is_noise(segment, no_speech_thresh):
-            said = _segment_words(segment, duration_s)
-            words += [replace(said[0], text=spaced(words[-1].text if words else "", said[0].text)), *said[1:]]
+            first, *rest = _segment_words(segment, duration_s)
+            words += [replace(first, text=spaced(words[-1].text if words else "", first.text)), *rest]
     if isinstance(text, str) and text.strip() and not any(segment["text"].strip() for segment in segments):
-        words = [Word(0.0, duration_s, spaced("", _whole(text).strip()), ends_segment=True)]
+        words = [Word(0.0, duration_s, spaced("", _encodable(text).strip()), ends_segment=True)]
     language = body.get("language")
     return Hypothesis(
         words=tuple(_in_order(words)),
-        language=_whole(language) if isinstance(language, str) and language else None,
+        language=_encodable(language) if isinstance(language, str) and language else None,
         language_probability=_number(body.get("language_probability"), 0.0, 1.0, default=0.0),
     )
 
 
 def _is_segment(item: object) -> bool:
-    """Does it have a text, be it blank?"""
+    """Does it have a text, even a blank one?"""
     return isinstance(item, Mapping) and isinstance(item.get("text"), str)
 
 
-def _whole(text: str) -> str:
-    """The text with a sign for each half of a surrogate pair: JSON can write one alone, UTF-8 cannot."""
+def _encodable(text: str) -> str:
+    """The text with lone surrogates replaced: JSON can contain them, UTF-8 cannot."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _segment_words(segment: Mapping[str, Any], duration_s: float) -> list[Word]:
-    """The words of a segment that is not blank; itself as one word if it carries none."""
-    text = _whole(segment["text"])
+    """The words of a segment that is not blank; the segment as one word if it has none."""
+    text = _encodable(segment["text"])
     start = _number(segment.get("start"), 0.0, duration_s, default=0.0)
     end = _number(segment.get("end"), start, duration_s, default=duration_s)
     words = list(_words(segment.get("words"), start, end, duration_s))
@@ -126,11 +126,11 @@ def _words(items: object, start: float, end: float, duration_s: float) -> Iterat
             continue
         word_start = _number(item.get("start"), 0.0, duration_s, default=start)
         word_end = _number(item.get("end"), word_start, duration_s, default=end)
-        yield Word(word_start, word_end, _whole(text), _number(item.get("probability"), 0.0, 1.0, default=1.0))
+        yield Word(word_start, word_end, _encodable(text), _number(item.get("probability"), 0.0, 1.0, default=1.0))
 
 
 def _in_order(words: list[Word]) -> Iterator[Word]:
-    """Times that never go back: models overlap segments now and then."""
+    """The words with times that never go back: models sometimes overlap segments."""
     reached = 0.0
     for word in words:
         start = max(word.start, reached)

@@ -1,4 +1,4 @@
-"""The committed words a window still contains, and the text before it that serves as the prompt."""
+"""The committed words that a window still contains, and the text before them, used as the prompt. Pure."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from app.live.policy.durations import StreamPolicy
 from app.live.policy.hypothesis import Word
 
-KEEP_BACK_S = 1.0  # committed audio left in front of a trimmed window, so that the seam can be aligned
-SEARCH_BACK_S = 5.0  # the widest gap within this much is where a window is trimmed
+KEEP_BACK_S = 1.0  # committed audio kept in a trimmed window, so that the repeated words can be found
+SEARCH_BACK_S = 5.0  # a window is trimmed at the widest gap within this much audio
 
 
 class CommittedContext:
-    """Moves with the cut: the point before which the audio is done with."""
+    """Moves with the cut, before which the audio is no longer needed."""
 
-    def __init__(self, *, preface: str, policy: StreamPolicy) -> None:
-        self._preface = preface
+    def __init__(self, *, initial_prompt: str, policy: StreamPolicy) -> None:
+        self._initial_prompt = initial_prompt
         self._policy = policy
         self._before = ""
         self._tail: list[Word] = []
@@ -23,7 +23,7 @@ class CommittedContext:
 
     @property
     def tail(self) -> Sequence[Word]:
-        """Committed words behind the cut, which the next pass hears again."""
+        """Committed words after the cut, which the next hypothesis repeats."""
         return self._tail
 
     @property
@@ -32,23 +32,23 @@ class CommittedContext:
         return self._end_s
 
     def prompt(self, start_s: float) -> str:
-        """What to tell the model in front of a window that starts at `start_s`."""
+        """The prompt for a window that starts at `start_s`: the client's own, and recent committed text."""
         if start_s - self._end_s > self._policy.context_s:
-            self._before = ""  # a new subject; and a loop must not be fed on
+            self._before = ""  # the subject may be new, and a loop must not continue
         limit = self._policy.prompt_chars
         recent = self._before[-limit:] if limit else ""
         if len(self._before) > len(recent):
-            recent = recent.partition(" ")[2]  # not half a word
-        return f"{self._preface} {recent}".strip()
+            recent = recent.partition(" ")[2]  # no partial word
+        return f"{self._initial_prompt} {recent}".strip()
 
     def commit(self, words: Sequence[Word]) -> None:
-        """More words are final."""
+        """Add words that are final."""
         self._tail += words
         if words:
             self._end_s = max(self._end_s, words[-1].end)
 
     def forget(self) -> None:
-        """Drop the prompt: the model began to loop on it."""
+        """Drop the prompt, because the model began to repeat it."""
         self._before = ""
 
     def move_cut(self, cut_s: float) -> None:
@@ -59,10 +59,10 @@ class CommittedContext:
         self._tail = kept
 
     def trim_point(self, start_s: float) -> float | None:
-        """Where to cut a window that has become long: the widest gap a second or more before the last word.
+        """Where to trim a long window: at the widest gap, a second or more before the last word.
 
         Returns:
-            Seconds of the stream; None while there is no committed word to cut behind.
+            Seconds of the stream; None if there is no committed word to cut after.
         """
         latest = self._end_s - KEEP_BACK_S
         pairs = [

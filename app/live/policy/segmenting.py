@@ -1,8 +1,8 @@
-"""Gather committed words into the segments a client keeps: sentences, not single words.
+"""Combine committed words into the segments that a client keeps: sentences, not single words. Pure.
 
 A segment is completed at the end of a sentence, at a silence between words, at a pause of the
-stream, and at a length limit, then at the best place for a reader. A completed segment never
-changes: clients recognise it by its exact times and text.
+stream, and at a length limit, there at the most readable place. A completed segment never changes:
+clients recognise it by its exact times and text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHORTEST_SENTENCE_S = 0.3  # "Mr." alone is no segment
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A line of the transcript; seconds of the stream; text with the model's leading space."""
+    """A segment of the transcript, in seconds of the stream; the text has the model's leading space."""
 
     start: float
     end: float
@@ -35,10 +35,10 @@ def segment_of(words: Sequence[Word], *, completed: bool, language: str | None =
 
 
 def divided(word: Word, longest_s: float) -> list[Word]:
-    """A word that stands for a whole segment, because nothing finer is known, in parts no longer than this.
+    """Divide a word that stands for a segment without words into parts of at most `longest_s`.
 
-    Their times are guessed from the lengths of their texts. Cut is where a sentence or a clause ends in the second
-    half of what fits, else behind the last word that fits, or the last sign in a script without spaces.
+    Their times are estimated from the lengths of their texts. A part ends where a sentence or a clause ends in the
+    second half of what fits, else after the last word that fits, or the last character in a script without spaces.
     """
     seconds, text = word.end - word.start, word.text
     if seconds <= longest_s:
@@ -60,7 +60,7 @@ def divided(word: Word, longest_s: float) -> list[Word]:
 
 
 class Segmenter:
-    """The committed words that are not yet part of a completed segment."""
+    """Holds the committed words that are not yet part of a completed segment."""
 
     def __init__(self, *, max_segment_s: float, gap_s: float) -> None:
         self._max_segment_s = max_segment_s
@@ -69,11 +69,11 @@ class Segmenter:
 
     @property
     def open_words(self) -> tuple[Word, ...]:
-        """Committed words that still wait for their sentence to end."""
+        """Committed words whose sentence has not ended yet."""
         return tuple(self._open)
 
     def add(self, words: Sequence[Word], *, close: bool, language: str | None = None) -> list[Segment]:
-        """Take newly committed words; `close` ends the sentence behind the last of them."""
+        """Add newly committed words; `close` ends the segment after the last of them."""
         completed: list[Segment] = []
         for word in (part for whole in words for part in divided(whole, self._max_segment_s)):
             if self._open and word.start - self._open[-1].end >= self._gap_s:
@@ -92,7 +92,7 @@ class Segmenter:
         return ends_sentence(last.text) and last.end - self._open[0].start >= SHORTEST_SENTENCE_S
 
     def _best_break(self) -> int:
-        """Behind the last clause in the second half, else at the widest gap there, else before the newest word."""
+        """After the last clause in the second half, else at the widest gap there, else before the newest word."""
         half = max(1, len(self._open) // 2)
         places = range(half, len(self._open))
         clauses = [n for n in places if ends_clause(self._open[n - 1].text)]

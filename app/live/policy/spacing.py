@@ -1,8 +1,8 @@
-"""Spaces between the pieces of an answer, for services that write none.
+"""Spaces between the words and segments of a response, for services that trim them. Pure.
 
-Whisper's own words begin with their space, and some scripts need none. But a service may trim its
-texts, and pieces joined as they are would be glued together. A wrong space is as bad as a missing
-one: "well" and "-known" belong together, and so do the signs of a Chinese sentence.
+Whisper's own words begin with a space where the script has spaces. But a service may trim its texts,
+which then must not be joined without one. A wrong space is as bad as a missing one: "well" and
+"-known" belong together, and so do the characters of a Chinese sentence.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from app.core.text_breaks import is_unspaced
 
 
 def spaced(before: str, text: str) -> str:
-    """A text that begins a segment, with a space in front unless it has one or needs none.
+    """The text of a segment, with a leading space unless it has one or needs none.
 
     Args:
-        before: the text it follows, empty if it is the first one of an answer.
+        before: the text before it, empty if it is the first of a response.
         text: not blank.
     """
     sign = text[0]
@@ -27,11 +27,11 @@ def spaced(before: str, text: str) -> str:
 
 
 def spaced_words(words: Sequence[str], whole: str) -> list[str]:
-    """The words of one segment, the second and later ones with a space in front if the service left all of them out.
+    """The words of one segment; from the second on with a leading space if the service left out all spaces.
 
     Args:
-        words: as the service wrote them, none blank.
-        whole: the segment's text; where the words make it as they are, nothing is missing.
+        words: as the service sent them, none blank.
+        whole: the segment's text; if the words make up this text, no space is missing.
     """
     if "".join(words).strip() == whole.strip() or any(word != word.strip() for word in words):
         return list(words)

@@ -1,7 +1,7 @@
-"""What waits to be sent to one client: finals all of them, partials only the newest.
+"""The messages waiting to be sent to one client: all final segments, but only the newest partial.
 
-A client that reads slowly must not make the gateway remember every partial, so messages are made
-when the socket can take them.
+A client that reads slowly must not make the gateway keep every partial, so transcript messages are
+built when the socket can take them.
 """
 
 from __future__ import annotations
@@ -15,58 +15,60 @@ from app.contracts.whisperlive import Message
 from app.live.policy.windows import Update
 from app.live.protocols.whisperlive.renderer import WhisperLiveRenderer
 
+MAX_MESSAGES = 32  # besides the transcript; the oldest are dropped
+
 
 class Outbox:
-    """A queue of one reader (the writer task) for one connection."""
+    """A queue with one reader, the writer task of a connection."""
 
     def __init__(self, renderer: WhisperLiveRenderer) -> None:
         self._renderer = renderer
-        self._warnings: deque[Message] = deque(maxlen=32)
+        self._messages: deque[Message] = deque(maxlen=MAX_MESSAGES)
         self._update: Update | None = None
-        self._news = asyncio.Event()
-        self._sent = asyncio.Event()
-        self._sent.set()
+        self._not_empty = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
 
-    def notice(self, message: Message) -> None:
-        """A message that stands for itself."""
-        self._warnings.append(message)
+    def put(self, message: Message) -> None:
+        """Add a message that is not part of the transcript."""
+        self._messages.append(message)
         self._wake()
 
     def update(self, update: Update) -> None:
-        """News of the transcript; merged with what has not been sent yet."""
-        old = self._update
-        if old is not None:
+        """Add a change of the transcript; it is merged with the changes not sent yet."""
+        unsent = self._update
+        if unsent is not None:
             update = replace(
-                update, completed=old.completed + update.completed, language=old.language or update.language
+                update, completed=unsent.completed + update.completed, language=unsent.language or update.language
             )
         self._update = update
         self._wake()
 
     async def take(self) -> list[Message]:
-        """Everything there is to send, at least one message; waits for it."""
+        """Wait for messages and take all of them, at least one."""
         while True:
-            await self._news.wait()
-            self._news.clear()
-            if messages := list(self._drain()):
+            await self._not_empty.wait()
+            self._not_empty.clear()
+            if messages := list(self._take_all()):
                 return messages
             self.sent()
 
     def sent(self) -> None:
-        """What was taken has been sent."""
-        if not self._warnings and self._update is None:
-            self._sent.set()
+        """Report that the messages taken were sent."""
+        if not self._messages and self._update is None:
+            self._empty.set()
 
-    async def drained(self) -> None:
-        """Wait until nothing is left to send."""
-        await self._sent.wait()
+    async def wait_empty(self) -> None:
+        """Wait until everything was sent."""
+        await self._empty.wait()
 
     def _wake(self) -> None:
-        self._sent.clear()
-        self._news.set()
+        self._empty.clear()
+        self._not_empty.set()
 
-    def _drain(self) -> Iterator[Message]:
-        while self._warnings:
-            yield self._warnings.popleft()
+    def _take_all(self) -> Iterator[Message]:
+        while self._messages:
+            yield self._messages.popleft()
         update, self._update = self._update, None
         if update is not None:
             yield from self._renderer.messages(update)

@@ -1,8 +1,8 @@
-"""The task of a session that reads: frames to the stream, and the brakes that keep memory bounded.
+"""The reader task of a session: frames to the stream, with limits that bound memory.
 
-While memory is full, or the client is far ahead of its time, it is not read from, and TCP slows it
-down. Audio is dropped, loudly, only where that does not help for long. What comes after the end of
-the session is counted.
+While memory is full, or the client is far ahead of real time, it is not read from, and TCP slows it
+down. Audio is dropped, with a warning, only if that does not help for long. Audio that arrives after
+the end of the session is counted.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from app.live.session.warnings import SessionWarnings
 
 log = logging.getLogger(__name__)
 
-KEEP_ON_OVERFLOW = 0.8
-FASTEST = 16.0  # times real time, lasting: catches up after an outage, and a flood of silence costs little
-REST_S = 1.0  # to read what a client had sent when it left: a few frames, they are here already
+KEEP_ON_OVERFLOW = 0.8  # of the buffer
+MAX_SPEED = 16.0  # times real time, sustained: enough to catch up after an outage, and bounds a flood of silence
+READ_REST_S = 1.0  # to read what a client had sent before it left: a few frames that have arrived already
 
 
 class Reader:
@@ -47,7 +47,7 @@ class Reader:
         ending: asyncio.Future[SessionEnd],
         on_end: Callable[[], None],
     ) -> None:
-        """`ending` is done when the session ends; `on_end` hears each END_OF_AUDIO."""
+        """`ending` is done when the session ends; `on_end` is called for each END_OF_AUDIO."""
         self._socket = socket
         self._stream = stream
         self._transcribe_loop = transcribe_loop
@@ -63,34 +63,35 @@ class Reader:
         self._started_s = self.audio_at_s = _now()  # the latter: when the client last sent audio
 
     async def run(self) -> None:
-        """Frames to the stream; after the end only to count what comes too late, and notice that the client leaves.
+        """Feed the stream; after the session's end only count late audio, and notice when the client leaves.
 
         Raises:
-            Gone: the client left.
+            Disconnected: the client left.
         """
         while True:
             event = self._frames.read(await self._socket.receive())
             if isinstance(event, Audio) and self._ending.done():
                 self._late_s += self._count(event)
             elif isinstance(event, Audio):
-                self._take(event)
-                await self._make_room()
+                self._feed(event)
+                await self._wait_for_room()
             elif isinstance(event, EndOfAudio):
                 self._on_end()
             elif isinstance(event, Control):
-                log.debug("control message", extra={"session": self._id, "kind": event.kind[:32]})
-            await asyncio.sleep(self._nap_s())
+                fields = {"session": self._id, "kind": event.kind[:32]}
+                log.debug("control message", extra={"fields": fields})
+            await asyncio.sleep(self._pause_s())
 
     async def count_rest(self) -> None:
-        """Of a connection that is closed: count what came and nobody had read, because of the brakes."""
+        """After the connection is closed: count the audio that had arrived but was not read."""
         with contextlib.suppress(Disconnected, TimeoutError):
-            async with asyncio.timeout(REST_S):
+            async with asyncio.timeout(READ_REST_S):
                 while True:
                     event = self._frames.read(await self._socket.receive())
                     self._late_s += self._count(event) if isinstance(event, Audio) else 0.0
 
     def take_late_s(self) -> float:
-        """Seconds of audio that came too late, each told once."""
+        """Seconds of audio that arrived too late since the last call."""
         late_s, self._late_s = self._late_s, 0.0
         return late_s
 
@@ -100,23 +101,23 @@ class Reader:
         self._metrics.received_s.inc(seconds)
         return seconds
 
-    def _take(self, audio: Audio) -> None:
+    def _feed(self, audio: Audio) -> None:
         seconds = self._count(audio)
         self.audio_at_s = _now()
         if audio.bad_samples:
             self._metrics.bad_samples.inc(audio.bad_samples)
             self._warnings.warn(
-                "samples", "Audio holds samples that are no numbers or far too loud; they count as silence."
+                "samples", "The audio contains samples that are not finite or far too loud; they count as silence."
             )
         if audio.misaligned:
-            self._warnings.warn("frames", "An audio frame ended within a sample; its last bytes were left out.")
+            self._warnings.warn("frames", "An audio frame ended within a sample; its last bytes were dropped.")
         run = self._stream.feed(audio.pcm, self.audio_at_s)
         if run is not None:
             self._warnings.dead(run, seconds)
         self._transcribe_loop.changed.set()
 
-    async def _make_room(self) -> None:
-        """Stop reading while memory is full: TCP slows the client down. Drop only when that does not help."""
+    async def _wait_for_room(self) -> None:
+        """Stop reading while memory is full, so that TCP slows the client down; drop audio if that does not help."""
         if self._stream.buffered_s <= self._limits.buffer_max_s:
             return
         self._metrics.paused_reads.inc()
@@ -131,13 +132,13 @@ class Reader:
                 self._outbox.update(update)
                 self._warnings.lost(lost_s, "overflow")
 
-    def _nap_s(self) -> float:
-        """How long not to read: 0, which lets others run, until the client is far ahead of its time.
+    def _pause_s(self) -> float:
+        """How long not to read: 0, which lets other tasks run, until the client is far ahead of real time.
 
-        Silence is forgotten at once, so memory never fills with it and would not slow a flood of it down.
+        Silence is dropped at once and never fills the buffer, so a flood of it needs a limit of its own.
         """
         age_s = _now() - self._started_s
-        return max(0.0, (self._stream.received_s - self._limits.buffer_max_s) / FASTEST - age_s)
+        return max(0.0, (self._stream.received_s - self._limits.buffer_max_s) / MAX_SPEED - age_s)
 
 
 def _now() -> float:

@@ -1,9 +1,9 @@
-"""One connection from READY to farewell: a reader, an asker and a writer around a Stream.
+"""One session, from READY to the close: a reader, a transcribe loop and a writer around a Stream.
 
-The reader feeds frames and slows its client down when memory is full; the asker keeps one call at
-the service; the writer sends what the socket can take. None waits for another: a refusing service
-delays text and nothing else, a client that stops reading is cut off, and whatever ends the stream,
-its last words are flushed first.
+The reader feeds frames, and slows its client down when memory is full. The transcribe loop keeps at
+most one request at the service. The writer sends as fast as the client reads. None waits for another:
+a service that refuses only delays text, and a client that stops reading is dropped. If the ending
+allows it, the last words are flushed first.
 """
 
 from __future__ import annotations
@@ -20,22 +20,28 @@ from app.live.policy.stream import Stream
 from app.live.protocols.whisperlive.renderer import WhisperLiveRenderer
 from app.live.remote import RemoteOptions, RemoteTranscriber
 from app.live.scheduler import Scheduler
-from app.live.session.connection import CLOSE_CODES, Disconnected, SessionEnd, SessionLimits, Socket
+from app.live.session.connection import (
+    CLOSE_CODES,
+    Disconnected,
+    SessionEnd,
+    SessionLimits,
+    ShutdownAwareWait,
+    Socket,
+)
 from app.live.session.outbox import Outbox
 from app.live.session.reader import Reader
 from app.live.session.transcribe_loop import TranscribeLoop
-from app.live.session.waits import ShutdownAwareWait
 from app.live.session.warnings import SessionWarnings
 
 log = logging.getLogger(__name__)
 
-PREFACE_CHARS = 1000  # of each wish; models hear no more of it, and a service may refuse a longer one for ever
-LATE_MARKER_S = 4.0
-LEAST_SLEEP_S = 0.02
+MAX_PROMPT_CHARS = 1000  # of prompt and hotwords each; models use no more, and a service may refuse longer ones
+LATE_END_OF_AUDIO_S = 4.0  # only the stock RTSP client sends it this long after its audio
+MIN_SLEEP_S = 0.02
 
 
 class Session:
-    """Serves one client that has said hello."""
+    """Serves one client whose handshake was accepted."""
 
     def __init__(
         self,
@@ -52,15 +58,15 @@ class Session:
         self._socket = socket
         self._limits = limits
         self._id = session_id
-        wishes = (handshake.initial_prompt, handshake.hotwords)
-        preface = " ".join(part[-PREFACE_CHARS:] for part in wishes if part)
-        self._stream = Stream(policy, language=handshake.language, preface=preface)
+        parts = (handshake.initial_prompt, handshake.hotwords)
+        initial_prompt = " ".join(part[-MAX_PROMPT_CHARS:] for part in parts if part)
+        self._stream = Stream(policy, language=handshake.language, initial_prompt=initial_prompt)
         renderer = WhisperLiveRenderer(
             handshake.uid, last_n=handshake.send_last_n_segments, with_words=handshake.word_timestamps
         )
         self._outbox = Outbox(renderer)
         self._warnings = SessionWarnings(handshake, self._outbox, metrics, session_id)
-        call = RemoteOptions(
+        options = RemoteOptions(
             task=handshake.task,
             tier=handshake.transcription_tier,
             no_speech_thresh=handshake.no_speech_thresh,
@@ -68,7 +74,7 @@ class Session:
         )
         self._transcribe_loop = TranscribeLoop(
             self._stream,
-            call,
+            options,
             remote=remote,
             scheduler=scheduler,
             outbox=self._outbox,
@@ -109,9 +115,9 @@ class Session:
         return self._stream.buffered_s
 
     @property
-    def unheard_s(self) -> float:
-        """Seconds of audio that nobody heard, for whatever reason, and however the session ended."""
-        return self._warnings.unheard_s
+    def untranscribed_s(self) -> float:
+        """Seconds of audio that were not transcribed, however the session ended."""
+        return self._warnings.untranscribed_s
 
     @property
     def lag_s(self) -> float:
@@ -119,52 +125,52 @@ class Session:
         return self._transcribe_loop.lag_s
 
     def stop(self, ending: SessionEnd) -> None:
-        """End the session for this reason; one that is ending already is hurried by a stop, dropped by a successor."""
+        """End the session for this reason; one that is ending already ends sooner at a shutdown or if replaced."""
         if ending is SessionEnd.DRAIN:
-            self._wait.hurry(self._limits.drain_grace_s)
+            self._wait.shut_down(self._limits.drain_grace_s)
         if not self._ending.done():
             self._ending.set_result(ending)
         elif ending is SessionEnd.REPLACED:
             self._socket.abort()
 
     async def run(self) -> SessionEnd:
-        """Serve until the end; returns why it came. Cancelling drops the client."""
+        """Serve until the end; returns its reason. Cancelling drops the client."""
         self._warnings.ready()
         reader = asyncio.create_task(self._guarded(self._reader.run()))
         transcribe_loop = asyncio.create_task(self._guarded(self._transcribe_loop.run()))
         writer = asyncio.create_task(self._guarded(self._write()))
-        watch = asyncio.create_task(self._guarded(self._watch()))
-        leaving = asyncio.create_task(self._notice_leaving())
-        tasks = (reader, transcribe_loop, writer, watch, leaving)
+        limits = asyncio.create_task(self._guarded(self._watch_limits()))
+        connection = asyncio.create_task(self._watch_connection())
+        tasks = (reader, transcribe_loop, writer, limits, connection)
         ending = SessionEnd.LEFT
         try:
             ending = await self._ending
             if ending.flushes:
                 ending = await self._flush(reader, transcribe_loop, ending)
             else:
-                await self._break_off(reader, transcribe_loop, ending)
-            await self._say_farewell(reader, writer, ending)
+                await self._drop(reader, transcribe_loop, ending)
+            await self._close(reader, writer, ending)
             return ending
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._account(ending)
+            self._count_rest(ending)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """The top of a task: a client that is gone ends the session, a bug ends this session only."""
+        """Run a task of the session: a client that left ends the session, an error ends only this session."""
         try:
             await work
         except Disconnected:
             self.stop(SessionEnd.LEFT)
         except Exception:
-            log.exception("session task failed", extra={"session": self._id})
+            log.exception("session task failed", extra={"fields": {"session": self._id}})
             self.stop(SessionEnd.FAILED)
 
     # The tasks.
 
     async def _write(self) -> None:
-        """Messages to the socket, each within its time."""
+        """Send messages, each within its time limit."""
         while True:
             messages = await self._outbox.take()
             try:
@@ -177,12 +183,12 @@ class Session:
                 return
             self._outbox.sent()
 
-    async def _notice_leaving(self) -> None:
-        """While nobody reads, because memory is full, a client that closes is noticed all the same."""
+    async def _watch_connection(self) -> None:
+        """Notice that the client closed, even while it is not read from because memory is full."""
         await self._socket.wait_closed()
         self.stop(SessionEnd.LEFT)
 
-    async def _watch(self) -> None:
+    async def _watch_limits(self) -> None:
         """End a session that is too old, or whose client sends no audio."""
         over_s = self._started_s + self._limits.max_connection_time_s
         while not self._ending.done():
@@ -193,23 +199,23 @@ class Session:
             elif now_s >= idle_s:
                 self.stop(SessionEnd.IDLE)
             else:
-                await asyncio.sleep(max(LEAST_SLEEP_S, min(over_s, idle_s) - now_s))
+                await asyncio.sleep(max(MIN_SLEEP_S, min(over_s, idle_s) - now_s))
 
     # Ending.
 
     def _end(self) -> None:
-        """The marker came; the stock RTSP client sends it long after its audio, twice, and fails if nobody is there."""
-        if self._ending.done() or _now() - self._reader.audio_at_s < LATE_MARKER_S:
+        """END_OF_AUDIO arrived. The stock RTSP client sends it long after its audio, twice, and fails if we closed."""
+        if self._ending.done() or _now() - self._reader.audio_at_s < LATE_END_OF_AUDIO_S:
             self._second_end.set()
         self.stop(SessionEnd.END_OF_AUDIO)
 
     async def _flush(
         self, reader: asyncio.Task[None], transcribe_loop: asyncio.Task[None], ending: SessionEnd
     ) -> SessionEnd:
-        """Wait for the last words, as long as this ending allows and the client stays; then give what there is.
+        """Wait for the last words, while the time limit allows and the client stays; then send what there is.
 
         Returns:
-            The ending; that of a stop where it left words unheard, for then the client should connect again.
+            The ending; DRAIN if a shutdown left audio untranscribed, because then the client should connect again.
         """
         self._stream.finish()
         self._transcribe_loop.changed.set()
@@ -218,57 +224,55 @@ class Session:
         await _stopped(transcribe_loop)
         update, lost_s = self._stream.give_up()
         self._outbox.update(update)
-        if lost_s > 0 and self._wait.hurried:
+        if lost_s > 0 and self._wait.shutting_down:
             ending = SessionEnd.DRAIN
-        self._warnings.unheard(lost_s, "unfinished", ending)
+        self._warnings.untranscribed(lost_s, "unfinished", ending)
         return ending
 
-    async def _break_off(
-        self, reader: asyncio.Task[None], transcribe_loop: asyncio.Task[None], ending: SessionEnd
-    ) -> None:
-        """Nobody waits for the last words: account for them."""
+    async def _drop(self, reader: asyncio.Task[None], transcribe_loop: asyncio.Task[None], ending: SessionEnd) -> None:
+        """End without waiting for the last words, and count their audio."""
         await _stopped(transcribe_loop)
         if ending not in CLOSE_CODES:
             self._socket.abort()
             if not reader.done():
                 await _stopped(reader)
                 await self._reader.count_rest()
-        self._account(ending)
+        self._count_rest(ending)
 
-    def _account(self, ending: SessionEnd) -> None:
-        """Whatever was received and not heard is told, once."""
+    def _count_rest(self, ending: SessionEnd) -> None:
+        """Count the audio that was received and not transcribed, once."""
         _, lost_s = self._stream.give_up()
         reason = "ended" if ending.flushes else ending.value
-        self._warnings.unheard(lost_s + self._reader.take_late_s(), reason, ending)
+        self._warnings.untranscribed(lost_s + self._reader.take_late_s(), reason, ending)
 
-    async def _say_farewell(self, reader: asyncio.Task[None], writer: asyncio.Task[None], ending: SessionEnd) -> None:
-        """Last messages, then the close the contract asks for."""
+    async def _close(self, reader: asyncio.Task[None], writer: asyncio.Task[None], ending: SessionEnd) -> None:
+        """Send the last messages and close in the way that the protocol requires."""
         if ending not in CLOSE_CODES:
             return
         if ending is SessionEnd.FAILED:
             self._warnings.failed()
-        self._tell_late(ending)
+        self._count_late(ending)
         self._warnings.closing(disconnect=ending.disconnects)
-        await self._drained(writer)
+        await self._all_sent(writer)
         if ending is SessionEnd.END_OF_AUDIO and not self._second_end.is_set():
             second = asyncio.create_task(self._second_end.wait())
             await self._wait.wait([reader, second], self._limits.disconnect_hold_s)
             second.cancel()
         if ending.disconnects:
             await self._wait.wait([reader], self._limits.disconnect_hold_s)
-            self._tell_late(ending)
-            await self._drained(writer)
+            self._count_late(ending)
+            await self._all_sent(writer)
         await self._socket.close(*CLOSE_CODES[ending])
 
-    async def _drained(self, writer: asyncio.Task[None]) -> None:
-        """Wait until everything is sent, or cannot be."""
-        drained = asyncio.create_task(self._outbox.drained())
-        await asyncio.wait([drained, writer], return_when=asyncio.FIRST_COMPLETED)
-        drained.cancel()
+    async def _all_sent(self, writer: asyncio.Task[None]) -> None:
+        """Wait until every message is sent, or the writer has ended."""
+        empty = asyncio.create_task(self._outbox.wait_empty())
+        await asyncio.wait([empty, writer], return_when=asyncio.FIRST_COMPLETED)
+        empty.cancel()
 
-    def _tell_late(self, ending: SessionEnd) -> None:
-        """Account for the audio that came too late, once."""
-        self._warnings.unheard(self._reader.take_late_s(), "ended", ending)
+    def _count_late(self, ending: SessionEnd) -> None:
+        """Count the audio that arrived too late, once."""
+        self._warnings.untranscribed(self._reader.take_late_s(), "ended", ending)
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:

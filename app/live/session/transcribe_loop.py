@@ -1,8 +1,8 @@
-"""The task of a session that asks the service: one call at a time, and what follows from its outcome.
+"""The task of a session that sends windows to the service, one at a time, and handles each outcome.
 
-A refusal never loses audio. It stays in the stream, and the next window, cut when its turn comes, is
-newer and larger. Retry-After is kept, plus a random part so that streams refused together do not
-come back together.
+A refusal never loses audio: it stays in the stream, and the next window, cut when its turn comes, is
+newer and larger. Retry-After is respected, plus a random part, so that streams refused together do
+not return together.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from app.live.session.warnings import SessionWarnings
 
 log = logging.getLogger(__name__)
 
-JITTER = 0.25  # added, never taken off: Retry-After is a promise
+JITTER = 0.25  # only ever added: a client must not come back before Retry-After
 FAILURE_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 SETUP_DELAYS_S = (5.0, 10.0, 20.0, 40.0)
-REJECTIONS_BEFORE_SKIP = 2  # the second time the same audio came with more behind it
-LATE_AFTER_S = 10.0  # the client hears of a lag above this
-LEAST_SLEEP_S = 0.02
+REJECTIONS_BEFORE_SKIP = 2  # the second time the same audio was sent with more after it
+LATE_AFTER_S = 10.0  # the client is warned of a longer lag
+MIN_SLEEP_S = 0.02
 
 
 class TranscribeLoop:
-    """Asks for one stream."""
+    """Transcribes one stream."""
 
     def __init__(
         self,
         stream: Stream,
-        call: RemoteOptions,
+        options: RemoteOptions,
         *,
         remote: RemoteTranscriber,
         scheduler: Scheduler,
@@ -46,7 +46,7 @@ class TranscribeLoop:
         metrics: GatewayMetrics,
     ) -> None:
         self._stream = stream
-        self._call = call
+        self._options = options
         self._remote = remote
         self._scheduler = scheduler
         self._outbox = outbox
@@ -54,11 +54,11 @@ class TranscribeLoop:
         self._metrics = metrics
         self._failures = 0
         self._rejections = 0
-        self.changed = asyncio.Event()  # set by others: audio came, or the stream ended
-        self.progress = asyncio.Event()  # set here: the service answered, whatever it said
+        self.changed = asyncio.Event()  # set by other tasks: audio arrived, or the stream ended
+        self.progress = asyncio.Event()  # set here: a window was transcribed or skipped
 
     async def run(self) -> None:
-        """Ask until the stream has nothing left. Cancelling drops the call being made."""
+        """Send windows until nothing is left of the stream. Cancelling drops the request in flight."""
         while not self._stream.done:
             self.changed.clear()
             now_s = _now()
@@ -70,37 +70,37 @@ class TranscribeLoop:
                     self._metrics.turn_wait_s.observe(_now() - now_s)
                     window = self._stream.next_window(_now())
                     if window is not None:
-                        await self._ask(window)
+                        await self._transcribe(window)
             else:
                 await self._sleep(now_s)
 
     @property
     def lag_s(self) -> float:
         """Age of the oldest speech that is not final."""
-        since = self._stream.waiting_since_s()
-        return 0.0 if since is None else _now() - since
+        since_s = self._stream.waiting_since_s()
+        return 0.0 if since_s is None else _now() - since_s
 
     def _urgency(self) -> Urgency:
-        since = self._stream.waiting_since_s()
-        return not self._stream.finished, _now() if since is None else since
+        since_s = self._stream.waiting_since_s()
+        return not self._stream.finished, _now() if since_s is None else since_s
 
     async def _sleep(self, now_s: float) -> None:
-        """Until audio comes, or the time when the stream wants to be asked again."""
+        """Until audio arrives, or the time at which the stream wants to be checked again."""
         wake_s = self._stream.wake_at_s()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if wake_s is None else max(LEAST_SLEEP_S, wake_s - now_s)):
+            async with asyncio.timeout(None if wake_s is None else max(MIN_SLEEP_S, wake_s - now_s)):
                 await self.changed.wait()
 
-    async def _ask(self, window: LiveWindow) -> None:
+    async def _transcribe(self, window: LiveWindow) -> None:
         self._warnings.stats["calls"] += 1
         self._metrics.sent_s.inc(window.duration_s)
         self._metrics.lag_s.observe(self.lag_s)
         try:
-            heard = await self._remote.transcribe(window, self._call)
+            hypothesis = await self._remote.transcribe(window, self._options)
         except Busy as busy:
             self._scheduler.refused()
             self._warnings.stats["busy"] += 1
-            self._later(window, busy.retry_after_s)
+            self._retry_later(window, busy.retry_after_s)
         except Rejected as rejected:
             self._rejected(window, rejected)
         except RemoteError as failure:
@@ -108,18 +108,18 @@ class TranscribeLoop:
         else:
             self._scheduler.answered()
             self._failures = self._rejections = 0
-            self._tell(self._stream.apply(window, heard, _now()))
+            self._send(self._stream.apply(window, hypothesis, _now()))
             self.progress.set()
 
-    def _tell(self, update: Update) -> None:
+    def _send(self, update: Update) -> None:
         self._outbox.update(update)
         if update.commit_latency_s:
-            self._metrics.commits.labels(update.reason).inc(len(update.commit_latency_s))
+            self._metrics.commits.labels(update.rule).inc(len(update.commit_latency_s))
         for seconds in update.commit_latency_s:
             self._metrics.commit_latency_s.observe(seconds)
 
-    def _later(self, window: LiveWindow, delay_s: float, *, timed_out: bool = False) -> None:
-        jitter = 1.0 + JITTER * random.random()  # noqa: S311  spreads load, guards nothing
+    def _retry_later(self, window: LiveWindow, delay_s: float, *, timed_out: bool = False) -> None:
+        jitter = 1.0 + JITTER * random.random()  # noqa: S311  spreads load, protects nothing
         self._stream.refused(window, _now() + delay_s * jitter, timed_out=timed_out)
         if (lag_s := self.lag_s) > LATE_AFTER_S:
             self._warnings.warn(
@@ -130,13 +130,11 @@ class TranscribeLoop:
         delay_s = delays_s[min(self._failures, len(delays_s) - 1)]
         self._failures += 1
         self._warnings.stats["failed"] += 1
-        log.warning(
-            "pass failed",
-            extra={"session": self._call.request_id, "window": window.number, "error": str(failure)},
-        )
+        fields = {"session": self._options.request_id, "window": window.number, "error": str(failure)}
+        log.warning("request failed", extra={"fields": fields})
         if self._failures > 1:
             self._warnings.warn("failed", f"Text is delayed: {failure}. Audio is kept.")
-        self._later(window, delay_s, timed_out=isinstance(failure, TimedOut))
+        self._retry_later(window, delay_s, timed_out=isinstance(failure, TimedOut))
 
     def _rejected(self, window: LiveWindow, rejected: Rejected) -> None:
         if rejected.kind == "setup":
@@ -152,7 +150,7 @@ class TranscribeLoop:
             return
         if rejected.kind == "translation":
             self._warnings.warn("translation", "Translation is not available here; the transcript is not translated.")
-            self._call = replace(self._call, task="transcribe")
+            self._options = replace(self._options, task="transcribe")
             self._stream.refused(window, _now())
             return
         self._rejections += 1

@@ -1,6 +1,6 @@
-"""What the person behind a client is told besides text, and the accounts of the stream.
+"""The messages to a client besides the transcript, and the statistics of its stream.
 
-Every lost second is told each time; everything else about one topic at most every half minute.
+Every loss of audio is reported; any other topic at most every 30 seconds.
 """
 
 from __future__ import annotations
@@ -21,91 +21,92 @@ WARN_EVERY_S = 30.0
 
 
 class SessionWarnings:
-    """Warnings and accounts of one session."""
+    """Warnings and statistics of one session."""
 
     def __init__(self, handshake: wire.Handshake, outbox: Outbox, metrics: GatewayMetrics, session_id: str) -> None:
         self._handshake = handshake
         self._outbox = outbox
         self._metrics = metrics
         self._id = session_id
-        self._warned: dict[str, float] = {}
+        self._warned_at_s: dict[str, float] = {}
         self.stats = dict.fromkeys(("audio_s", "dropped_s", "calls", "busy", "failed"), 0.0)
-        self._left_s = 0.0  # not heard because the gateway stopped
+        self._left_at_drain_s = 0.0
 
     @property
-    def unheard_s(self) -> float:
-        """Seconds of audio that nobody heard, whether they count as lost or not."""
-        return self.stats["dropped_s"] + self._left_s
+    def untranscribed_s(self) -> float:
+        """Seconds of audio that were not transcribed, for whatever reason."""
+        return self.stats["dropped_s"] + self._left_at_drain_s
 
     def ready(self) -> None:
-        """The client may send; and it hears what of its wishes cannot be had."""
+        """The client may send audio. Warn it of options that are not available."""
         uid = self._handshake.uid
         if self._handshake.is_vexa:
-            self._outbox.notice(wire.VexaReady(uid=uid))
-        self._outbox.notice(wire.Ready(uid=uid))
-        wishes = {
+            self._outbox.put(wire.VexaReady(uid=uid))
+        self._outbox.put(wire.Ready(uid=uid))
+        requested = {
             "translated text": self._handshake.enable_translation,
             "speaker labels": self._handshake.enable_diarization,
         }
-        missing = [name for name, wanted in wishes.items() if wanted]
+        missing = [name for name, wanted in requested.items() if wanted]
         if missing:
-            self.warn("options", f"Not available here: {' and '.join(missing)}. The transcript comes without.")
+            self.warn("options", f"Not available here: {' and '.join(missing)}. They are left out.")
 
     def warn(self, topic: str, text: str) -> None:
-        """Tell the client, unless it has just been told about this topic."""
+        """Warn the client, unless it has been warned about this topic recently."""
         now_s = asyncio.get_running_loop().time()
-        if now_s - self._warned.get(topic, -WARN_EVERY_S) >= WARN_EVERY_S:
-            self._warned[topic] = now_s
-            self._outbox.notice(wire.Warn(uid=self._handshake.uid, message=text))
+        if now_s - self._warned_at_s.get(topic, -WARN_EVERY_S) >= WARN_EVERY_S:
+            self._warned_at_s[topic] = now_s
+            self._outbox.put(wire.Warn(uid=self._handshake.uid, message=text))
 
     def dead(self, run: DeadAudioRun, seconds: float) -> None:
-        """Audio came that no microphone makes."""
+        """Count audio that no microphone produces; warn once per run."""
         self._metrics.dead_s.labels(run.kind).inc(seconds)
         if run.report:
             self.warn("dead", dead_message(run))
 
     def lost(self, seconds: float, reason: str) -> None:
-        """Audio will not be transcribed."""
+        """Report audio that will not be transcribed."""
         if seconds <= 0:
             return
         self.stats["dropped_s"] += seconds
         self._metrics.dropped_s.labels(reason).inc(seconds)
-        log.warning("audio lost", extra={"session": self._id, "seconds": round(seconds, 2), "reason": reason})
-        text = f"{seconds:.1f} s of audio were lost ({reason}). Times of what follows stay true."
-        self._outbox.notice(wire.Warn(uid=self._handshake.uid, message=text))
+        fields = {"session": self._id, "seconds": round(seconds, 2), "reason": reason}
+        log.warning("audio lost", extra={"fields": fields})
+        text = f"{seconds:.1f} s of audio were lost ({reason}). Later times remain correct."
+        self._outbox.put(wire.Warn(uid=self._handshake.uid, message=text))
 
-    def unheard(self, seconds: float, reason: str, ending: SessionEnd) -> None:
-        """Audio nobody heard when the session ended.
+    def untranscribed(self, seconds: float, reason: str, ending: SessionEnd) -> None:
+        """Count audio that was not transcribed when the session ended.
 
-        At a restart it is not lost: a client that connects again sends it once more.
+        At a shutdown it is not lost: a client that connects again sends it again.
         """
         if ending is SessionEnd.DRAIN:
-            self._left_s += seconds
+            self._left_at_drain_s += seconds
             self._metrics.left_at_drain_s.inc(seconds)
         else:
             self.lost(seconds, reason)
 
     def failed(self) -> None:
-        """A bug on our side ends the session."""
-        self._outbox.notice(wire.Error(uid=self._handshake.uid, message="Internal error; please connect again."))
+        """An error in the gateway ends the session."""
+        self._outbox.put(wire.Error(uid=self._handshake.uid, message="Internal error; please connect again."))
 
     def closing(self, *, disconnect: bool) -> None:
-        """The accounts, if the client asked for them, and the word to leave."""
+        """Send the statistics, if the client requested them, and DISCONNECT if the client is to close."""
         if self._handshake.stats:
-            self._outbox.notice(wire.Stats(uid=self._handshake.uid, stats=self.stats))
+            self._outbox.put(wire.Stats(uid=self._handshake.uid, stats=self.stats))
         if disconnect:
-            self._outbox.notice(wire.Disconnect(uid=self._handshake.uid))
+            self._outbox.put(wire.Disconnect(uid=self._handshake.uid))
 
 
 def dead_message(run: DeadAudioRun) -> str:
-    """What the person should check."""
-    what = {
+    """What is wrong with the audio, and what to check."""
+    kinds = {
         "zeros": "nothing but zeros",
         "constant": "one constant value",
-        "repeated": "the same frame again and again",
+        "repeated": "the same frame repeated",
     }
     seconds = (run.end - run.start) / SAMPLE_RATE_HZ
     return (
-        f"The audio has been {what[run.kind]} for {seconds:.0f} s: no microphone sends that. "
-        "It is not transcribed; please check what feeds this stream."
+        f"The audio has been {kinds[run.kind]} for {seconds:.0f} s, which no microphone sends. "
+        "It is not transcribed; please check the source of this stream."
     )

@@ -1,4 +1,4 @@
-"""Our live client against real gateways that stop, vanish and come back."""
+"""Our live client with real gateways that stop, vanish and come back."""
 
 import asyncio
 import contextlib
@@ -11,16 +11,16 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 from app.core.pcm import to_pcm16
+from app.live.admission import ConnectionLimits
 from app.live.client.client import Line, ListenerCallbacks, LiveClient, Refused
 from app.live.client.sources import paced
-from app.live.gateway import ConnectionLimits
 from app.live.session.connection import SessionLimits
 from tests.live import real, tones
 from tests.live.backend import Backend, HttpServer
 
 
 class Balancer:
-    """Forwards TCP to the first gateway that listens, as a proxy in front of several would."""
+    """Forwards TCP to the first gateway that listens, like a proxy in front of several."""
 
     def __init__(self, *ports):
         self.ports = list(ports)
@@ -37,7 +37,7 @@ class Balancer:
         self.cut()
 
     def cut(self):
-        """What kill -9 of a gateway looks like: every connection is reset."""
+        """Reset every connection, as kill -9 of a gateway does."""
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
@@ -64,7 +64,7 @@ async def _pump(reader, writer):
 
 
 def listener():
-    """(events, lines, notices): what a client's user sees."""
+    """(events, lines, notices) of a client."""
     lines: list[Line] = []
     warnings: list[str] = []
 
@@ -82,7 +82,7 @@ def words(lines):
 
 @pytest.fixture(scope="module")
 def service():
-    """A transcription service that hears tones."""
+    """A transcription service that recognises tones."""
     with HttpServer(Backend(delay_s=0.1)) as server:
         yield server.url
 
@@ -101,7 +101,7 @@ async def test_every_word_arrives(service):
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 async def test_another_gateway_takes_over(service, how):
-    """A gateway is stopped, or killed, in mid-speech: the client goes on at another; no word is lost or doubled."""
+    """If a gateway stops or is killed during speech, the client continues at another; no word is lost or doubled."""
     recording = tones.chatter(15, seed=2)
     events, lines, warnings = listener()
     limits = SessionLimits(drain_grace_s=2)
@@ -124,7 +124,7 @@ async def test_another_gateway_takes_over(service, how):
 
 
 async def test_gateway_that_comes_back_gets_everything_said_meanwhile(service):
-    """Nobody listens for seconds: what was said in that time is sent when somebody does."""
+    """If no gateway listens for some seconds, the audio of that time is sent as soon as one does."""
     recording = tones.chatter(12, seed=3)
     events, lines, warnings = listener()
     with real.running(service, limits=SessionLimits(drain_grace_s=1)) as running:
@@ -142,7 +142,7 @@ async def test_gateway_that_comes_back_gets_everything_said_meanwhile(service):
 
 
 async def test_nobody_there():
-    """After its patience the client gives up and names the address."""
+    """After `patience_s` the client gives up and names the address."""
     events, _, _ = listener()
     client = LiveClient("ws://127.0.0.1:9", handshake={}, events=events, patience_s=0.3)
     with pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
@@ -150,7 +150,7 @@ async def test_nobody_there():
 
 
 async def test_refusals_are_final(service):
-    """A full gateway and a wrong key are told, not retried."""
+    """A full gateway and a wrong key are reported, not retried."""
     pcm = to_pcm16(tones.speak([["alpha"]]).pcm)
     events, _, _ = listener()
     with real.running(
@@ -170,8 +170,8 @@ async def test_refusals_are_final(service):
         await asyncio.gather(busy, return_exceptions=True)
 
 
-async def test_told_to_leave_it_comes_back(service):
-    """A gateway that ends every connection after seconds costs no word, also when the recording ends meanwhile."""
+async def test_after_disconnect_it_connects_again(service):
+    """A gateway that ends every connection after seconds costs no word, also if the recording ends meanwhile."""
     recording = tones.chatter(12, seed=5)
     events, lines, _ = listener()
     limits = SessionLimits(max_connection_time_s=2.5, drain_grace_s=1)
@@ -183,7 +183,7 @@ async def test_told_to_leave_it_comes_back(service):
 
 
 async def scripted(answers, connections):
-    """A gateway that says READY if told so, then that status; its client closes. After its script it serves."""
+    """A gateway that plays a script of READY and refusals, then serves normally."""
 
     async def serve_one(ws):
         handshake = json.loads(await ws.recv())
@@ -208,7 +208,7 @@ def address(server):
 
 
 async def test_trouble_in_mid_recording_is_not_the_end():
-    """Once served, an ERROR or a full gateway is a reason to connect again, not to give up."""
+    """After being served once, the client retries on ERROR or a full gateway instead of giving up."""
     connections: list[object] = []
     events, _, warnings = listener()
     async with await scripted([(True, "ERROR"), (False, "WAIT")], connections) as server:
@@ -219,9 +219,9 @@ async def test_trouble_in_mid_recording_is_not_the_end():
 
 
 async def test_a_source_faster_than_its_gateway_waits(monkeypatch):
-    """However far a pipe is ahead of what a gateway takes, every sample is sent, in order."""
+    """However far a pipe is ahead of the gateway, every sample is sent, in order."""
     monkeypatch.setattr("app.live.client.client.HISTORY_S", 1.0)
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     async def slow(ws):
         handshake = json.loads(await ws.recv())
@@ -229,7 +229,7 @@ async def test_a_source_faster_than_its_gateway_waits(monkeypatch):
         async for frame in ws:
             if frame == b"END_OF_AUDIO":
                 return
-            heard.append(frame)
+            received.append(frame)
             await asyncio.sleep(0.002)
 
     pcm = np.arange(10 * 16_000, dtype=np.int16)
@@ -240,11 +240,11 @@ async def test_a_source_faster_than_its_gateway_waits(monkeypatch):
 
     async with await serve(slow, "127.0.0.1", 0) as server:
         await LiveClient(address(server), handshake={}, events=listener()[0]).run(pipe())
-    assert b"".join(heard) == pcm.tobytes()
+    assert b"".join(received) == pcm.tobytes()
 
 
 async def test_a_gateway_that_fails_every_time_is_given_up():
-    """Being let in and thrown out again and again uses up the patience; it does not go on for ever."""
+    """If every connection is refused soon after READY, the client gives up after `patience_s`."""
     connections: list[object] = []
     events, _, _ = listener()
     async with await scripted([(True, "ERROR")] * 100, connections) as server:

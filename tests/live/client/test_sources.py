@@ -24,7 +24,7 @@ def tone(seconds, rate, hz=440):
 
 
 def test_plain_wav_is_read_as_it_is(tmp_path):
-    """16 kHz mono 16-bit: the same samples, but for the last bit."""
+    """A 16 kHz mono 16-bit file gives the same samples, except for the last bit."""
     samples = (tone(1, 16_000) * 32767).astype("<i2")
     assert np.abs(read_wav(write(tmp_path / "a.wav", samples)) - samples).max() <= 1
 
@@ -35,20 +35,20 @@ def test_other_wavs_sound_the_same(tmp_path, rate, channels, width):
     mono = tone(1, rate)
     scaled = mono * 127 + 128 if width == 1 else mono * (2 ** (8 * width - 1) - 1)
     samples = np.repeat(scaled.astype({1: "u1", 2: "<i2", 4: "<i4"}[width])[:, None], channels, axis=1)
-    heard = read_wav(write(tmp_path / "a.wav", samples, rate=rate, channels=channels, width=width)) / 32767
+    samples_read = read_wav(write(tmp_path / "a.wav", samples, rate=rate, channels=channels, width=width)) / 32767
     middle = slice(2000, 14_000)
-    assert len(heard) == 16_000
-    assert np.abs(heard[middle] - tone(1, 16_000)[middle]).max() < 0.02
+    assert len(samples_read) == 16_000
+    assert np.abs(samples_read[middle] - tone(1, 16_000)[middle]).max() < 0.02
 
 
 def test_nothing_above_the_band_folds_back():
-    """A tone that 16 kHz cannot hold is gone, not turned into another."""
+    """A tone above 8 kHz is removed, not turned into another one."""
     assert np.abs(resample(tone(1, 48_000, hz=12_000).astype(np.float32), 48_000)).max() < 0.01
 
 
 @pytest.mark.parametrize("content", [b"", b"ID3\3\0", b"RIFF\0\0\0\0WAVE"])
 def test_what_is_no_wav_says_what_to_do(tmp_path, content):
-    """Other files are answered with the pipe that would work."""
+    """For other files the error names the pipe that would work."""
     path = tmp_path / "a.mp3"
     path.write_bytes(content)
     with pytest.raises(UnreadableAudio, match="ffmpeg"):
@@ -56,13 +56,13 @@ def test_what_is_no_wav_says_what_to_do(tmp_path, content):
 
 
 def test_missing_file(tmp_path):
-    """So is a path that is not there."""
+    """So does the error for a missing file."""
     with pytest.raises(UnreadableAudio, match=r"gone\.wav"):
         read_wav(tmp_path / "gone.wav")
 
 
 def test_pace_is_real_time_and_does_not_drift():
-    """Ten seconds of audio take ten seconds, each chunk after it would have been spoken."""
+    """Ten seconds of audio take ten seconds, and no chunk comes before its last sample is due."""
 
     async def main():
         loop = asyncio.get_running_loop()
@@ -73,7 +73,7 @@ def test_pace_is_real_time_and_does_not_drift():
 
 
 async def test_a_file_may_stand_in_for_the_pipe(tmp_path, monkeypatch):
-    """`listen - < file` gets every sample of it, at the pace of speech; an odd last byte is no sample."""
+    """`listen - < file` reads every sample in real time; an odd last byte is ignored."""
     pcm = np.arange(3200, dtype="<i2")
     raw = tmp_path / "talk.raw"
     raw.write_bytes(pcm.tobytes() + b"x")

@@ -24,12 +24,12 @@ def noise(seconds, level, seed=0):
 
 @pytest.mark.parametrize("level", [0.0, 1e-5, 1e-4, 5e-4, 1e-3])
 def test_silence_is_silent(level):
-    """Digital silence and the steady hiss of a quiet room are no activity, from the first frame on."""
+    """Digital silence and the steady hiss of a quiet room are not active, from the first frame on."""
     assert judge(noise(20, level)).active_samples(0, 20 * RATE) == 0
 
 
 def test_loud_noise_is_not_taken_for_silence():
-    """Above -50 dBFS the gate does not decide: words may be in there."""
+    """Anything above -50 dBFS is active, because it may contain words."""
     assert judge(noise(5, 0.01)).active_samples(0, 5 * RATE) > 4 * RATE
 
 
@@ -45,14 +45,14 @@ def test_every_word_is_active(gain, hiss):
 
 
 def test_flags_do_not_depend_on_chunks():
-    """The same audio in other frames, odd sizes included, is judged the same."""
+    """The same audio in frames of other sizes is classified the same."""
     pcm = tones.chatter(5, seed=1, noise=5e-4).pcm
     ends = [judge(pcm, chunk).last_active_end(len(pcm)) for chunk in (4096, 320, 777, len(pcm))]
     assert len(set(ends)) == 1
 
 
 def test_first_and_last_activity():
-    """The onset and the end of a sound are found to the frame."""
+    """The onset and the end of a sound are found with the precision of a frame."""
     pcm = np.concatenate([np.zeros(RATE), np.full(RATE // 2, 0.1), np.zeros(RATE)])
     activity = judge(pcm)
     assert activity.first_active(0) == RATE
@@ -63,7 +63,7 @@ def test_first_and_last_activity():
 
 
 def test_answers_stay_true_after_a_drop():
-    """Forgetting frames does not move what is known of the others."""
+    """Dropping frames does not move the others."""
     pcm = np.concatenate([np.full(RATE, 0.1), np.zeros(RATE), np.full(RATE, 0.1)])
     activity = judge(pcm)
     activity.drop_before(RATE)
@@ -72,7 +72,7 @@ def test_answers_stay_true_after_a_drop():
 
 
 def test_last_quiet_run():
-    """A cut is found in the middle of the last long enough pause, and nowhere else."""
+    """A cut is in the middle of the last pause that is long enough, and nowhere else."""
     pcm = np.concatenate(
         [np.full(RATE, 0.1), np.zeros(RATE // 2), np.full(RATE, 0.1), np.zeros(800), np.full(RATE, 0.1)]
     )
@@ -83,14 +83,14 @@ def test_last_quiet_run():
 
 
 def test_overruled_activity_is_silence():
-    """Audio known to be dead is not active, whatever its level."""
+    """Dead audio is not active, whatever its level."""
     activity = judge(np.full(2 * RATE, 0.1))
     activity.silence(0, RATE)
     assert activity.first_active(0) == RATE
 
 
 def test_floor_recovers_after_noise():
-    """Noise that ends lets quiet speech be heard at once; noise that begins is tolerated within seconds."""
+    """After noise ends, quiet speech is active at once; after noise begins, the floor follows within seconds."""
     pcm = np.concatenate([noise(3, 2e-4), noise(10, 1e-3, seed=1)])
     activity = judge(pcm)
     assert activity.active_samples(3 * RATE, 4 * RATE) > 0

@@ -26,26 +26,26 @@ def noisy(count, seed=0):
 
 
 def test_living_audio_is_no_run():
-    """Even a quiet room moves the lowest bits."""
+    """Even in a quiet room the lowest bits change."""
     assert watch(noisy(100)) == [None] * 100
 
 
 def test_zeros_are_known_at_once_and_reported_once():
-    """Zeros count from the first frame; a person hears of them after five seconds, once."""
+    """Zeros count from the first frame; they are reported after five seconds, once."""
     seen = watch([np.zeros(CHUNK, np.int16)] * 100)
     assert seen[0] == ("zeros", 0, False)
     assert [index for index, run in enumerate(seen) if run[2]] == [49]
 
 
 def test_a_constant_is_dead_after_a_second():
-    """A stuck converter sends one value; the run is dated back to where it began."""
+    """A stuck converter sends one value; the run starts at its first sample."""
     seen = watch([*noisy(3), *[np.full(CHUNK, 17, np.int16)] * 20])
     assert seen[3:12] == [None] * 9
     assert seen[12] == ("constant", 3 * CHUNK, False)
 
 
 def test_a_repeated_frame_is_dead_after_a_second():
-    """A bridge that sends its last buffer for ever is noticed although the frame itself is sound."""
+    """A bridge that repeats its last buffer is detected although the frame itself is sound."""
     frame = noisy(1)[0]
     seen = watch([frame] * 60)
     assert seen[10] is not None
@@ -55,7 +55,7 @@ def test_a_repeated_frame_is_dead_after_a_second():
 
 @pytest.mark.parametrize("hz", [100, 440, 1000, 3000])
 def test_a_held_tone_is_not_dead(hz):
-    """A tone whose period divides the frame repeats to the bit, but no bridge is broken."""
+    """A tone whose period divides the frame repeats bit for bit, but nothing is broken."""
     tone = (8000 * np.sin(2 * np.pi * hz * np.arange(60 * CHUNK) / RATE)).astype(np.int16)
     assert watch(np.split(tone, 60)) == [None] * 60
 
@@ -69,12 +69,12 @@ def test_life_ends_the_run():
 
 
 def test_empty_frame_changes_nothing():
-    """A frame without samples says nothing about the audio."""
+    """A frame without samples changes nothing."""
     assert watch([np.zeros(0, np.int16)]) == [None]
 
 
 def test_a_huge_frame_is_judged_quickly():
-    """A transform of two megabytes of prime length takes most of a second; the start of the frame tells as much."""
+    """Only the start of a large frame is transformed: two megabytes of prime length would take most of a second."""
     frame = np.random.default_rng(0).integers(-50, 50, 1_048_573).astype(np.int16)
     dead = DeadAudioDetector()
     dead.feed(frame, 0)

@@ -12,7 +12,7 @@ def read(body, **options):
 
 
 def segment(text=" Hello there.", start=1.0, end=2.0, **more):
-    """A segment as a service writes it."""
+    """A segment as a service sends it."""
     return {"text": text, "start": start, "end": end} | more
 
 
@@ -24,27 +24,27 @@ WORDS = [
 
 def test_words_of_segments():
     """Words come with their spaces and times, and the last one ends the segment."""
-    heard = read({"segments": [segment(words=WORDS)], "language": "en", "language_probability": 0.97})
-    assert heard.words == (
+    hypothesis = read({"segments": [segment(words=WORDS)], "language": "en", "language_probability": 0.97})
+    assert hypothesis.words == (
         Word(1.0, 1.4, " Hello", 0.9),
         Word(1.5, 2.0, " there.", 0.8, ends_segment=True),
     )
-    assert (heard.language, heard.language_probability) == ("en", 0.97)
+    assert (hypothesis.language, hypothesis.language_probability) == ("en", 0.97)
 
 
 def test_segment_without_words_stands_for_one():
-    """A service that knows no words still works, in larger steps."""
+    """A service without words works too, in larger steps."""
     assert read({"segments": [segment()]}).words == (Word(1.0, 2.0, " Hello there.", 1.0, ends_segment=True),)
 
 
 def test_text_only_answer():
-    """A bare text covers the window."""
+    """A text without segments covers the window."""
     assert read({"text": "Hi"}).words == (Word(0.0, 10.0, " Hi", 1.0, ends_segment=True),)
 
 
 @pytest.mark.parametrize("segments", [[], None, "no", [None, 7], [{"start": 0, "end": 1}], [{"text": " "}]])
 def test_text_without_segments_is_not_lost(segments):
-    """Where no segment carries the text, it is taken from the body; segments left out as noise stay out."""
+    """If no segment has a text, the body's text is used; segments left out as noise stay out."""
     assert [word.text for word in read({"text": "Hi there", "segments": segments}).words] == [" Hi there"]
     noisy = segment(" Thank you.", no_speech_prob=0.9, avg_logprob=-1.4)
     assert read({"text": "Thank you.", "segments": [noisy]}).words == ()
@@ -52,7 +52,7 @@ def test_text_without_segments_is_not_lost(segments):
 
 @pytest.mark.parametrize("body", [{"text": "", "segments": []}, {"text": ""}, {"segments": []}, {"text": " "}])
 def test_silence_is_an_answer(body):
-    """Nothing heard is no failure."""
+    """A response without words is not a failure."""
     assert read(body).words == ()
     assert read(body | {"error": None}).words == ()
 
@@ -69,27 +69,27 @@ def test_silence_is_an_answer(body):
     ],
 )
 def test_an_answer_without_a_transcript_is_none(body):
-    """It must not pass for silence: the audio would be gone."""
+    """It must not count as silence, because the audio would be dropped."""
     with pytest.raises(NoTranscript):
         read(body)
 
 
 def test_half_a_character_is_replaced():
-    """JSON can write half of a surrogate pair, a socket cannot send it; a pair in two halves is whole again."""
+    """JSON can contain half of a surrogate pair, which a socket cannot send; two halves become one character."""
     words = [{"word": " a\ud800", "start": 1.0, "end": 2.0}]
-    heard = read({"segments": [segment(" \ud83d\ude00"), segment(" a\ud800", words=words)], "language": "e\udfff"})
-    assert [word.text for word in heard.words] == [" \U0001f600", " a\ufffd"]
-    assert heard.language == "e\ufffd"
+    hypothesis = read({"segments": [segment(" \ud83d\ude00"), segment(" a\ud800", words=words)], "language": "e\udfff"})
+    assert [word.text for word in hypothesis.words] == [" \U0001f600", " a\ufffd"]
+    assert hypothesis.language == "e\ufffd"
     assert read({"text": "a\ud800"}).words[0].text == " a\ufffd"
 
 
-def text_of(heard):
+def text_of(hypothesis):
     """What a client would show."""
-    return "".join(word.text for word in heard.words)
+    return "".join(word.text for word in hypothesis.words)
 
 
 def test_trimmed_texts_are_not_glued_together():
-    """Segments and words of a service that writes no spaces get them, so do passes of one stream."""
+    """Segments and words of a service that trims its texts get spaces."""
     segments = [segment("one two", 0, 1), segment("three four", 1, 2), segment("five", 2, 3)]
     assert text_of(read({"segments": segments})) == " one two three four five"
     words = [{"word": word, "start": 1, "end": 2} for word in ("one", "two", ".")]
@@ -97,7 +97,7 @@ def test_trimmed_texts_are_not_glued_together():
 
 
 def test_signs_of_chinese_stay_together():
-    """Whatever the answer consists of: words, segments or a text."""
+    """Whether the response has words, segments or only a text."""
     words = [{"word": sign, "start": 1, "end": 2} for sign in ("你", "好", "。")]
     assert text_of(read({"segments": [segment("你好。", words=words)] * 2})) == "你好。你好。"
     assert text_of(read({"segments": [segment("你好"), segment("世界")]})) == "你好世界"
@@ -105,7 +105,7 @@ def test_signs_of_chinese_stay_together():
 
 
 def test_noise_needs_two_witnesses():
-    """A likely non-speech segment is dropped only if it was badly decoded too; its neighbours stay."""
+    """A segment that is probably no speech is dropped only if its log probability is low too; its neighbours stay."""
     noisy = segment(" Thank you.", no_speech_prob=0.9, avg_logprob=-1.4)
     sure = segment(" Hi.", 3.0, 4.0, no_speech_prob=0.9, avg_logprob=-0.3)
     assert [word.text for word in read({"segments": [noisy, sure]}).words] == [" Hi."]
@@ -127,7 +127,7 @@ def test_noise_needs_two_witnesses():
     ],
 )
 def test_odd_bodies_give_usable_words(body):
-    """Whatever comes, times are finite, ordered and within the window."""
+    """Whatever the response contains, times are finite, ordered and within the window."""
     reached = 0.0
     for word in read(body).words:
         assert math.isfinite(word.start)
@@ -137,19 +137,19 @@ def test_odd_bodies_give_usable_words(body):
 
 
 def test_times_never_go_back():
-    """Overlapping segments are put in order."""
+    """Overlapping segments are made consecutive."""
     words = read({"segments": [segment(start=1, end=3), segment(start=2, end=4), segment(start=0, end=1)]}).words
     assert [(word.start, word.end) for word in words] == [(1, 3), (3, 4), (4, 4)]
 
 
 def test_key_ignores_case_and_punctuation():
-    """Two passes agree on a word that only got a comma, and on signs that are nothing else."""
+    """Two hypotheses agree on a word that only got a comma, and on words of punctuation alone."""
     assert Word(0, 1, " Hello,").key == Word(0, 1, " hello").key
     assert Word(0, 1, " ...").key == "..."
 
 
 def test_word_is_moved_within_bounds():
-    """No time leaves the bounds, a word never ends before it starts, and where the bounds cross the lower one wins."""
+    """Times stay within the bounds, a word never ends before it starts, and if the bounds cross the lower one wins."""
     assert Word(1.0, 3.0, " a").within(0.0, 2.0) == Word(1.0, 2.0, " a")
     assert Word(1.0, 3.0, " a").within(1.5, 4.0) == Word(1.5, 3.0, " a")
     assert Word(2.5, 3.0, " a").within(0.0, 2.0) == Word(2.0, 2.0, " a")
@@ -157,7 +157,7 @@ def test_word_is_moved_within_bounds():
 
 
 def test_no_type_of_any_field_breaks_the_reading():
-    """Each field with each kind of value: words to be sent as JSON, or no transcript, and nothing else."""
+    """Each field with each kind of value gives words that JSON can hold, or no transcript, and nothing else."""
     odd: list[Any] = [
         None,
         True,
@@ -185,8 +185,8 @@ def test_no_type_of_any_field_breaks_the_reading():
     ]
     for body in [*bodies, *({"text": "Hi", "segments": [segment()]} | body for body in bodies)]:
         try:
-            heard = read(body)
+            hypothesis = read(body)
         except NoTranscript:
             continue
-        assert all(0 <= word.start <= word.end <= 10 for word in heard.words)
-        "".join([*(word.text for word in heard.words), heard.language or ""]).encode()
+        assert all(0 <= word.start <= word.end <= 10 for word in hypothesis.words)
+        "".join([*(word.text for word in hypothesis.words), hypothesis.language or ""]).encode()

@@ -10,19 +10,19 @@ def line(text, start=0.0, step=0.4, length=0.3):
 
 
 def test_words_heard_again_are_counted():
-    """The committed words at the front of a pass are recognised though their times moved."""
+    """The committed words at the start of a hypothesis are found although their times moved."""
     committed = line("we all gaze at")
     again = line("we all gaze at the stars", start=0.12)
     assert count_committed(again, committed) == 4
 
 
 def test_another_spelling_falls_back_on_time():
-    """Where no word is the same, the times decide."""
+    """If no word is the same, the times decide."""
     assert count_committed(line("hour own haze art the stars"), line("we all gaze at")) == 4
 
 
 def test_genuine_repeat_is_new():
-    """The word "no" said again after a committed "no" is another word."""
+    """The word "no" spoken again after a committed "no" is another word."""
     committed = line("no")
     assert count_committed(line("no no"), committed) == 1
 
@@ -38,26 +38,26 @@ def test_repeats_without_end_are_counted_by_time():
 
 
 def test_lost_word_does_not_shift_the_seam():
-    """A committed word that is not heard again costs nothing behind it."""
+    """A committed word that is not repeated does not affect the words after it."""
     committed = line("one two three four")
     again = [word for word in line("one two three four five six") if word.text != " two"]
     assert again[count_committed(again, committed) :] == line("one two three four five six")[4:]
 
 
 def test_nothing_committed():
-    """Without a past everything is new; without words nothing is."""
+    """Without committed words everything is new; without words nothing is."""
     assert count_committed(line("a b"), []) == 0
     assert count_committed([], line("a b")) == 0
 
 
 def test_loop_is_cut_to_one_round():
-    """A decoder that repeats a phrase faster than speech keeps one of its rounds."""
+    """A phrase that a decoder repeats faster than speech is kept once."""
     looped = [*line("so we"), *line("went on " * 8, start=0.9, step=0.03, length=0.02), *line("home", start=2.0)]
     assert [word.text.strip() for word in without_loops(looped)] == ["so", "we", "went", "on", "home"]
 
 
 def test_spoken_repeats_stay():
-    """Repeats at the pace of speech are words."""
+    """Repetitions at the pace of speech are words."""
     said = line("no no no no no")
     assert without_loops(said) == said
 

@@ -20,7 +20,7 @@ def texts(segments):
 
 
 def test_sentence_ends_a_segment():
-    """Words wait until their sentence ends; what follows waits for its own."""
+    """Words wait until their sentence ends."""
     gathered = sentences()
     assert gathered.add(words("we all"), close=False) == []
     assert texts(gathered.add(words("gaze. And thou", start=0.8), close=False)) == [" we all gaze."]
@@ -28,34 +28,34 @@ def test_sentence_ends_a_segment():
 
 
 def test_pause_completes():
-    """A pause completes whatever is open, and with nothing open it completes nothing."""
+    """A pause completes the open words, if there are any."""
     gathered = sentences()
     assert texts(gathered.add(words("we all"), close=True)) == [" we all"]
     assert gathered.add((), close=True) == []
 
 
 def test_gap_between_words_completes():
-    """A silence inside one pass is a border too."""
+    """A silence between two words ends a segment too."""
     gathered = sentences()
     assert texts(gathered.add([*words("we all"), *words("gaze", start=3.0)], close=False)) == [" we all"]
 
 
 def test_endless_sentence_is_broken_at_a_clause():
-    """Without sentence end a segment is completed at its last comma rather than within a phrase."""
+    """A segment without a sentence end is completed at its last comma rather than within a phrase."""
     gathered = sentences(max_segment_s=4.0)
     done = gathered.add(words("a b c d e f, g h i j k l m"), close=False)
     assert texts(done) == [" a b c d e f,"]
 
 
 def test_endless_sentence_is_broken_at_its_widest_gap():
-    """Without a comma the widest gap of the second half is the border."""
+    """Without a comma it is completed at the widest gap of its second half."""
     gathered = sentences(max_segment_s=4.0)
     speech = [*words("a b c d e f"), *words("g h i j k", start=2.7)]
     assert texts(gathered.add(speech, close=False)) == [" a b c d e f"]
 
 
 def test_one_long_word_is_one_segment():
-    """What cannot be divided stays whole."""
+    """A single word cannot be divided and stays whole."""
     gathered = sentences(max_segment_s=2.0)
     assert gathered.add([Word(0, 9, " something")], close=False) == []
     assert texts(gathered.add((), close=True)) == [" something"]
@@ -74,7 +74,7 @@ def test_one_long_word_is_one_segment():
     ],
 )
 def test_a_long_segment_without_words_is_divided(text, first):
-    """A service that knows no words gives whole segments: the limit holds, nothing is lost, times go on."""
+    """Segments without words are divided: the limit holds, no text is lost, times are continuous."""
     gathered = sentences()
     done = gathered.add([Word(0, 24, text, ends_segment=True)], close=True)
     assert all(0 < segment.end - segment.start <= 10.0 for segment in done)
@@ -85,7 +85,7 @@ def test_a_long_segment_without_words_is_divided(text, first):
 
 
 def test_chinese_sentence_ends_behind_its_quotation_mark():
-    """Its signs are words without spaces; the limit holds for them as for any other."""
+    """Its characters are words without spaces, and the limit holds for them too."""
     gathered = sentences()
     signs = [Word(i * 0.5, i * 0.5 + 0.5, sign) for i, sign in enumerate(["「", "你", "好", "。」", "他", "说"])]
     assert texts(gathered.add(signs, close=True)) == [" 「你好。」", " 他说"]
@@ -94,12 +94,12 @@ def test_chinese_sentence_ends_behind_its_quotation_mark():
 
 
 def test_abbreviation_is_no_sentence():
-    """A point after an instant does not end a segment."""
+    """A full stop right after the start does not end a segment."""
     gathered = sentences()
     assert gathered.add([Word(0.0, 0.2, " Mr.")], close=False) == []
 
 
 def test_text_has_the_leading_space():
-    """Also where the model wrote none, as in Chinese; times are those of the first and last word."""
+    """Also if the model wrote none, as in Chinese; the times are those of the first and last word."""
     segment = segment_of([Word(1.0, 1.2, "你"), Word(1.2, 1.5, "好")], completed=True, language="zh")
     assert (segment.text, segment.start, segment.end, segment.language) == (" 你好", 1.0, 1.5, "zh")

@@ -20,8 +20,8 @@ from app.live.policy.spacing import spaced, spaced_words
         ("สวัสดี", "ครับ", "ครับ"),
     ],
 )
-def test_segments_are_told_apart(before, text, expected):
-    """A space where words would be glued together; none beside a script that has none, nor before bare punctuation."""
+def test_segments_are_separated(before, text, expected):
+    """A space between words, but none next to a script without spaces, nor before punctuation alone."""
     assert spaced(before, text) == expected
 
 
@@ -42,5 +42,5 @@ def test_segments_are_told_apart(before, text, expected):
     ],
 )
 def test_words_get_the_spaces_their_service_left_out(words, whole, expected):
-    """Only if it left out all of them: one that writes spaces knows where there is none."""
+    """Only if the service left out all spaces: one that writes some left out the others on purpose."""
     assert spaced_words(words, whole) == expected

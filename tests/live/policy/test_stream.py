@@ -16,13 +16,13 @@ STEP_S = 0.1
 
 
 def listen(window):
-    """What the tone recogniser hears in a window."""
+    """What the tone recogniser finds in a window."""
     pcm = np.frombuffer(window.pcm, dtype="<i2").astype(np.float32) / 32768
     return from_body({"segments": tones.hear(pcm)}, no_speech_thresh=0.45, duration_s=window.duration_s)
 
 
 def taken(stream, now_s):
-    """The window that is due, and one must be."""
+    """The window that is due; fails if there is none."""
     window = stream.next_window(now_s)
     assert window is not None
     return window
@@ -81,13 +81,13 @@ class Player:
 
 
 def test_every_word_once():
-    """A talk with pauses arrives complete, in order, last word included."""
+    """A talk with pauses is transcribed completely, in order, including the last word."""
     recording = tones.chatter(40, seed=1, noise=5e-4)
     assert Player(recording.pcm).play().finish().words == recording.text
 
 
 def test_speech_without_pause():
-    """A minute without a pause arrives complete although windows have to be trimmed."""
+    """A minute without a pause is transcribed completely, although windows must be trimmed."""
     recording = tones.chatter(60, seed=2, words_per_sentence=(150, 150))
     player = Player(recording.pcm).play().finish()
     assert player.words == recording.text
@@ -95,7 +95,7 @@ def test_speech_without_pause():
 
 
 def test_speech_without_pause_by_segments_only():
-    """The same from a service that gives whole segments: still complete, in fewer and larger pieces."""
+    """The same with a service without words: still complete, in fewer and larger parts."""
     recording = tones.chatter(60, seed=3, pause_s=0.45)
     player = Player(recording.pcm)
 
@@ -115,7 +115,7 @@ def test_speech_without_pause_by_segments_only():
 
 @pytest.mark.parametrize("level", [0.0, 5e-4])
 def test_silence_costs_nothing(level):
-    """Minutes of silence, digital or of a quiet room, lead to no window and stay out of memory."""
+    """Minutes of silence, digital or of a quiet room, lead to no window and are not kept."""
     silence = np.random.default_rng(0).normal(0, level, 120 * RATE) if level else np.zeros(120 * RATE)
     player = Player(silence).play().finish()
     assert player.windows == []
@@ -123,7 +123,7 @@ def test_silence_costs_nothing(level):
 
 
 def test_noise_costs_less_and_less():
-    """Loud noise in which nothing is heard is asked about ever more seldom, and forgotten."""
+    """Loud noise without words leads to fewer and fewer requests, and is dropped."""
     noise = np.random.default_rng(0).normal(0, 0.01, 60 * RATE)
     player = Player(noise).play()
     assert len(player.windows) < 20
@@ -132,7 +132,7 @@ def test_noise_costs_less_and_less():
 
 
 def test_words_in_loud_noise():
-    """Noise does not stop the words in it from arriving, though no pause is ever seen."""
+    """Words in noise are transcribed, although no pause is ever detected."""
     recording = tones.chatter(30, seed=4, noise=0.01)
     assert Player(recording.pcm).play().finish().words == recording.text
 
@@ -155,7 +155,7 @@ def test_pause_commits_in_one_pass():
 
 
 def test_partial_shows_what_is_being_said():
-    """Within a second and a half of speech there is text, marked as not final."""
+    """Within one and a half seconds of speech there is a partial."""
     recording = tones.speak([["alpha", "bravo", "charlie", "delta", "echo"]])
     player = Player(recording.pcm).play(recording.words[0].start + 1.5)
     assert player.partials[-1].split()[:2] == ["alpha", "bravo"]
@@ -163,7 +163,7 @@ def test_partial_shows_what_is_being_said():
 
 
 def test_idle_client_is_flushed():
-    """A client that stops sending (a file that ended) gets its last words without END_OF_AUDIO."""
+    """A client that stops sending, such as a file client, gets its last words without END_OF_AUDIO."""
     recording = tones.speak([["alpha", "bravo"]], tail_s=0, pause_s=0)
     player = Player(recording.pcm).play()
     assert player.words == []
@@ -174,7 +174,7 @@ def test_idle_client_is_flushed():
 
 
 def test_stall_within_a_word():
-    """A network that stalls in the middle of a word does not make two words of it."""
+    """If the network stalls in the middle of a word, it is not split in two."""
     recording = tones.speak([["alpha", "bravo", "charlie", "delta"]])
     middle = (recording.words[1].start + recording.words[1].end) / 2
     player = Player(recording.pcm).play(middle)
@@ -190,7 +190,7 @@ def test_stall_within_a_word():
 
 
 def test_one_window_at_a_time():
-    """While a window is out there is no other, however much audio comes."""
+    """While a window is in flight there is no other, however much audio arrives."""
     recording = tones.chatter(20, seed=5)
     player = Player(recording.pcm)
     for _ in player.feed(3.0):
@@ -202,7 +202,7 @@ def test_one_window_at_a_time():
 
 
 def test_refused_audio_comes_again_larger_and_newer():
-    """After a refusal nothing is lost, nothing is asked before its time, and the next window holds more."""
+    """After a refusal no audio is lost, no request comes too early, and the next window is larger."""
     recording = tones.chatter(10, seed=6)
     player = Player(recording.pcm)
     for _ in player.feed(3.0):
@@ -221,7 +221,7 @@ def test_refused_audio_comes_again_larger_and_newer():
 
 
 def test_backlog_is_worked_off_in_bounded_windows():
-    """Minutes that could not be sent are sent afterwards, oldest first, cut where nobody speaks."""
+    """A backlog of minutes is sent afterwards, oldest first, cut at pauses."""
     recording = tones.chatter(120, seed=7)
     player = Player(recording.pcm)
     for _ in player.feed():
@@ -233,7 +233,7 @@ def test_backlog_is_worked_off_in_bounded_windows():
 
 
 def test_backlog_without_any_pause():
-    """The same where nobody ever pauses: no word is lost or doubled at the cuts."""
+    """The same without pauses: no word is lost or doubled at the cuts."""
     recording = tones.chatter(100, seed=8, words_per_sentence=(240, 240))
     player = Player(recording.pcm)
     for _ in player.feed():
@@ -243,13 +243,13 @@ def test_backlog_without_any_pause():
 
 
 def test_skipped_audio_is_counted_and_time_stays_true():
-    """Audio the service never takes is given up with its length; words behind it keep their times."""
+    """Audio that the service always rejects is skipped, with its length; later words keep their times."""
     recording = tones.speak([["alpha", "bravo", "charlie"], ["kilo", "lima", "mike"]], pause_s=1.5)
     player = Player(recording.pcm)
     lost = 0.0
     for _ in player.feed():
         while window := player.stream.next_window(player.now_s):
-            if lost or window.why == "step":
+            if lost or window.reason == "step":
                 player.take(player.stream.apply(window, listen(window), player.now_s))
             else:
                 update, lost = player.stream.skip(window)
@@ -262,7 +262,7 @@ def test_skipped_audio_is_counted_and_time_stays_true():
 
 
 def test_overflow_drops_the_oldest_and_says_how_much():
-    """When memory is full the newest audio is kept, the loss is exact, and times stay true."""
+    """When memory is full the newest audio is kept, the loss is exact, and times stay correct."""
     recording = tones.chatter(100, seed=9)
     player = Player(recording.pcm)
     for _ in player.feed():
@@ -277,7 +277,7 @@ def test_overflow_drops_the_oldest_and_says_how_much():
 
 
 def test_late_answer_about_dropped_audio_is_ignored():
-    """An answer to a window that was given up changes nothing."""
+    """An answer to a window that was dropped changes nothing."""
     recording = tones.chatter(40, seed=10)
     player = Player(recording.pcm)
     for _ in player.feed():
@@ -289,7 +289,7 @@ def test_late_answer_about_dropped_audio_is_ignored():
 
 
 def test_dead_audio_is_not_sent():
-    """A frame repeated for ever is sound, but after a second it is no longer asked about."""
+    """A repeated frame is not silent, but after a second it is no longer sent."""
     frame = np.random.default_rng(0).normal(0, 0.1, 1600)
     player = Player(np.tile(frame, 300)).play()
     assert sum(window.duration_s for window in player.windows) < 4
@@ -297,7 +297,7 @@ def test_dead_audio_is_not_sent():
 
 
 def test_giving_up_keeps_what_was_heard():
-    """A stream that must end now turns its partial into text and tells what nobody heard."""
+    """A stream that ends at once completes its partial and reports the seconds lost."""
     recording = tones.speak([["alpha", "bravo", "charlie", "delta", "echo"]])
     player = Player(recording.pcm).play(2.2)
     assert player.words == []
@@ -308,36 +308,36 @@ def test_giving_up_keeps_what_was_heard():
     assert 0 < lost < 1.5
 
 
-def test_language_is_told_once_and_before_text():
-    """Detection is reported when it is sure or when final text forces it; no partial precedes it."""
+def test_language_is_reported_once_and_before_text():
+    """The language is reported when it is likely enough or with the first final text; no partial comes before it."""
     recording = tones.chatter(8, seed=11)
     stream = Stream(StreamPolicy(), language=None)
-    told: list[tuple[str, float]] = []
+    reported: list[tuple[str, float]] = []
     early = []
     for start in range(0, len(recording.pcm), 1600):
         now_s = (start + 1600) / RATE
         stream.feed(to_pcm16(recording.pcm[start : start + 1600]), now_s)
         if window := stream.next_window(now_s):
-            heard = listen(window)
-            heard = Hypothesis(heard.words, "de", 0.3 if not told else 0.9)
-            update = stream.apply(window, heard, now_s)
+            recognised = listen(window)
+            recognised = Hypothesis(recognised.words, "de", 0.3 if not reported else 0.9)
+            update = stream.apply(window, recognised, now_s)
             if update.language:
-                told.append(update.language)
-            if not told:
+                reported.append(update.language)
+            if not reported:
                 early.append((update.partial, update.completed))
-    assert told == [("de", 0.3)]
+    assert reported == [("de", 0.3)]
     assert early
     assert all(pair == (None, ()) for pair in early)
 
 
 def test_committed_words_never_overlap():
-    """Whatever times a model gives, final words are in order."""
+    """Whatever times a model returns, final words are in order."""
     recording = tones.speak([["alpha", "bravo", "charlie", "delta", "echo", "golf"]])
     player = Player(recording.pcm)
     for _ in player.feed():
         while window := player.stream.next_window(player.now_s):
-            heard = listen(window).words
-            odd = [{"word": w.text, "start": w.start - 0.3, "end": w.end + 0.2} for w in heard]
+            recognised = listen(window).words
+            odd = [{"word": w.text, "start": w.start - 0.3, "end": w.end + 0.2} for w in recognised]
             body = {"segments": [{"text": "x", "words": odd}]}
             answer = from_body(body, no_speech_thresh=0.45, duration_s=window.duration_s)
             player.take(player.stream.apply(window, answer, player.now_s))
@@ -348,7 +348,7 @@ def test_committed_words_never_overlap():
 
 
 def test_commit_latency_is_measured_from_the_words_last_sample():
-    """Each final word carries the time since its last sample came in."""
+    """Each final word has the time since its last sample arrived."""
     recording = tones.speak([["alpha", "bravo", "charlie"]], tail_s=2)
     player = Player(recording.pcm)
     latencies: list[float] = []
@@ -361,12 +361,12 @@ def test_commit_latency_is_measured_from_the_words_last_sample():
 
 
 def answering(*words):
-    """An answer of these (text, start, end), in seconds of the window."""
+    """A hypothesis of these (text, start, end), in seconds of the window."""
     return Hypothesis(tuple(Word(start, end, text) for text, start, end in words))
 
 
 def test_short_word_after_a_pause_is_not_taken_for_the_one_before():
-    """A last word that the model stretches into the pause hides nothing of what is said next."""
+    """A last word that the model stretches into the pause does not hide the next one."""
     recording = tones.speak([["alpha", "bravo"], ["charlie"]], pause_s=0.65, lead_s=1.0)
     player = Player(recording.pcm)
     starts = []
@@ -385,7 +385,7 @@ def test_short_word_after_a_pause_is_not_taken_for_the_one_before():
 
 
 def test_commit_latency_of_a_backlog():
-    """Words that waited for an outage to end say how long they waited, each from its own last sample."""
+    """After an outage each word's latency counts from its own last sample."""
     recording = tones.chatter(60, seed=12, words_per_sentence=(5, 5))
     player = Player(recording.pcm)
     for start in range(0, len(player.pcm), 400):  # frames of 25 ms: many arrivals to forget
@@ -402,10 +402,10 @@ def test_commit_latency_of_a_backlog():
 
 
 def test_skipped_audio_keeps_what_was_heard_of_it():
-    """The partial of audio that is given up becomes final; lost is only what no pass has heard."""
+    """The partial of skipped audio becomes final; only untranscribed audio counts as lost."""
     recording = tones.speak([["alpha", "bravo", "charlie", "delta", "echo", "golf", "hotel"]])
     player = Player(recording.pcm).play(2.0)
-    heard_to = player.windows[-1].end / RATE
+    transcribed_to_s = player.windows[-1].end / RATE
     partial = tones.plain(player.partials[-1])
     assert partial[:2] == ["alpha", "bravo"]
     for _ in player.feed(3.1):
@@ -415,26 +415,26 @@ def test_skipped_audio_keeps_what_was_heard_of_it():
     player.take(update)
     assert player.partials[-1] is None
     assert player.words == partial
-    assert lost == pytest.approx(window.end / RATE - heard_to, abs=0.01)
+    assert lost == pytest.approx(window.end / RATE - transcribed_to_s, abs=0.01)
 
 
 def test_overflow_keeps_what_was_heard():
-    """Dropping the oldest audio makes its partial final; lost is only what no pass has heard."""
+    """Dropping the oldest audio makes its partial final; only untranscribed audio counts as lost."""
     recording = tones.chatter(60, seed=14, words_per_sentence=(150, 150))
     player = Player(recording.pcm).play(3.0)
-    heard_to = player.windows[-1].end / RATE
-    heard = player.words + tones.plain(player.partials[-1])
-    assert heard == [word.text for word in recording.words[: len(heard)]] != player.words
+    transcribed_to_s = player.windows[-1].end / RATE
+    recognised = player.words + tones.plain(player.partials[-1])
+    assert recognised == [word.text for word in recording.words[: len(recognised)]] != player.words
     for _ in player.feed(20.0):
         pass
     update, lost = player.stream.drop_oldest(10.0)
     player.take(update)
-    assert lost == pytest.approx(10.0 - heard_to, abs=0.01)
-    assert player.words == heard
+    assert lost == pytest.approx(10.0 - transcribed_to_s, abs=0.01)
+    assert player.words == recognised
 
 
 def test_overflow_within_what_was_heard():
-    """A cut in the middle of a heard window loses no word of it, says none twice, and frees the memory."""
+    """A cut within a transcribed window loses no word, doubles none, and frees the memory."""
     recording = tones.speak([["alpha", "bravo", "charlie", "delta", "echo", "golf", "hotel", "india"]])
     player = Player(recording.pcm).play(2.6)
     update, lost = player.stream.drop_oldest(1.0)
@@ -445,7 +445,7 @@ def test_overflow_within_what_was_heard():
 
 
 def test_time_outs_shorten_windows_and_answers_lengthen_them():
-    """Each time-out halves the longest window, down to six seconds; other refusals do not; answers lengthen it."""
+    """Each timeout halves the longest window, down to six seconds; other refusals do not; answers lengthen it."""
     player = Player(tones.chatter(200, seed=15, words_per_sentence=(3, 3)).pcm)
     for _ in player.feed():
         pass
@@ -465,7 +465,7 @@ def test_time_outs_shorten_windows_and_answers_lengthen_them():
 @pytest.mark.parametrize("words_per_sentence", [(3, 8), (240, 240)])
 @pytest.mark.parametrize("longest_s", [6.0, 10.0])
 def test_backlog_of_a_slow_service(words_per_sentence, longest_s):
-    """A service that answers short windows in time works off any backlog, word for word, and live speech behind it."""
+    """A service fast enough for short windows transcribes any backlog, and the live speech after it, word for word."""
     recording = tones.chatter(100, seed=16, words_per_sentence=words_per_sentence)
     player = Player(recording.pcm)
     for _ in player.feed(60.0):

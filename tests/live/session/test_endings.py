@@ -1,18 +1,18 @@
-"""What a session owes its client when it ends, in virtual time."""
+"""How sessions end, in virtual time."""
 
 import asyncio
 
 import pytest
 
 from app.contracts.whisperlive import END_OF_AUDIO
-from app.live.gateway import ConnectionLimits
+from app.live.admission import ConnectionLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, tones, virtual
 from tests.live.backend import Backend
 
 
-def told(socket, reason):
-    """Seconds the client was told are lost for this reason."""
+def warned_s(socket, reason):
+    """Seconds that the client was warned are lost for this reason."""
     return sum(float(warning.split()[0]) for warning in socket.warnings if f"lost ({reason})" in warning)
 
 
@@ -24,37 +24,37 @@ def dropped(gate):
 
 
 def left_at_drain(gate):
-    """Seconds counted as not heard because of a stop."""
+    """Seconds counted as untranscribed because of a shutdown."""
     lines = gate.metrics_text().decode().splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith("wsgw_left_at_drain_audio_seconds_total ")))
 
 
-def test_audio_after_the_time_is_over_is_told():
-    """A client that goes on speaking after its time hears of every second that was not taken."""
+def test_audio_after_the_time_is_over_is_reported():
+    """A client that keeps sending after its time is warned of every second that is not transcribed."""
     recording = tones.chatter(60, seed=29)
 
     async def main():
         async with live.gateway(Backend(delay_s=0.2), limits=SessionLimits(max_connection_time_s=20)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake(stats=True))
             await asyncio.gather(served, live.play(socket, recording.pcm[: 40 * tones.RATE]))
             return socket
 
     socket = virtual.run(main())
-    assert told(socket, "ended") == pytest.approx(20, abs=0.6)
+    assert warned_s(socket, "ended") == pytest.approx(20, abs=0.6)
     assert socket.closed == (1000, "time is over")
 
 
 def test_audio_during_a_stop_is_counted():
-    """At a restart the client sends it again elsewhere: no warning, but the operator can see it."""
+    """At a restart the client sends the audio again elsewhere: no warning, but the metrics count it."""
     recording = tones.chatter(60, seed=29)
 
     async def main():
         backend = Backend(delay_s=0.2)
         async with live.gateway(backend, limits=SessionLimits(drain_grace_s=5)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             playing = asyncio.create_task(live.play(socket, recording.pcm))
             await asyncio.sleep(10)
@@ -72,7 +72,7 @@ def test_audio_during_a_stop_is_counted():
 
 @pytest.mark.parametrize("how", ["left", "replaced", "stuck", "failed", "cancelled"])
 def test_whoever_goes_with_a_backlog_is_accounted_for(how, caplog, monkeypatch):
-    """However a session breaks off, the seconds nobody heard are counted under its ending and stand in the log."""
+    """However a session is dropped, its untranscribed seconds are counted under its ending and logged."""
     recording = tones.chatter(25, seed=31)
     caplog.set_level("INFO")
 
@@ -80,7 +80,7 @@ def test_whoever_goes_with_a_backlog_is_accounted_for(how, caplog, monkeypatch):
         backend = Backend(refuse=lambda request: 503)
         async with live.gateway(backend, limits=SessionLimits(send_timeout_s=3)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, recording.pcm)
             if how == "left":
@@ -89,10 +89,10 @@ def test_whoever_goes_with_a_backlog_is_accounted_for(how, caplog, monkeypatch):
                 newer = live.MemorySocket()
                 newer.say(live.handshake())
                 newer.leave()
-                await gate.serve(newer)
+                await gate.serve(newer, live.LOCAL)
             elif how == "stuck":
                 socket.deaf = True
-                await asyncio.sleep(40)  # until there is something to say: text is late
+                await asyncio.sleep(40)  # until there is something to send: text is late
             elif how == "failed":
                 monkeypatch.setattr("app.live.policy.stream.Stream.feed", None)
                 socket.say(b"\0" * 4096)
@@ -107,19 +107,19 @@ def test_whoever_goes_with_a_backlog_is_accounted_for(how, caplog, monkeypatch):
     assert lost.keys() == {reason}
     assert active_s * 0.9 < lost[reason] < 26
     assert left == 0
-    ended = next(r for r in caplog.records if r.message == "session ended" and r.__dict__["audio_s"] > 1)
-    assert ended.__dict__["unheard_s"] == pytest.approx(lost[reason], abs=0.1)
-    assert bool(told(socket, reason)) == (how == "failed")
+    ended = next(r for r in caplog.records if r.message == "session ended" and r.__dict__["fields"]["audio_s"] > 1)
+    assert ended.__dict__["fields"]["untranscribed_s"] == pytest.approx(lost[reason], abs=0.1)
+    assert bool(warned_s(socket, reason)) == (how == "failed")
 
 
 def test_frames_nobody_had_read_are_counted_too():
-    """A client that leaves while memory is full: what it had sent by then is as lost as what was held."""
+    """If a client leaves while memory is full, frames that arrived but were not read count as lost too."""
 
     async def main():
         backend = Backend(refuse=lambda request: 503)
         async with live.gateway(backend, limits=SessionLimits(buffer_max_s=35, buffer_stall_s=1e3)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             pcm = tones.chatter(60, seed=3, pause_s=0.2).pcm
             await live.play(socket, pcm, speed=100)
@@ -132,8 +132,8 @@ def test_frames_nobody_had_read_are_counted_too():
 
 
 @pytest.mark.parametrize("how", ["end of audio", "overtime", "held"])
-def test_a_stop_hurries_a_session_that_is_ending(how):
-    """Whatever a session is waiting for, the stop takes its grace time, and what was heard is final."""
+def test_a_shutdown_shortens_a_session_that_is_ending(how):
+    """Whatever a session is waiting for, a shutdown takes at most its grace time, and recognised words are final."""
     recording = tones.chatter(30, seed=95, words_per_sentence=(40, 40))
     backend = Backend(delay_s=0.2)
     limits = SessionLimits(drain_grace_s=5, max_connection_time_s=11 if how == "overtime" else 1e4)
@@ -141,7 +141,7 @@ def test_a_stop_hurries_a_session_that_is_ending(how):
     async def main():
         async with live.gateway(backend, limits=limits) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, recording.pcm[: 10 * tones.RATE])
             if how == "held":
@@ -160,20 +160,20 @@ def test_a_stop_hurries_a_session_that_is_ending(how):
 
     socket, seconds = virtual.run(main())
     assert seconds == pytest.approx(5, abs=0.1)
-    heard = [word.text for word in recording.words if word.end < 9]
-    assert socket.words[: len(heard)] == heard
+    recognised = [word.text for word in recording.words if word.end < 9]
+    assert socket.words[: len(recognised)] == recognised
     assert socket.closed[0] == (1000 if how == "held" else 1012)
 
 
 @pytest.mark.parametrize(("leaves_s", "seconds"), [(None, 25), (15, 15)])
 def test_a_late_end_marker_is_followed_by_another(leaves_s, seconds):
-    """The stock RTSP client sends END_OF_AUDIO 5 s after its audio and again 15 s later: its socket is held."""
+    """The stock RTSP client sends END_OF_AUDIO 5 s after its audio and again 15 s later: its socket is kept open."""
     recording = tones.speak([["alpha", "bravo"]])
 
     async def main():
         async with live.gateway(Backend(delay_s=0.2)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, recording.pcm)
             await asyncio.sleep(5)
@@ -191,12 +191,12 @@ def test_a_late_end_marker_is_followed_by_another(leaves_s, seconds):
 
 
 def test_audio_after_the_end_marker_is_counted():
-    """Also what comes while the socket is held for a second marker: nobody hears it, nobody may overlook it."""
+    """Audio that arrives while the socket is kept open for a second END_OF_AUDIO is counted as lost too."""
 
     async def main():
         async with live.gateway(Backend()) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, tones.speak([["alpha"]]).pcm)
             await asyncio.sleep(5)
@@ -210,13 +210,13 @@ def test_audio_after_the_end_marker_is_counted():
 
 
 def test_a_client_that_leaves_while_memory_is_full_is_noticed():
-    """Nobody reads its frames then; its place is free at once all the same."""
+    """Its frames are not read then, but its place is free at once."""
 
     async def main():
         backend = Backend(refuse=lambda request: 503)
         async with live.gateway(backend, limits=SessionLimits(buffer_max_s=35, buffer_stall_s=1e3)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, tones.chatter(60, seed=3).pcm, speed=100)
             await asyncio.sleep(5)
@@ -231,7 +231,7 @@ def test_a_client_that_leaves_while_memory_is_full_is_noticed():
 
 
 def test_a_uid_that_comes_again_and_again_holds_one_place():
-    """Also while its older connections are flushing for a service that does not answer."""
+    """Also while its older connections are flushing against a service that does not answer."""
     recording = tones.speak([["alpha", "bravo"]])
 
     async def main():
@@ -239,7 +239,7 @@ def test_a_uid_that_comes_again_and_again_holds_one_place():
             tasks = []
             for _ in range(10):
                 socket = live.MemorySocket()
-                tasks.append(asyncio.create_task(gate.serve(socket)))
+                tasks.append(asyncio.create_task(gate.serve(socket, live.LOCAL)))
                 socket.say(live.handshake(uid="same"))
                 await live.play(socket, recording.pcm)
                 socket.say(END_OF_AUDIO)

@@ -25,7 +25,7 @@ def final_texts(messages):
 
 
 def test_slow_reader_gets_all_finals_and_the_newest_partial():
-    """A hundred updates that nobody took become a few messages without a lost final."""
+    """A hundred updates that were not sent become a few messages, without losing a completed segment."""
 
     async def main():
         box = outbox()
@@ -45,19 +45,19 @@ def test_slow_reader_gets_all_finals_and_the_newest_partial():
 
 
 def test_notices_come_before_text():
-    """READY is first, whatever else there is."""
+    """READY comes first, whatever else is waiting."""
 
     async def main():
         box = outbox()
         box.update(Update(completed=(seg("a", 0, completed=True),)))
-        box.notice(Ready(uid="u"))
+        box.put(Ready(uid="u"))
         assert isinstance((await box.take())[0], Ready)
 
     virtual.run(main())
 
 
 def test_take_waits_for_news():
-    """Nothing to send is no message, and an update that changes nothing wakes nobody."""
+    """An update that changes nothing leads to no message."""
 
     async def main():
         box = outbox()
@@ -65,20 +65,20 @@ def test_take_waits_for_news():
         box.update(Update())
         await asyncio.sleep(1)
         assert not taking.done()
-        box.notice(Ready(uid="u"))
+        box.put(Ready(uid="u"))
         assert len(await taking) == 1
 
     virtual.run(main())
 
 
 def test_drained_when_sent():
-    """The end waits for what was taken to be sent, not only to be taken."""
+    """The end waits until the messages taken are sent, not only taken."""
 
     async def main():
         box = outbox()
-        await box.drained()
-        box.notice(Ready(uid="u"))
-        draining = asyncio.create_task(box.drained())
+        await box.wait_empty()
+        box.put(Ready(uid="u"))
+        draining = asyncio.create_task(box.wait_empty())
         await box.take()
         await asyncio.sleep(1)
         assert not draining.done()

@@ -1,4 +1,4 @@
-"""Clients that send faster than anybody speaks, in virtual time."""
+"""Clients that send faster than real time, in virtual time."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from app.contracts.whisperlive import END_OF_AUDIO
 from app.live.session.connection import SessionLimits
-from app.live.session.reader import FASTEST
+from app.live.session.reader import MAX_SPEED
 from tests.live import live, tones, virtual
 from tests.live.backend import Backend
 
@@ -14,12 +14,12 @@ MINUTE = np.zeros(60 * tones.RATE, dtype="<f4").tobytes()
 
 
 def test_a_flood_of_silence_is_slowed_down():
-    """Zeros never fill memory; a client far ahead of its time is read from at a bounded pace all the same."""
+    """Zeros never fill memory; a client far ahead of real time is read at a limited speed nevertheless."""
 
     async def main():
         async with live.gateway(Backend(), limits=SessionLimits(buffer_max_s=60)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             for _ in range(100):
                 socket.say(MINUTE)
@@ -31,11 +31,11 @@ def test_a_flood_of_silence_is_slowed_down():
             return session["audio_s"]
 
     audio_s = virtual.run(main())
-    assert audio_s < 60 + 30 * FASTEST + 2 * 60
+    assert audio_s < 60 + 30 * MAX_SPEED + 2 * 60
 
 
 def test_queued_frames_let_others_run():
-    """A connection whose frames are all there already gives way between any two of them."""
+    """A connection whose frames have all arrived lets other tasks run between any two of them."""
 
     async def main():
         turns = 0
@@ -53,7 +53,7 @@ def test_queued_frames_let_others_run():
                 socket.say('{"type": "speaker_activity"}')
             socket.say(END_OF_AUDIO)
             task = asyncio.create_task(neighbour())
-            await gate.serve(socket)
+            await gate.serve(socket, live.LOCAL)
             task.cancel()
             return turns
 

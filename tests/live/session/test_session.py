@@ -1,4 +1,4 @@
-"""Whole sessions in virtual time: a minute of refusals takes a second to test."""
+"""Whole sessions in virtual time: testing a minute of refusals takes a second."""
 
 import asyncio
 from itertools import pairwise
@@ -17,7 +17,7 @@ RATE = tones.RATE
 
 
 def run(recording, backend, *, limits=None, policy=None, slots=8, **options):
-    """One client from hello to close; returns its socket."""
+    """One client from handshake to close; returns its socket."""
 
     async def main():
         async with live.gateway(backend, limits=limits, policy=policy, slots=slots) as gate:
@@ -27,7 +27,7 @@ def run(recording, backend, *, limits=None, policy=None, slots=8, **options):
 
 
 def covered(recording, requests, *, step_s=0.02):
-    """Is every active stretch of the recording inside some accepted request? Found by its samples."""
+    """Is every active part of the recording inside some accepted request? Compares samples."""
     source = (np.clip(recording.pcm, -1, 1) * 32767).astype("<i2").tobytes()
     held = np.zeros(len(source) // 2, dtype=bool)
     for request in requests:
@@ -71,7 +71,7 @@ def test_a_minute_of_refusals_loses_nothing():
 
 @pytest.mark.parametrize("status", [429, 500, 502, 504])
 def test_other_refusals_lose_nothing_either(status):
-    """Whatever temporary answer a service or a proxy gives, the words arrive once."""
+    """Whatever temporary failure a service or a proxy answers with, the words arrive once."""
     recording = tones.chatter(40, seed=22)
     backend = Backend(delay_s=0.3, refuse=lambda request: status if 10 < request.at_s < 25 else None)
     assert run(recording, backend).words == recording.text
@@ -79,7 +79,7 @@ def test_other_refusals_lose_nothing_either(status):
 
 @pytest.mark.parametrize("body", [{}, {"error": {"message": "out of memory"}}])
 def test_answers_without_a_transcript_lose_nothing(body):
-    """A success that says nothing is a failure: the client is told, and the audio comes again."""
+    """A 200 without a transcript is a failure: the client is warned, and the audio is sent again."""
     recording = tones.chatter(40, seed=24)
     backend = Backend(delay_s=0.3, change=lambda answer, request: body if 10 < request.at_s < 30 else answer)
     socket = run(recording, backend)
@@ -88,7 +88,7 @@ def test_answers_without_a_transcript_lose_nothing(body):
 
 
 def test_slow_service_loses_nothing():
-    """Calls longer than the speech they carry make text late, not wrong."""
+    """Requests that take longer than their audio make text late, not wrong."""
     recording = tones.chatter(60, seed=23)
     backend = Backend(delay_s=7.0)
     assert run(recording, backend).words == recording.text
@@ -96,7 +96,7 @@ def test_slow_service_loses_nothing():
 
 
 def test_hanging_service_loses_nothing():
-    """A call that never comes back is given up after its deadline, and its audio is sent again."""
+    """A request without an answer is cancelled after its timeout, and its audio is sent again."""
     recording = tones.chatter(50, seed=24)
     backend = Backend(delay_s=0.2)
 
@@ -115,7 +115,7 @@ def test_hanging_service_loses_nothing():
 
 
 def test_service_too_slow_for_long_windows_recovers_from_an_outage():
-    """Where a full window takes longer than the deadline, shorter ones bring the text of an outage."""
+    """If a full window takes longer than the timeout, shorter ones transcribe the audio of an outage."""
     recording = tones.chatter(90, seed=36)
     backend = Backend()
 
@@ -134,8 +134,8 @@ def test_service_too_slow_for_long_windows_recovers_from_an_outage():
     assert socket.messages[-1]["stats"]["dropped_s"] == 0
 
 
-def test_wrong_setup_is_told_and_nothing_is_lost():
-    """A wrong key delays text with a warning; when it is put right, everything arrives."""
+def test_wrong_setup_is_reported_and_nothing_is_lost():
+    """A wrong key delays text, with a warning; once it is corrected, everything arrives."""
     recording = tones.chatter(60, seed=25)
     backend = Backend(delay_s=0.2, refuse=lambda request: 401 if request.at_s < 30 else None)
     socket = run(recording, backend)
@@ -145,7 +145,7 @@ def test_wrong_setup_is_told_and_nothing_is_lost():
 
 
 def test_unknown_language_is_detected_instead():
-    """A client that names a language the service does not know is told, and loses nothing."""
+    """A client that names a language unknown to the service is warned and loses nothing."""
     recording = tones.chatter(10, seed=26)
 
     backend = Backend(refuse=lambda request: 400 if request.fields.get("language") == ["tlh"] else None)
@@ -157,8 +157,8 @@ def test_unknown_language_is_detected_instead():
     assert len([request for request in backend.log if request.status == 400]) == 1
 
 
-def test_translation_that_cannot_be_had_is_told_and_text_comes():
-    """A model that cannot translate transcribes instead: one refused call, one warning, every word."""
+def test_unavailable_translation_is_reported_and_text_arrives():
+    """A model that cannot translate transcribes instead: one refused request, one warning, every word."""
     recording = tones.chatter(10, seed=26)
     backend = Backend(refuse=lambda request: 400 if "task" in request.fields else None)
     backend.refusal = {"error": {"message": "this model only transcribes", "param": "model"}}
@@ -169,7 +169,7 @@ def test_translation_that_cannot_be_had_is_told_and_text_comes():
 
 
 def test_long_wishes_are_cut():
-    """A service refuses an endless prompt for ever, so the last thousand characters of each wish are sent."""
+    """A service may refuse a long prompt every time, so only the last thousand characters of each part are sent."""
     backend = Backend()
     run(tones.speak([["alpha"]]), backend, initial_prompt="x" * 5000 + "Vexa", hotwords="y" * 5000)
     (prompt,) = backend.log[0].fields["prompt"]
@@ -179,7 +179,7 @@ def test_long_wishes_are_cut():
 
 @pytest.mark.parametrize("field", ["initial_prompt", "hotwords", "language", "model", "target_language"])
 def test_half_a_character_in_a_wish_costs_the_wish_only(field):
-    """JSON can carry half of a surrogate pair, which no request can: the stream goes on without that wish."""
+    """JSON can contain half of a surrogate pair, which no request can: the stream continues without that option."""
     recording = tones.speak([["alpha"]])
     socket = run(recording, Backend(), **{field: "a\ud800"})
     assert socket.words == recording.text
@@ -187,12 +187,12 @@ def test_half_a_character_in_a_wish_costs_the_wish_only(field):
 
 
 def test_audio_the_service_never_takes_is_skipped_loudly():
-    """A stretch that is refused as audio twice is given up, with its seconds in a warning; the rest arrives."""
+    """Audio that is rejected twice is skipped, with its seconds in a warning; the rest arrives."""
     recording = tones.speak([["alpha", "bravo"], ["kilo", "lima"], ["papa", "tango"]], pause_s=2.0)
 
     def refuse(request):
-        heard = [word["word"].strip(" .") for s in tones.hear(request.pcm) for word in s["words"]]
-        return 400 if "kilo" in heard else None
+        recognised = [word["word"].strip(" .") for s in tones.hear(request.pcm) for word in s["words"]]
+        return 400 if "kilo" in recognised else None
 
     backend = Backend(refuse=refuse)
     socket = run(recording, backend, stats=True)
@@ -208,7 +208,7 @@ def test_audio_the_service_never_takes_is_skipped_loudly():
 
 
 def test_burst_of_a_whole_file():
-    """A client that sends everything at once gets everything, though it is more than memory may hold."""
+    """A client that sends everything at once gets all its text, although its audio exceeds the buffer."""
     recording = tones.chatter(200, seed=26)
     backend = Backend(delay_s=0.5)
     limits = SessionLimits(buffer_max_s=60)
@@ -230,7 +230,7 @@ def test_burst_of_a_whole_file():
 
 
 def test_overflow_is_loud_and_bounded():
-    """With a service that is gone for good memory stays bounded, and every lost second is told and counted."""
+    """With a service that is down for good, memory stays bounded, and every lost second is reported and counted."""
     recording = tones.chatter(200, seed=27)
     backend = Backend(refuse=lambda request: 503 if request.at_s < 150 else None)
     limits = SessionLimits(buffer_max_s=60, buffer_stall_s=10)
@@ -249,15 +249,15 @@ def test_overflow_is_loud_and_bounded():
     lost = socket.messages[-1]["stats"]["dropped_s"]
     assert peak < 62
     assert lost > 30
-    told = sum(float(w.split()[0]) for w in socket.warnings if "lost (overflow)" in w)
-    assert told == pytest.approx(lost, abs=0.5)
+    warned_s = sum(float(w.split()[0]) for w in socket.warnings if "lost (overflow)" in w)
+    assert warned_s == pytest.approx(lost, abs=0.5)
     assert f'wsgw_dropped_audio_seconds_total{{reason="overflow"}} {lost}' in metrics
     last = recording.words[-1]
     assert float(socket.completed[-1]["end"]) == pytest.approx(last.end, abs=0.1)
 
 
 def test_silence_costs_no_request():
-    """Ten minutes of a quiet room: not one call."""
+    """Ten minutes of a quiet room lead to no request."""
     silence = np.random.default_rng(0).normal(0, 5e-4, 600 * RATE).astype(np.float32)
     backend = Backend()
     run(tones.Recording(silence, ()), backend)
@@ -265,7 +265,7 @@ def test_silence_costs_no_request():
 
 
 def test_zeros_are_reported_not_transcribed():
-    """A broken bridge sends zeros: the client hears of it, the service does not."""
+    """A broken bridge sends zeros: the client is warned, and the service gets no request."""
     backend = Backend()
     socket = run(tones.Recording(np.zeros(20 * RATE, dtype=np.float32), ()), backend)
     assert backend.log == []
@@ -273,23 +273,23 @@ def test_zeros_are_reported_not_transcribed():
 
 
 def test_frozen_audio_is_reported():
-    """The same frame again and again is noticed although it is loud."""
+    """One frame repeated is detected although it is loud."""
     frame = np.random.default_rng(0).normal(0, 0.1, live.CHUNK).astype(np.float32)
     backend = Backend()
     socket = run(tones.Recording(np.tile(frame, 100), ()), backend)
-    assert any("the same frame again and again" in warning for warning in socket.warnings)
+    assert any("the same frame repeated" in warning for warning in socket.warnings)
     assert sum(request.duration_s for request in backend.log) < 5
 
 
 def test_file_client_gets_its_last_words_without_end_marker():
-    """The stock file client stops sending and waits: the rest is flushed on its silence."""
+    """The stock file client stops sending and waits: the rest is flushed when no audio arrives."""
     recording = tones.speak([["alpha", "bravo", "charlie"]], tail_s=0.0, pause_s=0.0)
     backend = Backend(delay_s=0.2)
 
     async def main():
         async with live.gateway(backend) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, recording.pcm)
             await asyncio.sleep(2.0)
@@ -303,14 +303,14 @@ def test_file_client_gets_its_last_words_without_end_marker():
 
 @pytest.mark.parametrize("marker", [END_OF_AUDIO, "END_OF_AUDIO"])
 def test_end_marker_flushes_and_closes(marker):
-    """After the marker the last words come at once, then a normal close; a second marker is harmless."""
+    """After END_OF_AUDIO the last words come at once, then a normal close; a second END_OF_AUDIO is harmless."""
     recording = tones.speak([["alpha", "bravo", "charlie"]], tail_s=0.0, pause_s=0.0)
     backend = Backend(delay_s=0.2)
 
     async def main():
         async with live.gateway(backend) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             await live.play(socket, recording.pcm)
             ended = asyncio.get_running_loop().time()
@@ -326,7 +326,7 @@ def test_end_marker_flushes_and_closes(marker):
 
 
 def test_leaving_frees_everything_at_once():
-    """A client that just closes takes its call and its place with it."""
+    """When a client just closes, its request is cancelled and its place is free."""
     recording = tones.chatter(10, seed=28)
     backend = Backend(delay_s=60.0)
 
@@ -342,38 +342,38 @@ def test_leaving_frees_everything_at_once():
 
 
 def test_overtime_flushes_disconnects_and_waits_for_the_client():
-    """When time is over the last words come, then DISCONNECT, and the socket is held for a file client."""
+    """When its time is over, the client gets its last words and DISCONNECT, and its socket stays open a while."""
     recording = tones.chatter(60, seed=29)
     backend = Backend(delay_s=0.2)
 
     async def main():
         async with live.gateway(backend, limits=SessionLimits(max_connection_time_s=20)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             playing = asyncio.create_task(live.play(socket, recording.pcm))
             while not any(m.get("message") == "DISCONNECT" for m in socket.messages):
                 await asyncio.sleep(0.1)
-            told = asyncio.get_running_loop().time()
+            disconnect_at_s = asyncio.get_running_loop().time()
             playing.cancel()
             await served
-            return socket, told, asyncio.get_running_loop().time()
+            return socket, disconnect_at_s, asyncio.get_running_loop().time()
 
-    socket, told, closed = virtual.run(main())
+    socket, disconnect_at_s, closed = virtual.run(main())
     said = [word.text for word in recording.words if word.end < 19.5]
     assert socket.words[: len(said)] == said
-    assert 20 <= told < 22
-    assert closed - told == pytest.approx(25, abs=0.2)
+    assert 20 <= disconnect_at_s < 22
+    assert closed - disconnect_at_s == pytest.approx(25, abs=0.2)
     assert socket.closed[0] == 1000
 
 
 def test_idle_client_gives_its_place_back():
-    """Without audio for the idle time a client is told to leave, however long it stays connected."""
+    """A client without audio for the idle time gets DISCONNECT."""
 
     async def main():
         async with live.gateway(Backend(), limits=SessionLimits(idle_timeout_s=30)) as gate:
             socket = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(socket))
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
             socket.say(live.handshake())
             socket.say('{"type": "speaker_activity"}')
             await served
@@ -384,7 +384,7 @@ def test_idle_client_gives_its_place_back():
 
 
 def test_client_that_stops_reading_is_cut_off():
-    """It costs no memory and no time of others, and its connection is dropped after the send time."""
+    """It costs others no memory and no time, and its connection is dropped after the send timeout."""
     deaf_words = tones.chatter(60, seed=30)
     other = tones.chatter(60, seed=31)
     backend = Backend(delay_s=0.2)
@@ -392,7 +392,7 @@ def test_client_that_stops_reading_is_cut_off():
     async def main():
         async with live.gateway(backend, limits=SessionLimits(send_timeout_s=10)) as gate:
             deaf = live.MemorySocket()
-            served = asyncio.create_task(gate.serve(deaf))
+            served = asyncio.create_task(gate.serve(deaf, live.LOCAL))
             deaf.say(live.handshake(uid="deaf"))
             await asyncio.sleep(0.1)
             deaf.deaf = True
@@ -408,18 +408,18 @@ def test_client_that_stops_reading_is_cut_off():
 
 
 def test_samples_that_are_no_numbers():
-    """NaN and infinities are silence; the words around them arrive, and the client is told."""
+    """NaN and infinities become silence; the words around them arrive, and the client is warned."""
     recording = tones.speak([["alpha", "bravo"], ["kilo", "lima"]], pause_s=2.0)
     recording.pcm[round(2.0 * RATE) : round(2.3 * RATE)] = np.nan
     backend = Backend()
     socket = run(recording, backend)
     assert socket.words == recording.text
-    assert any("no numbers" in warning for warning in socket.warnings)
+    assert any("not finite" in warning for warning in socket.warnings)
     assert all(np.isfinite(request.pcm).all() for request in backend.log)
 
 
 def test_options_that_are_not_available_are_named():
-    """Translation and speaker labels cannot be had: the client is told, and served."""
+    """Translation and speaker labels are not available: the client is warned, and served."""
     recording = tones.speak([["alpha"]])
     socket = run(recording, Backend(), enable_translation=True, enable_diarization=True)
     assert socket.words == ["alpha"]
@@ -427,7 +427,7 @@ def test_options_that_are_not_available_are_named():
 
 
 def test_vexa_bot_gets_both_ready_shapes():
-    """A Vexa handshake is answered by the status form first, every other one by the message form only."""
+    """A Vexa handshake is answered with the status form first, every other one with the message form only."""
     recording = tones.speak([["alpha"]])
     vexa = run(recording, Backend(), platform="teams", meeting_url="https://m", token="t", meeting_id=5)  # noqa: S106  no secret
     assert vexa.messages[0] == {"uid": "u-1", "status": "SERVER_READY"}
@@ -437,7 +437,7 @@ def test_vexa_bot_gets_both_ready_shapes():
 
 
 def test_order_of_messages_when_language_is_detected():
-    """READY, language, then text: nothing else in between for a browser that counts messages."""
+    """READY, language, then text, with nothing in between, because a browser counts messages."""
     recording = tones.chatter(6, seed=32)
     socket = run(recording, Backend(delay_s=0.1), language=None)
     kinds = [
@@ -448,7 +448,7 @@ def test_order_of_messages_when_language_is_detected():
 
 
 def test_handshake_options_reach_the_service():
-    """Language, task, prompt and tier of the handshake are in every call."""
+    """The handshake's language, task, prompt and tier are in every request."""
     recording = tones.speak([["alpha"]])
     backend = Backend()
     run(
@@ -468,14 +468,14 @@ def test_handshake_options_reach_the_service():
 
 
 def test_word_times_when_asked_for():
-    """word_timestamps adds words to final segments."""
+    """word_timestamps adds words to completed segments."""
     recording = tones.speak([["alpha", "bravo"]])
     socket = run(recording, Backend(), word_timestamps=True)
     assert [word["word"].strip() for word in socket.completed[0]["words"]] == ["alpha", "bravo"]
 
 
 def test_bug_ends_one_session_only(monkeypatch):
-    """An unexpected exception becomes an ERROR and a 1011 for that client; its neighbour goes on."""
+    """An unexpected exception becomes an ERROR and a 1011 for that client; other clients are not affected."""
     recording = tones.chatter(10, seed=33)
 
     def change(body, request):
@@ -504,7 +504,7 @@ def test_bug_ends_one_session_only(monkeypatch):
 
 
 def test_policy_is_the_sessions():
-    """A gateway with a longer step asks less often."""
+    """A longer step leads to fewer requests."""
     recording = tones.chatter(30, seed=34, words_per_sentence=(20, 20))
     often, seldom = Backend(), Backend()
     run(recording, often)

@@ -1,4 +1,4 @@
-"""What follows from each outcome of a call; whole sessions are in test_session."""
+"""What follows from each outcome of a request; test_session covers whole sessions."""
 
 import asyncio
 from itertools import pairwise
@@ -24,7 +24,7 @@ RECORDING = tones.chatter(6, seed=1)
 
 
 def ask_all(backend):
-    """Ask until a finished stream is done; returns (final words, asker's log of calls)."""
+    """Transcribe a finished stream; returns (final words, log of requests)."""
 
     async def main():
         async with httpx.AsyncClient(transport=backend.transport()) as client:
@@ -51,20 +51,20 @@ def ask_all(backend):
 
 
 def gaps(backend):
-    """Seconds between calls."""
+    """Seconds between requests."""
     times = [request.at_s for request in backend.log]
     return [later - earlier for earlier, later in pairwise(times)]
 
 
 def test_everything_is_asked_and_then_it_ends():
-    """A finished stream is asked about until nothing is left, and no more."""
+    """A finished stream is transcribed until nothing is left, with no further request."""
     backend = Backend()
     assert ask_all(backend) == RECORDING.text
     assert len(backend.log) < 4
 
 
 def test_retry_after_is_kept_and_spread():
-    """The wait is never shorter than asked for, at most a quarter longer, and not always the same."""
+    """The wait is never shorter than Retry-After, at most a quarter longer, and not always the same."""
     backend = Backend(retry_after="2")
     backend.refuse = lambda request: 503 if len(backend.log) <= 8 else None
     assert ask_all(backend) == RECORDING.text
@@ -75,7 +75,7 @@ def test_retry_after_is_kept_and_spread():
 
 @pytest.mark.parametrize("status", [500, 404])
 def test_failures_are_asked_about_ever_more_seldom(status):
-    """Without a word about when, the waits grow and are bounded."""
+    """Without Retry-After, the waits grow up to a limit."""
     backend = Backend()
     backend.refuse = lambda request: status if len(backend.log) <= 7 else None
     assert ask_all(backend) == RECORDING.text
@@ -85,7 +85,7 @@ def test_failures_are_asked_about_ever_more_seldom(status):
 
 
 def test_cancelling_leaves_no_turn_behind():
-    """Cancelled in a call, the asker gives its turn back."""
+    """If it is cancelled during a request, the slot is free again."""
 
     async def main():
         backend = Backend(delay_s=100)

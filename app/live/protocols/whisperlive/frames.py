@@ -1,15 +1,14 @@
-"""WhisperLive's frames to events: what a client said, without a socket or a clock.
+"""WhisperLive's frames to events, without a socket or a clock. Pure.
 
-A binary frame is raw samples in the format the handshake named; a proxy may have cut the stream of
+A binary frame holds raw samples in the format that the handshake names. A proxy may have cut the
 bytes elsewhere, so a sample may begin in one frame and end in the next. Or a frame lost its last
-bytes: then the next one stands alone, and which of the two it is shows in the samples. END_OF_AUDIO
-is twelve bytes, binary or text, and is looked for before samples are. Every other text frame, and JSON in a
-binary one, is a control message of Vexa's bots: understood where it matters, else ignored.
+bytes, and the next one begins with a whole sample; the values of the samples show which of the two
+it is. END_OF_AUDIO is twelve bytes, binary or text, and is checked for first. Every other text frame,
+and JSON in a binary one, is a control message of Vexa's bots: only its type is read.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -18,20 +17,23 @@ import numpy as np
 from pydantic import ValidationError
 
 from app.contracts.whisperlive import BYTES_PER_SAMPLE, END_OF_AUDIO, AudioFormat, Handshake
+from app.core.json_guard import TooMuchStructure, load_json
 from app.core.pcm import Pcm, Pcm16, to_pcm16
 
-LOUDEST_PLAUSIBLE = 1e3  # far beyond full scale: such floats are bytes read at the wrong place
-FAINTEST_PLAUSIBLE = 1e-20  # nor is anything this small, unless it is zero
+LOUDEST_PLAUSIBLE = 1e3  # far above full scale: such floats are bytes read at the wrong offset
+FAINTEST_PLAUSIBLE = 1e-20  # so are smaller ones, except zero
 MISREAD_SHARE = 0.1
-ROUGHER = 1.5  # aligned 16-bit sound of any kind is smoother than the same bytes shifted by at least this much
-LEAST_COMPARED = 64  # samples; fewer prove nothing
-MAX_HANDSHAKE_CHARS = 2**23  # enrolled voices travel in it, hundreds of thousands of characters each
-LEADING_UID = re.compile(r'\s*\{\s*"uid"\s*:\s*"([!#-\[\]-~]{1,256})"')  # where the stock client has it
-MAX_CONTROL_CHARS = 2**16  # a longer text is not worth the time of reading it
+ROUGHER = 1.5  # read at the wrong offset, 16-bit sound is at least this many times rougher
+MIN_COMPARED = 64  # samples; fewer are no evidence
+MAX_HANDSHAKE_CHARS = 2**23  # it may contain enrolled voices, hundreds of thousands of characters each
+MAX_HANDSHAKE_STRUCTURE = 10_000  # it is parsed on the event loop: 10 ms at most
+LEADING_UID = re.compile(r'\s*\{\s*"uid"\s*:\s*"([!#-\[\]-~]{1,256})"')  # the stock client puts it first
+MAX_CONTROL_CHARS = 2**16
+MAX_CONTROL_STRUCTURE = 1000
 
 
 class BadHandshake(Exception):
-    """The first message is not a handshake; the message says why, for the client, whose uid it is if that is known."""
+    """The first message is not a usable handshake; the message is for the client, with its uid if that is known."""
 
     def __init__(self, reason: str, uid: str = "") -> None:
         super().__init__(reason)
@@ -43,8 +45,8 @@ class Audio:
     """The next samples, [n] int16.
 
     Attributes:
-        bad_samples: how many were NaN, infinite or far out of range, and became silence.
-        misaligned: bytes that belonged to no sample were left out.
+        bad_samples: how many were NaN, infinite or far out of range, and were replaced by silence.
+        misaligned: bytes that belong to no sample were dropped.
     """
 
     pcm: Pcm16
@@ -54,7 +56,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class EndOfAudio:
-    """The client has sent all it will."""
+    """The client will send no more audio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +73,19 @@ def parse_handshake(frame: str | bytes) -> Handshake:
     """Read the first message of a connection.
 
     Raises:
-        BadHandshake: it is no JSON object, or names a uid or an audio format that cannot be used.
+        BadHandshake: it is not a JSON object, is too large, or has an unusable uid or audio format.
     """
     if isinstance(frame, bytes) and not frame.startswith(b"{"):
         raise BadHandshake("The first message must be the JSON handshake, but audio came first.")
     if len(frame) > MAX_HANDSHAKE_CHARS:
-        found = LEADING_UID.match(frame if isinstance(frame, str) else frame[:1024].decode(errors="replace"))
         raise BadHandshake(
-            f"The handshake is {len(frame)} characters long; at most {MAX_HANDSHAKE_CHARS} are read.",
-            found[1] if found else "",
+            f"The handshake is {len(frame)} characters long; the limit is {MAX_HANDSHAKE_CHARS}.", _leading_uid(frame)
         )
     try:
-        fields = json.loads(frame)
-    except (ValueError, RecursionError):
+        fields = load_json(frame, max_structure=MAX_HANDSHAKE_STRUCTURE)
+    except TooMuchStructure as error:
+        raise BadHandshake(f"The handshake has {error}.", _leading_uid(frame)) from None
+    except ValueError:
         raise BadHandshake("The handshake is not valid JSON.") from None
     if not isinstance(fields, dict):
         raise BadHandshake("The handshake must be a JSON object.")
@@ -94,8 +96,14 @@ def parse_handshake(frame: str | bytes) -> Handshake:
         raise BadHandshake(f"The handshake has an unusable value in: {names}.", _uid(fields)) from None
 
 
+def _leading_uid(frame: str | bytes) -> str:
+    """The uid of a handshake that is not parsed, if it comes first; else empty."""
+    found = LEADING_UID.match(frame if isinstance(frame, str) else frame[:1024].decode(errors="replace"))
+    return found[1] if found else ""
+
+
 def _uid(fields: dict[str, Any]) -> str:
-    """The uid of a handshake that cannot be served otherwise; empty if it has none that could be echoed."""
+    """The uid of a handshake with other unusable values; empty if the uid is unusable too."""
     try:
         return Handshake.model_validate({"uid": fields.get("uid")}).uid
     except ValidationError:
@@ -103,7 +111,7 @@ def _uid(fields: dict[str, Any]) -> str:
 
 
 class FrameReader:
-    """Frames of one connection to events; keeps the part of a sample that a frame ends with."""
+    """Reads the frames of one connection; keeps the partial sample at the end of a frame."""
 
     def __init__(self, audio_format: AudioFormat = "float32") -> None:
         self._format = audio_format
@@ -111,7 +119,7 @@ class FrameReader:
         self._carry = b""
 
     def read(self, frame: str | bytes) -> ClientEvent:
-        """What one frame, text or binary, says."""
+        """The event of one frame, text or binary."""
         if isinstance(frame, str):
             return EndOfAudio() if frame.strip() == END_OF_AUDIO.decode() else Control(_kind(frame))
         if frame == END_OF_AUDIO:
@@ -126,7 +134,7 @@ class FrameReader:
         misaligned = False
         if self._carry:
             alone = self._samples(frame)
-            misaligned = (_is_rougher if self._format == "int16" else _is_nonsense_beside)(samples, alone)
+            misaligned = (_is_rougher if self._format == "int16" else _is_less_plausible)(samples, alone)
             if misaligned:
                 joined, samples = frame, alone
         bad = count_bad(samples)
@@ -144,21 +152,21 @@ class FrameReader:
 
 
 def count_bad(pcm: Pcm) -> int:
-    """How many samples are NaN, infinite or too large to be sound."""
+    """How many samples are NaN, infinite or too large for sound."""
     return len(pcm) - int(np.count_nonzero(np.abs(pcm) <= LOUDEST_PLAUSIBLE))
 
 
 def without_bad(pcm: Pcm) -> Pcm:
-    """Bad samples become silence, and keep their place in time."""
+    """Replace bad samples by silence."""
     return np.where(np.abs(pcm) <= LOUDEST_PLAUSIBLE, pcm, np.float32(0.0))
 
 
-def _is_nonsense_beside(joined: Pcm, alone: Pcm) -> bool:
-    """Are floats numbers of no sound as they are joined, but sound alone? Read at a wrong byte their size is random."""
-    return bool(_nonsense_share(joined) > MISREAD_SHARE >= _nonsense_share(alone))
+def _is_less_plausible(joined: Pcm, alone: Pcm) -> bool:
+    """Are the floats implausible as sound if joined, but plausible alone? At a wrong offset their size is random."""
+    return bool(_implausible_share(joined) > MISREAD_SHARE >= _implausible_share(alone))
 
 
-def _nonsense_share(pcm: Pcm) -> float:
+def _implausible_share(pcm: Pcm) -> float:
     """The share of samples too large or too small for sound, among those that are not zero."""
     size = np.abs(pcm[pcm != 0.0])
     plausible = np.count_nonzero((size >= FAINTEST_PLAUSIBLE) & (size <= LOUDEST_PLAUSIBLE))
@@ -166,22 +174,22 @@ def _nonsense_share(pcm: Pcm) -> float:
 
 
 def _is_rougher(joined: Pcm, alone: Pcm) -> bool:
-    """Do 16-bit samples jump about as they are joined, but not alone? Read at a wrong byte, their low one leads.
+    """Are 16-bit samples rough if joined, but not alone? At a wrong offset their low byte becomes the high one.
 
-    Alone they must also cross zero: where the low bytes are all zero it is the wrong reading that is smooth.
+    Alone they must also cross zero: if all low bytes are zero, it is the wrong reading that is smooth.
     """
-    if len(alone) < LEAST_COMPARED or alone.min() >= 0.0:
+    if len(alone) < MIN_COMPARED or alone.min() >= 0.0:
         return False
     return bool(np.abs(np.diff(joined)).mean() > ROUGHER * np.abs(np.diff(alone)).mean())
 
 
 def _kind(frame: str | bytes) -> str:
-    """The `type` of a JSON control message; empty if it is none, or too long to be one."""
+    """The `type` of a JSON control message; empty if it is not one, or too large."""
     if len(frame) > MAX_CONTROL_CHARS:
         return ""
     try:
-        message = json.loads(frame)
-    except (ValueError, RecursionError):
+        message = load_json(frame, max_structure=MAX_CONTROL_STRUCTURE)
+    except ValueError:
         return ""
     kind = message.get("type") if isinstance(message, dict) else None
     return kind if isinstance(kind, str) else ""

@@ -1,10 +1,10 @@
-"""Updates to messages, so that the stock WhisperLive client keeps every word exactly once.
+"""Updates to WhisperLive messages, so that the stock client keeps every word exactly once. Pure.
 
-That client never takes a partial back, drops a segment that starts before the last one's end,
-collapses equal neighbours unless they carry a leading space, and sees only the last N segments of a
-message. So: whatever is completed was shown as a partial with the same text just before; starts
-never precede the previous end, in whole milliseconds; more than N finals travel in several messages;
-an empty list is never sent; and a partial that vanishes is replaced by the last final.
+That client never removes a partial, drops a segment that starts before the last one's end, merges
+equal neighbours without a leading space, and reads only the last N segments of a message. So every
+completed segment is sent as a partial with the same text just before; a segment never starts before
+the previous end, in whole milliseconds; more than N completed segments are sent in several messages;
+an empty list is never sent; and a partial that is withdrawn is replaced by the last completed one.
 Source: whisper_live 0.10.0 client.py, process_segments and write_srt_file.
 """
 
@@ -17,11 +17,11 @@ from app.contracts.whisperlive import Language, Message, SegmentMessage, Transcr
 from app.live.policy.segmenting import Segment
 from app.live.policy.windows import Update
 
-KEPT_SEGMENTS = 500  # what "all" means when a client asks for 0
+KEPT_SEGMENTS = 500  # a client that requests 0, which means all, gets these
 
 
 class WhisperLiveRenderer:
-    """The transcript of one connection as its client sees it."""
+    """The transcript of one connection as its client has it."""
 
     def __init__(self, uid: str, *, last_n: int, with_words: bool) -> None:
         self._uid = uid
@@ -32,7 +32,7 @@ class WhisperLiveRenderer:
         self._shown: SegmentMessage | None = None  # the last partial the client has
 
     def messages(self, update: Update) -> Iterator[Message]:
-        """The messages that bring the client up to date, in the order to send them."""
+        """The messages for an update, in the order to send them."""
         if update.language is not None:
             code, probability = update.language
             yield Language(uid=self._uid, language=code, language_prob=round(probability, 4))
@@ -43,10 +43,10 @@ class WhisperLiveRenderer:
         if partial is not None and partial != self._shown:
             yield self._window(partial)
         elif partial is None and self._shown is not None:
-            yield from self._take_back()
+            yield from self._withdraw()
 
     def _complete(self, group: Sequence[Segment]) -> Iterator[Message]:
-        """Finals, at most N; the last of them is first shown as the partial it will replace."""
+        """At most N completed segments; the last one is first sent as a partial."""
         for segment in group[:-1]:
             self._append(segment)
         last = self._message(group[-1], completed=True)
@@ -55,8 +55,8 @@ class WhisperLiveRenderer:
         self._append(group[-1])
         yield self._window(None)
 
-    def _take_back(self) -> Iterator[Message]:
-        """A partial came to nothing: show the last final in its place, then as what it is."""
+    def _withdraw(self) -> Iterator[Message]:
+        """Withdraw the partial: send the last completed segment in its place, first as a partial, then as completed."""
         if self._shown and self._completed and self._shown.text != self._completed[-1].text:
             last = self._completed[-1]
             before = list(self._completed)[-self._last_n - 1 : -1]
@@ -68,10 +68,10 @@ class WhisperLiveRenderer:
         self._shown = None
 
     def _window(self, partial: SegmentMessage | None) -> Transcript:
-        """The last N finals and the partial."""
+        """The last N completed segments and the partial."""
         self._shown = partial or self._shown
-        finals = list(self._completed)[-self._last_n :]
-        return Transcript(uid=self._uid, segments=(*finals, partial) if partial else tuple(finals))
+        completed = list(self._completed)[-self._last_n :]
+        return Transcript(uid=self._uid, segments=(*completed, partial) if partial else tuple(completed))
 
     def _append(self, segment: Segment) -> None:
         message = self._message(segment, completed=True)

@@ -13,14 +13,14 @@ def float_frame(values):
 
 
 def audio(reader, frame):
-    """What the reader makes of a frame, which must be audio."""
+    """The event of a frame, which must be audio."""
     event = reader.read(frame)
     assert isinstance(event, Audio)
     return event
 
 
 def sent_and_read(reader, frames):
-    """All samples the frames hold."""
+    """All samples in the frames."""
     return np.concatenate([event.pcm for frame in frames if isinstance(event := reader.read(frame), Audio)])
 
 
@@ -34,15 +34,26 @@ def sent_and_read(reader, frames):
         ("null", "JSON object"),
         ('{"uid": [1]}', "uid"),
         ('{"uid": "u", "audio_format": "opus"}', "audio_format"),
-        ("[" * 100_000, "not valid JSON"),
+        ("[" * 9_000, "not valid JSON"),
+        ("[" * 2**23, "too many lists"),
+        ('{"uid": "u", "x": [' + "[]," * 2_796_000 + "[]]}", "too many lists"),
+        (b'{"uid": "u"' + b',"":0' * 1_677_000 + b"}", "too many lists"),
         ('{"uid": "' + "x" * 9_000_000 + '"}', "characters long"),
         (b"{\xff\xfe", "not valid JSON"),
     ],
 )
 def test_bad_handshakes_are_explained(frame, says):
-    """Whatever comes first instead of a handshake is refused with a reason a person can use."""
+    """A first message that is no handshake is refused with a useful reason."""
     with pytest.raises(BadHandshake, match=says):
         parse_handshake(frame)
+
+
+def test_a_handshake_of_lists_is_refused_without_parsing(monkeypatch):
+    """8 MiB of lists would hold the event loop for a second: it is refused by count, with its uid."""
+    monkeypatch.setattr(json, "loads", lambda body: pytest.fail("parsed"))
+    with pytest.raises(BadHandshake) as refused:
+        parse_handshake('{"uid": "u-7", "x": [' + "[]," * 2_796_000 + "[]]}")
+    assert refused.value.uid == "u-7"
 
 
 def test_handshake_in_a_binary_frame():
@@ -68,24 +79,24 @@ def test_other_formats(audio_format, frame):
 
 @pytest.mark.parametrize("frame", [END_OF_AUDIO, END_OF_AUDIO.decode(), "END_OF_AUDIO\n"])
 def test_end_marker(frame):
-    """The marker ends the stream, as bytes or as text, though twelve bytes would be three samples."""
+    """END_OF_AUDIO ends the stream, as bytes or as text, although twelve bytes could be three samples."""
     assert isinstance(FrameReader().read(frame), EndOfAudio)
 
 
 def test_end_marker_inside_audio_is_audio():
-    """Only the exact frame is the marker."""
+    """Only the exact frame is END_OF_AUDIO."""
     assert isinstance(FrameReader().read(END_OF_AUDIO + b"\0\0\0\0"), Audio)
 
 
 @pytest.mark.parametrize("as_bytes", [False, True])
 def test_vexa_control_messages(as_bytes):
-    """Control messages of Vexa's bots are no audio, in text and in binary frames."""
+    """Control messages of Vexa's bots are not audio, in text and in binary frames."""
     frame = json.dumps({"type": "speaker_activity", "payload": {"event_type": "SPEAKER_START"}})
     assert FrameReader().read(frame.encode() if as_bytes else frame) == Control("speaker_activity")
 
 
 def test_unknown_text_is_ignored():
-    """Text that is no JSON is a control message of no kind, and kills nothing."""
+    """Text that is not JSON is a control message without a kind, and no error."""
     assert FrameReader().read("hello?") == Control("")
 
 
@@ -106,7 +117,7 @@ def test_reframed_audio_is_put_together(size):
 
 
 def test_lost_byte_is_noticed_and_survived():
-    """A frame that lost bytes spoils neither the next frame nor the rest of the stream."""
+    """A frame that lost bytes affects neither the next frame nor the rest of the stream."""
     pcm = np.random.default_rng(1).uniform(-0.5, 0.5, 4096).astype("<f4")
     reader = FrameReader()
     reader.read(pcm.tobytes()[:-1])
@@ -128,7 +139,7 @@ def speech(level, seconds=4.0):
 
 
 def noise(level, seconds=4.0):
-    """White noise of this effective level, [n] int16: no two samples are alike."""
+    """White noise of this RMS level, [n] int16."""
     return np.random.default_rng(3).normal(0, level, round(seconds * 16_000)).clip(-32767, 32767).astype(np.int16)
 
 
@@ -152,7 +163,7 @@ def as_format(pcm, audio_format):
 @pytest.mark.parametrize("audio_format", TYPES)
 @pytest.mark.parametrize("sound", [name for name in SOUNDS if name not in {"a few bits", "silence"}])
 def test_odd_frame_spoils_nothing_behind_it(audio_format, sound):
-    """One frame that lost its last byte costs one sample; everything after it is what was sent."""
+    """A frame that lost its last byte costs one sample; everything after it is unchanged."""
     pcm = SOUNDS[sound]
     data = as_format(pcm, audio_format)
     size = 4096 * (2 if audio_format == "int16" else 4)
@@ -184,7 +195,7 @@ def test_odd_float_frames_spoil_nothing(cut_off):
 @pytest.mark.parametrize("sound", SOUNDS)
 @pytest.mark.parametrize("size", [1, 331, 20_001])
 def test_reframed_sound_is_put_together(audio_format, sound, size):
-    """Whatever the sound, bytes that a proxy cut elsewhere are joined, and nothing is left out."""
+    """Whatever the sound, bytes that a proxy cut elsewhere are joined, and nothing is dropped."""
     pcm = SOUNDS[sound][: 16 * size]
     data = as_format(pcm, audio_format)
     reader = FrameReader(audio_format)
@@ -206,8 +217,8 @@ def test_empty_frame():
 
 
 def test_a_long_text_is_not_read(monkeypatch):
-    """A control message of megabytes is ignored without the time it takes to parse it."""
-    monkeypatch.setattr("app.live.protocols.whisperlive.frames.json", None)
+    """A control message of megabytes is ignored without parsing it."""
+    monkeypatch.setattr(json, "loads", lambda body: pytest.fail("parsed"))
     assert FrameReader().read('{"type": "' + "x" * 2**17 + '"}') == Control("")
 
 

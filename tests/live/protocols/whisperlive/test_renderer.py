@@ -11,7 +11,7 @@ def seg(text, start, end, *, completed=True):
 
 
 def renderer(last_n=10, *, with_words=False):
-    """A view of client "u"."""
+    """A renderer for client "u"."""
     return WhisperLiveRenderer("u", last_n=last_n, with_words=with_words)
 
 
@@ -22,12 +22,12 @@ def shape(message):
 
 
 def sent(view, *updates):
-    """The shapes of all messages the updates lead to."""
+    """The shapes of all messages for the updates."""
     return [shape(message) for update in updates for message in view.messages(update)]
 
 
 def test_final_is_shown_as_partial_first():
-    """The stock client appends its last partial unless it equals the last final: so it always does."""
+    """The stock client appends its last partial unless it equals the last completed segment, so it always equals it."""
     view = renderer()
     assert sent(
         view, Update(partial=seg("We al", 0, 1, completed=False)), Update(completed=(seg("We all.", 0, 2),))
@@ -39,14 +39,14 @@ def test_final_is_shown_as_partial_first():
 
 
 def test_partial_that_becomes_final_unchanged_is_not_repeated():
-    """If the partial already had the text, one message completes it."""
+    """If the partial already had the text, one message is enough."""
     view = renderer()
     updates = (Update(partial=seg("We all.", 0, 2, completed=False)), Update(completed=(seg("We all.", 0, 2),)))
     assert sent(view, *updates) == [["(We all.)"], ["We all."]]
 
 
 def test_more_finals_than_the_window_travel_in_several_messages():
-    """No final is ever outside of the last N of some message."""
+    """Every completed segment is among the last N of some message."""
     view = renderer(last_n=2)
     finals = tuple(seg(f"s{i}", i, i + 0.5) for i in range(5))
     messages = sent(view, Update(completed=finals))
@@ -56,7 +56,7 @@ def test_more_finals_than_the_window_travel_in_several_messages():
 
 
 def test_window_slides():
-    """Each message holds the newest finals and the partial, which is last."""
+    """Each message contains the newest completed segments and the partial, which comes last."""
     view = renderer(last_n=2)
     for i in range(4):
         list(view.messages(Update(completed=(seg(f"s{i}", i, i + 0.5),))))
@@ -64,7 +64,7 @@ def test_window_slides():
 
 
 def test_zero_means_all():
-    """A client that asks for 0 gets everything that is kept."""
+    """A client that requests 0 gets all segments that are kept."""
     view = renderer(last_n=0)
     finals = tuple(seg(f"s{i}", i, i + 0.5) for i in range(30))
     assert len(sent(view, Update(completed=finals))[-1]) == 30
@@ -80,14 +80,14 @@ def test_vanished_partial_is_replaced_by_the_last_final():
 
 
 def test_vanished_partial_without_any_final():
-    """With nothing final to show instead, an empty text takes its place."""
+    """Without a completed segment, a blank text takes its place."""
     view = renderer()
     list(view.messages(Update(partial=seg("you", 3, 4, completed=False))))
     assert sent(view, Update()) == [["()"]]
 
 
 def test_unchanged_partial_is_not_sent_again():
-    """Passes that hear the same cost the client nothing."""
+    """An unchanged partial leads to no message."""
     view = renderer()
     partial = seg("We", 0, 1, completed=False)
     assert len(sent(view, Update(partial=partial), Update(partial=partial))) == 1
@@ -117,7 +117,7 @@ def test_a_final_segment_never_changes():
 
 
 def test_language_comes_first_and_alone():
-    """A message with a language carries nothing else: the stock client would not see it."""
+    """A message with a language has nothing else, because the stock client would not read it."""
     view = renderer()
     update = Update(completed=(seg("a", 0, 1),), language=("de", 0.87654))
     first, *rest = view.messages(update)
@@ -126,7 +126,7 @@ def test_language_comes_first_and_alone():
 
 
 def test_words_if_asked_for():
-    """Words travel in final segments, as strings with three decimals and four digits of probability."""
+    """Completed segments have words, with times as strings of three decimals and probabilities of four digits."""
     view = renderer(with_words=True)
     segment = segment_of([Word(0.5, 0.75, " Hi", 0.98765)], completed=True)
     final = list(view.messages(Update(completed=(segment,))))[-1].segments[0]
