@@ -19,7 +19,15 @@ import pytest
 from app.audio import ffmpeg
 from app.audio.budget import FREE_BYTES, AudioMemory
 from app.audio.decode import decode
-from app.core.errors import AudioTooLong, AudioTooShort, AudioUndecodable, EngineFailure, InvalidRequest, Overloaded
+from app.core.errors import (
+    AudioTooLong,
+    AudioTooShort,
+    AudioUndecodable,
+    Cancelled,
+    EngineFailure,
+    InvalidRequest,
+    Overloaded,
+)
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from tests.sounds import (
     KINDS,
@@ -382,7 +390,7 @@ def test_a_file_that_is_refused_gives_its_memory_back():
 
 def test_time_over_budget_is_given_up():
     """With no time left decoding stops and says so."""
-    with pytest.raises(AudioUndecodable, match="no sound came of it in time"):
+    with pytest.raises(AudioUndecodable, match="no audio was decoded in time"):
         decode(loud(MP3, 1.0), max_audio_s=10, budget_s=0)
 
 
@@ -407,7 +415,7 @@ def test_a_file_without_sound_is_given_up_early(monkeypatch):
     """What keeps FFmpeg busy before any sound comes has under a second of computing, not the whole budget."""
     upload = Reads(b"RF64" + riff(pcm16(silence(1.0, rate_hz=44_100)), rate_hz=44_100)[4:])
     monkeypatch.setattr("app.audio.decode.time.thread_time", lambda: upload.n_bytes / 1e3)
-    with pytest.raises(AudioUndecodable, match="no sound came of it in time"):
+    with pytest.raises(AudioUndecodable, match="no audio was decoded in time"):
         decode(upload, max_audio_s=1_000, budget_s=60)
 
 
@@ -416,6 +424,39 @@ def test_a_crowded_machine_refuses_nobody(monkeypatch):
     upload = Reads(loud(MP3, 1.0))
     monkeypatch.setattr("app.audio.decode.time.monotonic", lambda: upload.n_bytes / 1e3)
     assert decode(upload, max_audio_s=10, budget_s=1e6).size
+
+
+class Caller:
+    """A caller who leaves after a number of questions whether it is still there."""
+
+    def __init__(self, n_questions: int) -> None:
+        self.n_left = n_questions
+
+    def has_left(self) -> bool:
+        """The decoder's question."""
+        self.n_left -= 1
+        return self.n_left < 0
+
+
+@pytest.mark.parametrize("n_questions", [0, 1, 2, 5])
+@pytest.mark.parametrize("kind", [WAV, MP3, FLAC, Kind("wav", "pcm_s16le", 16_000, "mono")], ids=str)
+def test_decoding_stops_when_the_caller_has_left(kind: Kind, n_questions: int):
+    """Wherever decoding is, it ends with Cancelled, and what was counted for the samples is given back."""
+    caller, memory = Caller(n_questions), AudioMemory(1 << 30)
+    upload = Reads(encode(silence(200.0, rate_hz=kind.rate_hz), kind))
+    with pytest.raises(Cancelled):
+        decode(upload, max_audio_s=1_000, memory=memory, cancelled=caller.has_left)
+    assert caller.n_left == -1, "the answer is final: the caller is not asked again"
+    assert memory.held_bytes == 0
+
+
+def test_an_hour_of_silence_is_not_decoded_for_a_caller_who_has_left():
+    """A file of a few reads can hold hours: the caller is asked after every second of audio, too."""
+    caller = Caller(30)
+    upload = encode(silence(3600.0, rate_hz=8_000), Kind("flac", "flac", 8_000, "mono"))
+    with pytest.raises(Cancelled):
+        decode(upload, max_audio_s=14_400, cancelled=caller.has_left)
+    assert caller.n_left == -1
 
 
 # Damage.
