@@ -72,7 +72,10 @@ class Engine(Protocol):
         """Have `tell` called, from any thread, with the kind and the rows of every call of the model."""
 
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
-        """Events as they become known: AudioInfo first, then Segments and Progress, Timings last.
+        """Events as they become known: AudioInfo, then Segments and Progress, Timings last.
+
+        The first event proves that the audio was decoded. It is AudioInfo, or Progress if a long file begins
+        with minutes without speech.
 
         Owns `permit` from the moment it is called. Closing the generator, or cancelling the task
         that iterates it, stops the work at the next window.
@@ -172,7 +175,7 @@ class WhisperEngine:
     def _work(self, source: Source, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent | Timings]:
         """On a request thread: decode, transcribe, and say where the time went."""
         started = time.monotonic()
-        pcm = decode(source, max_audio_s=self._max_audio_s)
+        pcm = decode(source, max_audio_s=self._max_audio_s, cancelled=cancelled)
         timings = Timings(audio_decode_s=time.monotonic() - started)
         started = time.monotonic()
         for event in self._transcriber.events(pcm, options, cancelled):

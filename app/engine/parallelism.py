@@ -34,6 +34,7 @@ class Parallelism:
         long_batch: the same for calls that hold only windows of long or deferred files.
         encode_batch: windows of one encoder call; on a CPU rows of an encoder call gain nothing.
         windows_per_file: windows of one file in the engine at once.
+        feature_threads: windows whose features are computed at once.
     """
 
     replicas: int
@@ -42,13 +43,14 @@ class Parallelism:
     long_batch: int
     encode_batch: int
     windows_per_file: int
+    feature_threads: int
 
 
 def choose(*, device: str, n_cores: int, replicas: int = 0, threads: int = 0, max_batch: int = 0) -> Parallelism:
     """Fill in what was not asked for (0)."""
     if device == "cuda":
         batch = max_batch or GPU_BATCH
-        return Parallelism(replicas or 1, threads or 1, batch, batch, batch, GPU_WINDOWS)
+        return Parallelism(replicas or 1, threads or 1, batch, batch, batch, GPU_WINDOWS, n_cores)
     table_replicas, table_threads = next(row[1:] for row in reversed(TABLE) if n_cores >= row[0])
     if replicas and not threads:
         table_threads = max(1, n_cores // replicas)
@@ -56,5 +58,5 @@ def choose(*, device: str, n_cores: int, replicas: int = 0, threads: int = 0, ma
         table_replicas = max(1, n_cores // threads)
     batch = max_batch or CPU_BATCH
     return Parallelism(
-        replicas or table_replicas, threads or table_threads, batch, min(batch, CPU_LONG_ROWS), 1, CPU_WINDOWS
+        replicas or table_replicas, threads or table_threads, batch, min(batch, CPU_LONG_ROWS), 1, CPU_WINDOWS, n_cores
     )

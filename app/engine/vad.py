@@ -12,7 +12,7 @@ import onnxruntime
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
-from app.engine.windows import SpeechSpan
+from app.engine.windows import Scanned, SpeechSpan
 
 # Two minutes: Silero needs about a second for it, and 80 MB of scratch memory.
 BLOCK_SAMPLES = 120 * SAMPLE_RATE_HZ
@@ -31,8 +31,8 @@ def speech_spans(
     pad_ms: float,
     threshold: float | None = None,
     block_samples: int = BLOCK_SAMPLES,
-) -> Iterator[SpeechSpan]:
-    """Where speech is, ascending and apart, computed as it is asked for.
+) -> Iterator[SpeechSpan | Scanned]:
+    """Where speech is, ascending and apart, computed lazily; a `Scanned` after each block but the last.
 
     Args:
         pcm: [n_samples] float32, 16 kHz mono.
@@ -67,3 +67,5 @@ def speech_spans(
                 yield SpeechSpan(start, span.stop)
                 spoken_until = span.stop
         offset = next_offset
+        if not last:
+            yield Scanned(offset)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -28,6 +29,18 @@ class SpeechSpan:
 
     def __len__(self) -> int:
         return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """The search for speech goes on behind `stop`, in samples of the upload; what lies before it is known."""
+
+    stop: int
+
+    @property
+    def stop_s(self) -> float:
+        """The same in seconds of the upload."""
+        return self.stop / SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +86,22 @@ class Window:
         return self.stop_s
 
 
-def pack_windows(spans: Iterable[SpeechSpan], pcm: Pcm, *, max_samples: int, keep_gap_samples: int) -> Iterator[Window]:
+@overload
+def pack_windows(
+    spans: Iterable[SpeechSpan], pcm: Pcm, *, max_samples: int, keep_gap_samples: int
+) -> Iterator[Window]: ...
+@overload
+def pack_windows(
+    spans: Iterable[SpeechSpan | Scanned], pcm: Pcm, *, max_samples: int, keep_gap_samples: int
+) -> Iterator[Window | Scanned]: ...
+def pack_windows(
+    spans: Iterable[SpeechSpan | Scanned], pcm: Pcm, *, max_samples: int, keep_gap_samples: int
+) -> Iterator[Window | Scanned]:
     """Pack speech into windows of at most `max_samples`, in order, none lost and none doubled.
 
     Args:
-        spans: where speech is, ascending and apart; consumed lazily.
+        spans: where speech is, ascending and apart; consumed lazily. A `Scanned` among them is passed on,
+            moved back to the start of the window that is not full yet.
         pcm: [n_samples] float32, only read where a span is too long and must be cut.
         max_samples: length of the longest window.
         keep_gap_samples: a pause up to this long stays in the window as it is.
@@ -85,6 +109,9 @@ def pack_windows(spans: Iterable[SpeechSpan], pcm: Pcm, *, max_samples: int, kee
     pieces: list[SpeechSpan] = []
     packed = 0
     for span in spans:
+        if isinstance(span, Scanned):
+            yield Scanned(pieces[0].start) if pieces else span
+            continue
         for part in split(span, pcm, max_samples=max_samples):
             gap = part.start - pieces[-1].stop if pieces else 0
             bridged = gap if gap <= keep_gap_samples else 0

@@ -4,14 +4,23 @@ import numpy as np
 
 from app.core.pcm import SAMPLE_RATE_HZ
 from app.engine.vad import speech_spans
+from app.engine.windows import Scanned, SpeechSpan
 from tests.samples import pcm_of
 
 SECOND = SAMPLE_RATE_HZ
 
 
-def spans_of(pcm, block_s: float = 120.0):
-    """Speech in pcm, looked at in blocks of `block_s`."""
-    return list(speech_spans(pcm, min_silence_ms=160, pad_ms=400, block_samples=int(block_s * SECOND)))
+def spans_of(pcm, block_s: float = 120.0) -> list[SpeechSpan]:
+    """Speech in pcm, searched in blocks of `block_s`."""
+    found = speech_spans(pcm, min_silence_ms=160, pad_ms=400, block_samples=int(block_s * SECOND))
+    return [span for span in found if isinstance(span, SpeechSpan)]
+
+
+def test_each_block_but_the_last_is_reported() -> None:
+    """Four blocks of silence: three reports of how far the search has come, ascending, none twice."""
+    pcm = np.zeros(10 * SECOND, np.float32)
+    found = list(speech_spans(pcm, min_silence_ms=160, pad_ms=400, block_samples=3 * SECOND))
+    assert found == [Scanned(2 * SECOND), Scanned(4 * SECOND), Scanned(6 * SECOND), Scanned(8 * SECOND)]
 
 
 def test_silence_and_noise_hold_no_speech() -> None:
@@ -38,9 +47,10 @@ def test_the_first_span_comes_before_the_end_was_looked_at() -> None:
     pcm = pcm_of("long-en.wav")
     spans = speech_spans(pcm, min_silence_ms=160, pad_ms=400, block_samples=20 * SECOND)
     first = next(spans)
+    assert isinstance(first, SpeechSpan)
     pcm[30 * SECOND :] = 0  # what comes later is still unread, so changing it changes the result
     assert first.start < 2 * SECOND
-    assert max(span.stop for span in spans) < 32 * SECOND
+    assert max(span.stop for span in spans if isinstance(span, SpeechSpan)) < 32 * SECOND
 
 
 def test_speech_without_a_pause_is_never_dropped() -> None:

@@ -1,4 +1,4 @@
-"""A caller's wishes -> how its windows are decoded: tries, prompt, hot words, lane. Pure.
+"""A caller's wishes -> how its windows are decoded: tries, prompt, hot words. Pure.
 
 Everything that decides which windows may share a decoding call stands here, so it is kept coarse:
 most traffic has no prompt and the same options, and lands in one batch.
@@ -24,8 +24,6 @@ REPEATABLE_LADDER = (0.0, 0.2, 0.4)
 LADDER_STEP = 0.2
 # Whisper's control tokens have no business in a caller's text.
 CONTROL_TOKEN = re.compile(r"<\|[^|>]*\|>")
-# Lanes, quickest first: live text, one-window requests, files, work that can wait.
-LIVE, SHORT, LONG, DEFERRED = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +71,6 @@ def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int) -> De
         ),
         prompt_tokens=fitted(prompt, len(hotwords)),
     )
-
-
-def lane_of(options: Options, *, short: bool) -> int:
-    """The lane of a request: what was asked for, else short before long."""
-    if options.tier == "realtime":
-        return LIVE
-    if options.tier == "deferred":
-        return DEFERRED
-    return SHORT if short else LONG
 
 
 def temperatures(options: Options) -> tuple[float, ...]:

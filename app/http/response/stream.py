@@ -73,30 +73,38 @@ class EventStream(Response):
 
 
 async def frames(
-    info: AudioInfo,
+    first: EngineEvent,
     events: AsyncGenerator[EngineEvent | Timings, None],
     writer: EventWriter,
     *,
+    on_info: Callable[[AudioInfo], None],
     on_timings: Callable[[Timings], None],
     heartbeat_s: float = HEARTBEAT_S,
 ) -> AsyncGenerator[bytes, None]:
     """The body of a stream; closes `events` at its end.
 
     Args:
-        info: the event that was awaited before the response began.
+        first: the event that was awaited before the response began.
         events: the rest of them.
         writer: frames each event.
+        on_info: called with the length of the audio and its language.
         on_timings: told where the time went.
         heartbeat_s: a comment is sent in a silence this long, so that nobody takes it for a dead line.
     """
-    yield writer.write(info, time.monotonic())
+    if isinstance(first, AudioInfo):
+        on_info(first)
+    yield writer.write(first, time.monotonic())
     async with aclosing(with_heartbeats(events, every_s=heartbeat_s)) as later:
         async for event in later:
             if event is None:
                 yield PING
-            elif isinstance(event, Timings):
+                continue
+            if isinstance(event, Timings):
                 on_timings(event)
-            elif framed := writer.write(event, time.monotonic()):
+                continue
+            if isinstance(event, AudioInfo):
+                on_info(event)
+            if framed := writer.write(event, time.monotonic()):
                 yield framed
     yield writer.finish()
 

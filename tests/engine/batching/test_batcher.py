@@ -12,7 +12,7 @@ import pytest
 
 from app.core.errors import Cancelled, ShuttingDown
 from app.engine.batching.batcher import BatchDetails, Batcher
-from app.engine.whisper.decoding import LIVE, LONG, SHORT
+from app.engine.batching.lanes import LIVE, LONG, SHORT
 from tests.fakes import FakeClock
 
 # Only how long a broken batcher may hang before its test fails.

@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+from app.engine.batching.lanes import DEFERRED, LIVE, LONG, SHORT
 from app.engine.batching.queue import AGEING_S, EXPECT_S, WORTH_ROWS, BatchQueue, Job, fair_share
-from app.engine.whisper.decoding import DEFERRED, LIVE, LONG, SHORT
 
 Names = list[str]
 
