@@ -80,11 +80,6 @@ class Transcript:
         """The segments' texts joined as the model wrote them, without the first space."""
         return "".join(segment.text for segment in self.segments).strip()
 
-    @property
-    def words(self) -> tuple[Word, ...]:
-        """Every word in order; empty when words were not asked for."""
-        return tuple(word for segment in self.segments for word in segment.words or ())
-
 
 @dataclass(slots=True)
 class TranscriptBuilder:

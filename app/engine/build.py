@@ -80,7 +80,6 @@ def build_engine(settings: WorkerSettings) -> Engine:
         device=model.device,
         compute_type_asked=model.compute_type_asked,
         compute_type=model.compute_type,
-        translates=model.translates,
         replicas=model.parallelism.replicas,
         threads=model.parallelism.threads,
         max_batch=model.parallelism.max_batch,

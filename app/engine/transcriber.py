@@ -102,13 +102,17 @@ class Transcriber:
         self._adapt_context = adapt_context
         self._feature_turns = LaneSemaphore(parallelism.feature_threads)
 
-    def on_batch(self, tell: Callable[[str, int], None]) -> None:
-        """Have `tell` called, from a model thread, with the kind and the rows of every call of the model."""
-        # RequestView's keys begin with the kind of the call.
-        self._batcher.on_batch(lambda details: tell(cast("tuple[str, ...]", details.key)[0], details.rows))
+    def on_batch(self, listener: Callable[[str, int], None]) -> None:
+        """Set what is called, on a model thread, with the kind and the rows of every call of the model."""
+        # BatchedWhisper's keys begin with the kind of the call.
+        self._batcher.on_batch(lambda details: listener(cast("tuple[str, ...]", details.key)[0], details.rows))
+
+    def last_inference_age_s(self) -> float | None:
+        """Seconds since a call of the model last succeeded; None before the first."""
+        return self._batcher.last_call_age_s()
 
     def sweep(self) -> None:
-        """Drop what waits for the model for callers that have left."""
+        """Drop the jobs of callers that have left."""
         self._batcher.sweep()
 
     def close(self) -> None:

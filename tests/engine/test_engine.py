@@ -32,6 +32,10 @@ class ScriptedTranscriber:
         self.closed = False
         self._broken = broken
 
+    def last_inference_age_s(self) -> float | None:
+        """A second after the first window."""
+        return 1.0 if self.windows else None
+
     def sweep(self) -> None:
         """A caller has left, or has everything."""
         self.sweeps += 1
@@ -57,6 +61,22 @@ class ScriptedTranscriber:
                 yield Progress(number + 1.0, total_s)
         finally:
             self.stopped.set()
+
+
+class HeldSource(io.BytesIO):
+    """A file of a minute whose fourth read waits for the test."""
+
+    def __init__(self) -> None:
+        super().__init__(tone_wav(60.0))
+        self.n_reads = 0
+        self.may_go = threading.Event()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Wait, then read."""
+        self.n_reads += 1
+        if self.n_reads > 3:
+            self.may_go.wait()
+        return super().read(size)
 
 
 def engine_of(transcriber: ScriptedTranscriber, *, slots: int = 1) -> tuple[WhisperEngine, Admission]:
@@ -173,15 +193,56 @@ async def test_closing_stops_what_runs_at_its_next_window() -> None:
 
 
 async def test_the_age_of_the_last_inference_is_known() -> None:
-    """None before the first answer, then the seconds since it."""
+    """None until the model has answered: an event without an inference, like AudioInfo, does not count."""
     script = ScriptedTranscriber()
     engine, admission = engine_of(script)
+    stream = engine.stream(tone_wav(), Options(), await admission.acquire())
+    assert isinstance(await anext(stream), AudioInfo)
     assert engine.last_inference_age_s is None
     script.may_go.release(3)
-    await transcribe(engine, tone_wav(), Options(), await admission.acquire())
-    age_s = engine.last_inference_age_s
-    assert age_s is not None
-    assert age_s >= 0
+    assert [event async for event in stream]
+    assert engine.last_inference_age_s == 1.0
+    await engine.close()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_stream_that_is_never_read_frees_its_slot(*, closed: bool) -> None:
+    """Dropped or closed before its first event: the work stops at its next window and gives the permit back."""
+    script = ScriptedTranscriber()
+    engine, admission = engine_of(script)
+    stream = engine.stream(tone_wav(3.0), Options(), await admission.acquire())
+    if closed:
+        await stream.aclose()
+    del stream
+    script.may_go.release(3)
+    await until(lambda: admission.active == 0)
+    assert script.windows <= 1
+    await engine.close()
+
+
+async def test_a_closed_engine_refuses_and_keeps_no_permit() -> None:
+    """After close() there is no thread for the work: ShuttingDown, and the slot is free."""
+    engine, admission = engine_of(ScriptedTranscriber())
+    await engine.close()
+    permit = await admission.acquire()
+    with pytest.raises(ShuttingDown):
+        engine.stream(tone_wav(), Options(), permit)
+    assert admission.active == 0
+
+
+async def test_a_caller_that_leaves_during_audio_decoding_stops_it() -> None:
+    """No more is read after the caller has left, and the model never gets the audio."""
+    script, source = ScriptedTranscriber(), HeldSource()
+    engine, admission = engine_of(script)
+    work = asyncio.create_task(transcribe(engine, source, Options(), await admission.acquire()))
+    await until(lambda: source.n_reads == 4)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    source.may_go.set()
+    await until(lambda: admission.active == 0)
+    assert source.n_reads == 4
+    assert not script.stopped.is_set()
     await engine.close()
 
 

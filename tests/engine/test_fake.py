@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from app.core.options import Options
 from app.engine.engine import transcribe
 from app.engine.fake import FakeEngine
@@ -19,8 +23,9 @@ async def test_audio_past_several_windows_is_heard_second_by_second() -> None:
     admission = admitted()
     engine = FakeEngine()
     transcript = await transcribe(engine, tone_wav(100.0), Options(words=True), await admission.acquire())
-    assert [f" word{second:04d}" for second in range(100)] == [word.word for word in transcript.words]
-    assert [float(second) for second in range(100)] == [word.start for word in transcript.words]
+    words = [word for segment in transcript.segments for word in segment.words or ()]
+    assert [f" word{second:04d}" for second in range(100)] == [word.word for word in words]
+    assert [float(second) for second in range(100)] == [word.start for word in words]
     assert transcript.segments[-1].end == transcript.info.duration_s == 100.0
     assert engine.windows_done >= 4
 
@@ -43,6 +48,18 @@ async def test_the_permit_comes_back() -> None:
     """After the answer the slot is free."""
     admission = admitted()
     await transcribe(FakeEngine(), tone_wav(), Options(), await admission.acquire())
+    assert admission.active == 0
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_stream_that_is_never_read_frees_its_slot(*, closed: bool) -> None:
+    """Dropped or closed before its first event: the permit comes back."""
+    admission = admitted()
+    stream = FakeEngine().stream(tone_wav(), Options(), await admission.acquire())
+    if closed:
+        await stream.aclose()
+    del stream
+    await asyncio.sleep(0)
     assert admission.active == 0
 
 

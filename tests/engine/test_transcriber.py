@@ -104,14 +104,18 @@ def test_a_given_language_is_taken_as_certain(transcriber: Transcriber) -> None:
     assert (info.language, info.language_probability) == ("de", 1.0)
 
 
-def test_every_call_of_the_model_is_told(transcriber: Transcriber) -> None:
+def test_every_call_of_the_model_is_reported(demo: Model) -> None:
     """One window without a language is one call of each kind, or more `generate` where it tries again."""
-    told: list[tuple[str, int]] = []
-    transcriber.on_batch(lambda call, rows: told.append((call, rows)))
-    hear(transcriber, pcm_of("en-00.wav"))
-    transcriber.on_batch(lambda _call, _rows: None)
-    assert {call for call, _ in told} == {"encode", "detect_language", "generate"}
-    assert {rows for _, rows in told} == {1}
+    made, calls = transcriber_over(demo), list[tuple[str, int]]()
+    made.on_batch(lambda call, rows: calls.append((call, rows)))
+    assert made.last_inference_age_s() is None
+    hear(made, pcm_of("silence.wav"))
+    assert made.last_inference_age_s() is None, "events alone are no inference"
+    hear(made, pcm_of("en-00.wav"))
+    assert made.last_inference_age_s() is not None
+    made.close()
+    assert {call for call, _ in calls} == {"encode", "detect_language", "generate"}
+    assert {rows for _, rows in calls} == {1}
 
 
 def test_words_carry_times_inside_their_segment(transcriber: Transcriber) -> None:

@@ -119,14 +119,12 @@ class BatchedWhisper:
         rows = np.asarray(features)
         if self._adapt_context:
             rows = np.ascontiguousarray(rows[..., : context_frames(rows)])
-        encoded: Array = self._do(
-            ModelCall("encode", rows), key=("encode", rows.shape[-1]), max_rows=self._encode_rows, more=True
-        )
+        encoded: Array = self._do(ModelCall("encode", rows), key=("encode", rows.shape[-1]), max_rows=self._encode_rows)
         return encoded
 
     def detect_language(self, encoded: Array) -> list[Any]:
         """[1, n_positions, width] -> one list of (language token, probability), best first."""
-        return [self._do(ModelCall("detect_language", encoded), key=("detect_language", encoded.shape[1]), more=True)]
+        return [self._do(ModelCall("detect_language", encoded), key=("detect_language", encoded.shape[1]))]
 
     def generate(self, encoded: Array, prompts: Sequence[Sequence[int]], **options: Any) -> list[Any]:
         """One row's hypotheses; see CTranslate2 for the options."""
@@ -135,7 +133,7 @@ class BatchedWhisper:
             options = repeatable(options, self._repeat_beam)
         frozen = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
         key = ("generate", encoded.shape[1], prompt.index(self._start_token), len(prompt), frozen)
-        return [self._do(ModelCall("generate", encoded, prompt, frozen), key=key, max_rows=self._max_rows, more=True)]
+        return [self._do(ModelCall("generate", encoded, prompt, frozen), key=key, max_rows=self._max_rows)]
 
     def align(
         self,
@@ -153,10 +151,10 @@ class BatchedWhisper:
             ("num_frames", min(num_frames, 2 * encoded.shape[1])),
             ("median_filter_width", median_filter_width),
         )
-        result: list[Any] = self._do(ModelCall("align", encoded, options=options), key=("align", object()), more=True)
+        result: list[Any] = self._do(ModelCall("align", encoded, options=options), key=("align", object()))
         return result
 
-    def _do(self, call: ModelCall, *, key: Hashable, max_rows: int = 1, more: bool) -> Any:
+    def _do(self, call: ModelCall, *, key: Hashable, max_rows: int = 1) -> Any:
         return self._batcher.submit(
             call,
             key=key,
@@ -164,7 +162,6 @@ class BatchedWhisper:
             lane=self._lane,
             max_rows=max_rows,
             cancelled=self._cancelled,
-            more=more,
         ).result()
 
 

@@ -76,13 +76,14 @@ def put(
     lane: int = SHORT,
     max_rows: int = 8,
     cancelled: Callable[[], bool] = lambda: False,
-    more: bool = False,
+    ends: bool = True,
 ) -> Future[str]:
-    """Submit a row that is its own owner unless one is named."""
-    return batcher.submit(
-        row, key=key, owner=row if owner is None else owner, lane=lane, max_rows=max_rows, cancelled=cancelled,
-        more=more,
-    )  # fmt: skip
+    """Submit a row that is its own owner unless one is named; the request `ends` with it, or will come back."""
+    whose = row if owner is None else owner
+    future = batcher.submit(row, key=key, owner=whose, lane=lane, max_rows=max_rows, cancelled=cancelled)
+    if ends:
+        future.add_done_callback(lambda _: batcher.forget(whose))
+    return future
 
 
 def outcome(future: Future[str]) -> str:
@@ -103,8 +104,8 @@ def test_a_lone_job_runs_at_once() -> None:
     told: list[BatchDetails] = []
     alone: Batcher[str, str] = Batcher(HeldModel(held=False), on_batch=told.append, clock=FakeClock())
     assert outcome(put(alone, "a")) == "A"
-    assert [BatchDetails(key="k", rows=1, waited_s=0.0, run_s=0.0)] == told
     alone.close(PATIENCE_S)
+    assert [BatchDetails(key="k", rows=1, waited_s=0.0, run_s=0.0)] == told
 
 
 def test_a_late_listener_hears_of_the_next_call() -> None:
@@ -210,19 +211,35 @@ def test_a_fatal_error_is_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize("listener", ["on_batch", "on_error"])
-def test_a_listener_that_fails_costs_no_thread(listener: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A bug in a metrics or alarm callback is logged; its rows are answered and the loop lives."""
+def test_a_listener_that_fails_changes_no_result(listener: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A bug in a metrics or alarm callback is logged; every row has its own result or its own error."""
 
-    def broken(*_: object) -> bool:
+    def broken(*_: object) -> None:
         raise KeyError("a bug in the listener")
 
-    listening: Batcher[str, str] = Batcher(HeldModel(held=False), **{listener: broken})  # type: ignore[arg-type]
+    model = HeldModel()
+    listening: Batcher[str, str] = Batcher(model, **{listener: broken})  # type: ignore[arg-type]
+    busy(listening, model)
+    futures = [put(listening, row) for row in ("a", "poison", "b")]
     with caplog.at_level(logging.ERROR, logger="app.engine"):
-        assert outcome(put(listening, "poison")) in ("KeyError", "ValueError")
-        second = outcome(put(listening, "next"))
-    assert second == ("KeyError" if listener == "on_batch" else "NEXT")
+        model.let_go()
+        assert [outcome(future) for future in futures] == ["A", "ValueError", "B"]
+        assert outcome(put(listening, "next")) == "NEXT"
+        listening.close(PATIENCE_S)
     assert any(record.exc_info for record in caplog.records)
+
+
+def test_results_are_delivered_before_the_listener_is_called() -> None:
+    """A slow listener holds up no caller."""
+    delivered = threading.Event()
+    listening: Batcher[str, str] = Batcher(
+        HeldModel(held=False), on_batch=lambda _: slow.append(delivered.wait(PATIENCE_S))
+    )
+    slow: list[bool] = []
+    assert outcome(put(listening, "a")) == "A"
+    delivered.set()
     listening.close(PATIENCE_S)
+    assert slow == [True]
 
 
 def test_a_quick_request_waits_for_the_running_call_only(batcher: Batcher[str, str], model: HeldModel) -> None:
@@ -240,12 +257,12 @@ def test_between_its_encode_and_its_generate_a_clip_keeps_the_model(
     batcher: Batcher[str, str], model: HeldModel
 ) -> None:
     """A file that waits does not slip in while the clip's thread comes back with its next call."""
-    encode = put(batcher, "encode", owner="clip", more=True)
+    encode = put(batcher, "encode", owner="clip", ends=False)
     model.wait_until_called()
     file = put(batcher, "file", lane=LONG)
     model.let_go()
     assert outcome(encode) == "ENCODE"
-    generate = put(batcher, "generate", owner="clip", more=True)
+    generate = put(batcher, "generate", owner="clip", ends=False)
     assert outcome(generate) == "GENERATE"
     assert not file.done(), "the clock stands still, so the clip is still expected back"
     batcher.forget("clip")
@@ -256,7 +273,7 @@ def test_between_its_encode_and_its_generate_a_clip_keeps_the_model(
 def test_a_clip_that_does_not_come_back_holds_the_model_for_a_moment_only() -> None:
     """On the real clock a waiting file gets the model by itself, with nobody to wake the thread."""
     kept: Batcher[str, str] = Batcher(HeldModel(held=False))
-    assert outcome(put(kept, "encode", owner="clip", more=True)) == "ENCODE"
+    assert outcome(put(kept, "encode", owner="clip", ends=False)) == "ENCODE"
     assert outcome(put(kept, "file", lane=LONG)) == "FILE"
     kept.close(PATIENCE_S)
 
@@ -310,6 +327,37 @@ def test_how_long_a_call_has_been_running_is_known() -> None:
     assert watched.stuck_for_s() == 0.0
 
 
+def test_each_call_of_a_halved_batch_has_its_own_age() -> None:
+    """Seven short calls that share a failing batch are not taken for one call that hangs."""
+    model, clock = HeldModel(), FakeClock()
+    watched: Batcher[str, str] = Batcher(model, clock=clock)
+    busy(watched, model)
+    futures = [put(watched, row) for row in ("a", "b", "c", "poison")]
+    ages_s = []
+    for _ in range(6):  # the first row alone, all four, two, the poison's two, and each of these
+        clock.advance(20.0)
+        ages_s.append(watched.stuck_for_s())
+        model.let_go(1)
+        if len(ages_s) < 6:
+            model.wait_until_called()
+    assert [outcome(future) for future in futures] == ["A", "B", "C", "ValueError"]
+    assert ages_s == [20.0] * 6
+    watched.close(PATIENCE_S)
+
+
+def test_the_age_of_the_last_call_is_that_of_a_success() -> None:
+    """None before the first success, also after a failure; then the seconds since it."""
+    clock = FakeClock()
+    watched: Batcher[str, str] = Batcher(HeldModel(held=False), clock=clock)
+    assert outcome(put(watched, "poison")) == "ValueError"
+    assert watched.last_call_age_s() is None
+    assert outcome(put(watched, "a")) == "A"
+    clock.advance(3.0)
+    assert outcome(put(watched, "poison")) == "ValueError"
+    assert watched.last_call_age_s() == 3.0
+    watched.close(PATIENCE_S)
+
+
 def test_a_storm_loses_and_doubles_nothing() -> None:
     """Eight callers, three replicas, four keys, random leaving and poison: each row once, each answered."""
     seen: Counter[str] = Counter()
@@ -332,7 +380,7 @@ def test_a_storm_loses_and_doubles_nothing() -> None:
             for part in range(rng.randint(1, 4)):
                 row = f"{rng.randrange(4)}-{seed}-{n}-{part}-{'poison' if rng.random() < 0.05 else 'fine'}"
                 future = put(storm, row, key=row[0], owner=seed, lane=rng.randrange(4), max_rows=rng.randint(1, 6),
-                             cancelled=gone.is_set, more=rng.random() < 0.3)  # fmt: skip
+                             cancelled=gone.is_set, ends=rng.random() >= 0.3)  # fmt: skip
                 rows.append((row, future))
             if rng.random() < 0.2:
                 gone.set()
