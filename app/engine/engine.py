@@ -71,6 +71,9 @@ class Engine(Protocol):
     def on_batch(self, listener: Callable[[str, int], None]) -> None:
         """Set what is called, from any thread, with the kind and the rows of every call of the model."""
 
+    def on_skipped(self, listener: Callable[[], None]) -> None:
+        """Set what is called, from any thread, for each window of silence or steady sound, which is not decoded."""
+
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """Events as they become known: AudioInfo, then Segments and Progress, Timings last.
 
@@ -141,6 +144,10 @@ class WhisperEngine:
     def on_batch(self, listener: Callable[[str, int], None]) -> None:
         """See `Engine.on_batch`."""
         self._transcriber.on_batch(listener)
+
+    def on_skipped(self, listener: Callable[[], None]) -> None:
+        """See `Engine.on_skipped`."""
+        self._transcriber.on_skipped(listener)
 
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`. The work starts here, not with the first read, so the permit always has a thread."""

@@ -58,6 +58,9 @@ class FakeEngine:
     def on_batch(self, listener: Callable[[str, int], None]) -> None:
         """Never called: there is no model."""
 
+    def on_skipped(self, listener: Callable[[], None]) -> None:
+        """Never called: every window is transcribed."""
+
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
         stream = self._stream(source, options, permit)

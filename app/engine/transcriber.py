@@ -9,9 +9,8 @@ and stopping between windows.
 from __future__ import annotations
 
 import copy
-import math
 import threading
-from collections.abc import Callable, Generator, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -30,25 +29,18 @@ from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.batching.batcher import Batcher
 from app.engine.batching.lanes import SHORT, LaneSemaphore, lane_of
 from app.engine.parallelism import Parallelism
-from app.engine.vad import speech_spans
+from app.engine.search import next_window, search_windows
 from app.engine.whisper.calls import BatchedWhisper, ModelCall
 from app.engine.whisper.decoding import Decoding, choose_language, decoding_of
 from app.engine.whisper.model import MAX_WINDOW_S, Model
 from app.engine.whisper.segments import DecodedSegment, decode_window, to_segment
 from app.engine.window_pipeline import decode_in_order
-from app.engine.windows import Scanned, SpeechSpan, Window, pack_windows
+from app.engine.windows import Scanned, Window
 
 Features = npt.NDArray[np.float32]
 EngineEvent = AudioInfo | Segment | Progress
 
-# A pause up to this long stays in the window: the model reads sentence ends from it.
-KEEP_GAP_S = 2.0
-# A pause this long may end a speech span (faster-whisper's batched pipeline uses the same).
-MIN_SILENCE_MS = 160.0
-# Kept on both sides of speech, so that soft onsets and endings are heard.
-SPEECH_PAD_MS = 400.0
-MIN_WINDOW_S = 1.0
-# Given to the answer when nothing was said: never `unknown`, which clients would send back.
+# The language of an answer without speech: never `unknown`, which clients would send back.
 SILENT_LANGUAGE = "en"
 
 
@@ -69,7 +61,8 @@ class _Request:
 
     def check_caller(self) -> None:
         """Stop if the caller has left."""
-        _check(self.cancelled)
+        if self.cancelled():
+            raise Cancelled("The caller has gone.")
 
 
 class Transcriber:
@@ -100,12 +93,17 @@ class Transcriber:
         self._beam_size = beam_size
         self._vad_filter = vad_filter
         self._adapt_context = adapt_context
+        self._on_skipped: Callable[[], None] = lambda: None
         self._feature_turns = LaneSemaphore(parallelism.feature_threads)
 
     def on_batch(self, listener: Callable[[str, int], None]) -> None:
         """Set what is called, on a model thread, with the kind and the rows of every call of the model."""
         # BatchedWhisper's keys begin with the kind of the call.
         self._batcher.on_batch(lambda details: listener(cast("tuple[str, ...]", details.key)[0], details.rows))
+
+    def on_skipped(self, listener: Callable[[], None]) -> None:
+        """Set what is called, on a request thread, for each window that is left out as silence or steady sound."""
+        self._on_skipped = listener
 
     def last_inference_age_s(self) -> float | None:
         """Seconds since a call of the model last succeeded; None before the first."""
@@ -164,13 +162,19 @@ class Transcriber:
         def stopped() -> bool:
             return over.is_set() or cancelled()
 
-        windows = self._windows(pcm, options)
-        first = yield from _next_window(windows, stopped, total_s)
+        windows = search_windows(
+            pcm,
+            options,
+            vad_filter=self._vad_filter,
+            max_window_s=self._model.max_window_s,
+            on_skipped=self._on_skipped,
+        )
+        first = yield from next_window(windows, stopped, total_s)
         if first is None:
             yield AudioInfo(options.language or SILENT_LANGUAGE, 1.0 if options.language else 0.0, total_s)
         else:
             # further windows may lie far behind a silence: progress ends where work waits
-            second = yield from _next_window(windows, stopped, total_s, limit_s=first.start_s)
+            second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
             lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
             request = _Request(pcm, options, self._view(owner, lane, options, stopped), lane, stopped)
             rest = windows if second is None else chain((second,), windows)
@@ -227,25 +231,6 @@ class Transcriber:
             features: Features = request.whisper.feature_extractor(window.cut(request.pcm))
         return features
 
-    def _windows(self, pcm: Pcm, options: Options) -> Iterator[Window | Scanned]:
-        longest_s = min(self._model.max_window_s, options.max_speech_duration_s or self._model.max_window_s)
-        vad = self._vad_filter if options.vad_filter is None else options.vad_filter
-        min_silence_ms = MIN_SILENCE_MS if options.min_silence_duration_ms is None else options.min_silence_duration_ms
-        spans: Iterator[SpeechSpan | Scanned] = iter([SpeechSpan(0, len(pcm))])
-        if vad:
-            spans = speech_spans(
-                pcm,
-                min_silence_ms=min_silence_ms,
-                pad_ms=SPEECH_PAD_MS if options.speech_pad_ms is None else options.speech_pad_ms,
-                threshold=options.vad_threshold,
-            )
-        return pack_windows(
-            spans,
-            pcm,
-            max_samples=int(max(longest_s, MIN_WINDOW_S) * SAMPLE_RATE_HZ),
-            keep_gap_samples=int(KEEP_GAP_S * SAMPLE_RATE_HZ),
-        )
-
     def _view(self, owner: Hashable, lane: int, options: Options, cancelled: Callable[[], bool]) -> WhisperModel:
         """faster-whisper over this request's view of the shared model."""
         rows = self._parallelism.max_batch if lane <= SHORT else self._parallelism.long_batch
@@ -276,23 +261,6 @@ class Transcriber:
         encoded = request.whisper.encode(fw_audio.pad_or_trim(content))
         found = request.whisper.model.detect_language(encoded)[0]
         return *choose_language(found, request.options.languages), encoded
-
-
-def _next_window(
-    windows: Iterator[Window | Scanned], cancelled: Callable[[], bool], total_s: float, *, limit_s: float = math.inf
-) -> Generator[Progress, None, Window | None]:
-    """Search for the next window; what is searched without result is progress, up to `limit_s`."""
-    for found in windows:
-        _check(cancelled)
-        if isinstance(found, Window):
-            return found
-        yield Progress(done_s=min(found.stop_s, limit_s), total_s=total_s)
-    return None
-
-
-def _check(cancelled: Callable[[], bool]) -> None:
-    if cancelled():
-        raise Cancelled("The caller has gone.")
 
 
 def _decode(

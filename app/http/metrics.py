@@ -58,6 +58,7 @@ class WorkerMetrics:
         self._model_s = self._histogram("inference_seconds", "Inside the model", _STAGE_S)
         self._audio_s = self._histogram("audio_seconds", "Length of the audio that was transcribed", _AUDIO_S)
         self._rtf = self._histogram("rtf", "Seconds of work for a second of audio", _RTF)
+        self._skipped = self._counter("skipped_windows", "Windows of silence or steady sound, not decoded", ())
         self._batch_rows = self._histogram("batch_size", "Windows in a call of the model", _BATCH_ROWS, ("call",))
         self._model = self._gauge("model_info", "Always 1; its labels name the model", ("model", "device", "compute"))
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop last came back")
@@ -95,6 +96,10 @@ class WorkerMetrics:
     def count_batch(self, call: str, rows: int) -> None:
         """The model has been called; from any thread."""
         self._batch_rows.labels(call).observe(rows)
+
+    def count_skipped(self) -> None:
+        """A window has been left out; from any thread."""
+        self._skipped.inc()
 
     def name_model(self, *, model: str, device: str, compute_type: str) -> None:
         """The model is loaded."""

@@ -12,7 +12,7 @@ import pytest
 
 from app.core.errors import Cancelled, InvalidRequest, ShuttingDown
 from app.core.options import Options, Tier
-from app.core.pcm import SAMPLE_RATE_HZ
+from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.batching.lanes import DEFERRED, LIVE, LONG, SHORT
 from app.engine.failures import Run
@@ -184,7 +184,7 @@ def test_four_hours_of_silence_are_not_searched_for_a_caller_who_has_left(transc
 
 def test_the_search_for_speech_reports_its_progress(transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence first: Progress before AudioInfo, ascending, never behind the speech that still waits."""
-    monkeypatch.setattr("app.engine.transcriber.speech_spans", partial(speech_spans, block_samples=5 * SECOND))
+    monkeypatch.setattr("app.engine.search.speech_spans", partial(speech_spans, block_samples=5 * SECOND))
     quiet, voice = np.zeros(20 * SECOND, np.float32), pcm_of("en-00.wav")
     events = list(transcriber.events(np.concatenate([quiet, voice, quiet, quiet]), Options(), lambda: False))
     first = next(number for number, event in enumerate(events) if isinstance(event, AudioInfo))
@@ -197,9 +197,29 @@ def test_the_search_for_speech_reports_its_progress(transcriber: Transcriber, mo
     assert done[-1] == pytest.approx(60 + len(voice) / SECOND)
 
 
-def test_without_vad_silence_is_still_no_text(transcriber: Transcriber) -> None:
-    """The model's own no-speech check holds when voice activity detection is switched off."""
-    assert hear(transcriber, pcm_of("silence.wav"), Options(vad_filter=False)).text == ""
+@pytest.mark.parametrize("language", [None, "en"])
+def test_without_vad_steady_sound_is_no_text_and_costs_no_call(demo: Model, language: str | None) -> None:
+    """Silence and hum are answered without the model, and counted, also when detection is switched off."""
+    made, skipped, calls = transcriber_over(demo), list[None](), list[str]()
+    made.on_skipped(lambda: skipped.append(None))
+    made.on_batch(lambda call, _: calls.append(call))
+    for pcm in (pcm_of("silence.wav"), hum(20.0)):
+        heard = hear(made, pcm, Options(vad_filter=False, language=language))
+        assert heard.segments == []
+        assert heard.info == AudioInfo("en", 1.0 if language else 0.0, len(pcm) / SECOND)
+        assert heard.progress[-1].done_s == len(pcm) / SECOND
+    made.close()
+    assert len(skipped) >= 2
+    assert calls == []
+
+
+def test_the_language_is_that_of_the_first_window_with_speech(transcriber: Transcriber) -> None:
+    """Half a minute of hum before German: the language is found behind it, and nothing is said in it."""
+    pcm = np.concatenate([hum(32.0), pcm_of("de-00.wav")])
+    heard = hear(transcriber, pcm, Options(vad_filter=False))
+    assert heard.info is not None
+    assert heard.info.language == "de"
+    assert heard.segments[0].start > 30.0
 
 
 def test_without_vad_long_audio_is_covered_to_its_end(transcriber: Transcriber) -> None:
@@ -274,6 +294,12 @@ def test_each_window_is_encoded_once(demo: Model, options: Options) -> None:
     assert counting.rows["encode"] == n_windows
     assert counting.calls["generate"] > n_windows
     assert counting.calls["detect_language"] == (options.language is None)
+
+
+def hum(seconds: float) -> Pcm:
+    """Mains hum at 50 Hz with its harmonics."""
+    at_s = np.arange(int(seconds * SECOND)) / SECOND
+    return np.asarray(sum(0.1 / n * np.sin(2 * np.pi * 50 * n * at_s) for n in range(1, 12)), np.float32)
 
 
 def join_window_threads() -> None:
