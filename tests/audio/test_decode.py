@@ -372,11 +372,11 @@ def test_long_files_share_a_bound_until_they_are_freed(kind):
     part = first[:10]
     with pytest.raises(Overloaded):
         decode(sound, max_audio_s=3600, memory=memory)
-    assert memory.held_bytes == first.nbytes - FREE_BYTES
+    assert memory._held_bytes == first.nbytes - FREE_BYTES
     del first
-    assert memory.held_bytes > 0, "a part keeps all of it"
+    assert memory._held_bytes > 0, "a part keeps all of it"
     del part
-    assert memory.held_bytes == 0
+    assert memory._held_bytes == 0
     assert decode(sound, max_audio_s=3600, memory=memory).size == 90 * SAMPLE_RATE_HZ
 
 
@@ -385,7 +385,7 @@ def test_a_file_that_is_refused_gives_its_memory_back():
     memory = AudioMemory(1 << 30)
     with pytest.raises(AudioTooLong):
         decode(encode(silence(150, rate_hz=8_000), Kind("adts", "aac", 8_000, "mono")), max_audio_s=120, memory=memory)
-    assert memory.held_bytes == 0
+    assert memory._held_bytes == 0
 
 
 def test_time_over_budget_is_given_up():
@@ -447,7 +447,7 @@ def test_decoding_stops_when_the_caller_has_left(kind: Kind, n_questions: int):
     with pytest.raises(Cancelled):
         decode(upload, max_audio_s=1_000, memory=memory, cancelled=caller.has_left)
     assert caller.n_left == -1, "the answer is final: the caller is not asked again"
-    assert memory.held_bytes == 0
+    assert memory._held_bytes == 0
 
 
 def test_an_hour_of_silence_is_not_decoded_for_a_caller_who_has_left():
