@@ -30,7 +30,7 @@ FIRST_SOUND_CPU_S = 0.8
 MIN_SPEED = 50.0  # seconds of audio per second; an idle core does some 600
 
 
-def decode(
+def decode_audio(
     source: bytes | BinaryIO,
     *,
     max_audio_s: float,

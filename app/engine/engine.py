@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol, TypeVar
 
-from app.audio.decode import decode
+from app.audio.decode import decode_audio
 from app.core.errors import EngineFailure, ShuttingDown, TranscriptionError
 from app.core.options import Options
 from app.core.transcript import Timings, Transcript, TranscriptBuilder
@@ -191,7 +191,7 @@ class WhisperEngine:
     def _work(self, source: Source, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent | Timings]:
         """On a request thread: decode the audio, transcribe it, and report the time of both."""
         started = time.monotonic()
-        pcm = decode(source, max_audio_s=self._max_audio_s, cancelled=cancelled)
+        pcm = decode_audio(source, max_audio_s=self._max_audio_s, cancelled=cancelled)
         timings = Timings(audio_decode_s=time.monotonic() - started)
         started = time.monotonic()
         yield from self._transcriber.events(pcm, options, cancelled)

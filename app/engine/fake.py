@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.audio.decode import decode
+from app.audio.decode import decode_audio
 from app.core.options import Options
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment, Timings, TokenLogprob, Word
@@ -74,7 +74,9 @@ class FakeEngine:
         abandoned = threading.Event()
         try:
             started = time.monotonic()
-            pcm = await asyncio.to_thread(decode, source, max_audio_s=self._max_audio_s, cancelled=abandoned.is_set)
+            pcm = await asyncio.to_thread(
+                decode_audio, source, max_audio_s=self._max_audio_s, cancelled=abandoned.is_set
+            )
             timings = Timings(audio_decode_s=time.monotonic() - started)
             total_s = len(pcm) / SAMPLE_RATE_HZ
             yield AudioInfo(*language_of(options), total_s)

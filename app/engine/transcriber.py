@@ -72,8 +72,8 @@ class Transcriber:
         model: the loaded model.
         batcher: the model threads that all requests share.
         parallelism: rows and windows at once.
-        beam_size: hypotheses kept while decoding.
-        vad_filter: skip audio without speech unless a request says otherwise.
+        beam_size: beam width.
+        vad_filter: leave out audio without speech unless a request overrides it.
         adapt_context: encode short windows at their own length.
     """
 
@@ -114,14 +114,14 @@ class Transcriber:
         self._batcher.sweep()
 
     def close(self) -> None:
-        """End the model threads; what waits fails, what runs finishes."""
+        """End the model threads: waiting jobs fail, running calls finish."""
         self._batcher.close()
 
     def check(self, options: Options) -> None:
-        """Refuse what this model cannot do.
+        """Check that this model supports the options.
 
         Raises:
-            InvalidRequest: the parameter at fault is named.
+            InvalidRequest: it does not; the message names the parameter.
         """
         if options.task == "translate" and not self._model.translates:
             raise InvalidRequest(
@@ -153,7 +153,7 @@ class Transcriber:
 
         Raises:
             Cancelled: `cancelled` returned True.
-            InvalidRequest: this model cannot do what is asked.
+            InvalidRequest: this model does not support an option; see `check`.
         """
         self.check(options)
         total_s = len(pcm) / SAMPLE_RATE_HZ
@@ -181,7 +181,7 @@ class Transcriber:
             try:
                 yield from self._speech(request, first, rest)
             finally:
-                # windows that still run beside a failed one, or for a reader who left, stop at their next call
+                # windows that still run beside a failed one, or after the reader has left, stop at their next call
                 over.set()
                 self._batcher.sweep()
                 self._batcher.forget(owner)

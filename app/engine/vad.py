@@ -1,6 +1,6 @@
 """Find speech in audio with Silero VAD, block by block.
 
-The first window of a long file is ready long before its end was looked at, and memory stays bounded.
+The first window of a long file is ready long before the search reaches its end, and memory stays bounded.
 Source: faster-whisper's `vad` module (Silero v6, ONNX, one thread, the GIL released).
 """
 
@@ -16,11 +16,11 @@ from app.engine.windows import Scanned, SpeechSpan
 
 # Two minutes: Silero needs about a second for it, and 80 MB of scratch memory.
 BLOCK_SAMPLES = 120 * SAMPLE_RATE_HZ
-# A word that begins right before a block's end is looked at again in the next block.
+# A word that begins right before a block's end is searched again in the next block.
 REVISIT_SAMPLES = SAMPLE_RATE_HZ
 THRESHOLD = 0.5
 
-# The runtime comes with a telemetry client of its own. Nothing about anybody's audio leaves this machine.
+# onnxruntime has a telemetry client. Nothing about the audio leaves this machine.
 onnxruntime.disable_telemetry_events()
 
 
@@ -39,7 +39,7 @@ def speech_spans(
         min_silence_ms: a shorter pause does not end a span.
         pad_ms: silence kept on both sides, so that no onset is clipped.
         threshold: probability above which a frame counts as speech; None = 0.5.
-        block_samples: how much is looked at in one go.
+        block_samples: samples of one call of the detector.
     """
     options = VadOptions(
         threshold=THRESHOLD if threshold is None else threshold,

@@ -1,8 +1,8 @@
-"""Where speech is cut into windows, and how a time inside a window becomes a time of the upload.
+"""Cut speech into windows, and map times of a window to times of the upload. Pure.
 
-A window is what the model sees at once: at most 30 s (less for models that say so). Cuts fall in
-pauses. Pauses longer than `keep_gap` are left out, so a window may be made of several pieces of
-the upload; `Window.source_s` undoes that. Pure: numbers in, numbers out.
+A window is the audio of one model call: at most 30 s (less for models that set a limit). Cuts fall in
+pauses. Pauses longer than `keep_gap_samples` are left out, so a window may consist of several pieces of
+the upload; `Window.source_s` maps its times back.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import numpy as np
 
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 
-# The quietest 30 ms decides where unbroken speech is cut: shorter than any vowel, longer than one
-# period of the deepest voice.
+# Unbroken speech is cut at the quietest 30 ms: shorter than a vowel, longer than one period of a deep voice.
 QUIET_FRAME_SAMPLES = SAMPLE_RATE_HZ * 30 // 1000
 
 
@@ -45,13 +44,13 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one model call decodes: pieces of the upload, one behind the other."""
+    """The audio of one model call: pieces of the upload, one after the other."""
 
     pieces: tuple[SpeechSpan, ...]
 
     @property
     def n_samples(self) -> int:
-        """Length of the window as the model sees it."""
+        """Length of all pieces together."""
         return sum(len(piece) for piece in self.pieces)
 
     @property
@@ -71,7 +70,7 @@ class Window:
         return np.concatenate([pcm[piece.start : piece.stop] for piece in self.pieces])
 
     def source_s(self, window_s: float, *, is_end: bool = False) -> float:
-        """The time of the upload that stands at `window_s` of the window.
+        """The time in the upload of `window_s` in the window.
 
         At the seam of two pieces an end belongs to the earlier piece and a start to the later one.
         """

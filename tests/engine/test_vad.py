@@ -29,8 +29,8 @@ def test_silence_and_noise_hold_no_speech() -> None:
     assert spans_of(pcm_of("noise.wav")) == []
 
 
-def test_small_blocks_find_the_speech_that_one_look_finds() -> None:
-    """Looking block by block covers what one look at the whole file covers, nothing twice."""
+def test_small_blocks_find_the_speech_that_one_block_finds() -> None:
+    """A search in small blocks covers what a search of the whole file covers, nothing twice."""
     pcm = pcm_of("long-en.wav")
     whole, blocks = np.zeros(len(pcm), np.int8), np.zeros(len(pcm), np.int8)
     for span in spans_of(pcm, 1000.0):
@@ -42,7 +42,7 @@ def test_small_blocks_find_the_speech_that_one_look_finds() -> None:
     assert missed < 1.0, f"{missed:.2f} s of speech were lost at block borders"
 
 
-def test_the_first_span_comes_before_the_end_was_looked_at() -> None:
+def test_the_first_span_comes_before_the_end_was_searched() -> None:
     """Speech of the first block is known while the rest of the file has not been read."""
     pcm = pcm_of("long-en.wav")
     spans = speech_spans(pcm, min_silence_ms=160, pad_ms=400, block_samples=20 * SECOND)
@@ -57,8 +57,8 @@ def test_speech_without_a_pause_is_never_dropped() -> None:
     """A block that is speech from end to end is handed on as it is."""
     voice = pcm_of("en-10.wav")
     pcm = np.tile(voice[SECOND // 2 : 2 * SECOND], 20)
-    heard = np.zeros(len(pcm), np.int8)
+    n_spans = np.zeros(len(pcm), np.int8)
     for span in spans_of(pcm, 2.0):
-        heard[span.start : span.stop] += 1
-    assert heard.max() == 1
-    assert heard.mean() > 0.9
+        n_spans[span.start : span.stop] += 1
+    assert n_spans.max() == 1
+    assert n_spans.mean() > 0.9

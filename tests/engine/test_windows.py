@@ -43,11 +43,11 @@ def test_windows_never_exceed_the_limit_and_lose_nothing() -> None:
         assert all(0 < window.n_samples <= 10 * SECOND for window in windows)
         pieces = covered(windows)
         assert all(a.stop <= b.start for a, b in itertools.pairwise(pieces))
-        heard = np.zeros(len(pcm), np.int8)
+        n_windows = np.zeros(len(pcm), np.int8)
         for piece in pieces:
-            heard[piece.start : piece.stop] += 1
-        assert all(heard[span.start : span.stop].all() for span in spans)
-        assert heard.max() == 1
+            n_windows[piece.start : piece.stop] += 1
+        assert all(n_windows[span.start : span.stop].all() for span in spans)
+        assert n_windows.max() == 1
 
 
 def test_the_progress_of_the_search_ends_where_speech_waits() -> None:

@@ -36,7 +36,7 @@ CONTROL_TOKEN = re.compile(r"<\|[^|>]*\|>")
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """What every window of one upload is decoded with."""
+    """How every window of one upload is decoded."""
 
     tokenizer: Tokenizer
     options: TranscriptionOptions

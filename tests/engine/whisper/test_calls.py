@@ -14,7 +14,7 @@ from app.engine.batching.batcher import Batcher
 from app.engine.whisper.calls import BatchedWhisper, ModelCall, SharedModel, repeatable
 from app.engine.whisper.decoding import FALLBACK_STEPS
 from app.engine.whisper.model import Model
-from tests.engine.hearing import CountingModel
+from tests.engine.transcribing import CountingModel
 from tests.samples import pcm_of
 
 SOT = 50258

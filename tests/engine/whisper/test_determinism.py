@@ -17,7 +17,7 @@ from app.core.transcript import AudioInfo, Segment
 from app.engine.batching.batcher import BatchDetails
 from app.engine.transcriber import Transcriber
 from app.engine.whisper.model import Model
-from tests.engine.hearing import hear, transcriber_over
+from tests.engine.transcribing import transcribe, transcriber_over
 from tests.samples import pcm_of
 
 # What is measured: short and several windows, language given and found, words, prompts, live text.
@@ -63,8 +63,8 @@ class Bench:
             pcm = np.tile(pcm[::2], 3)
         if file.startswith(GUSTS):
             pcm = pcm * np.sin(np.arange(len(pcm), dtype=np.float32) / 4000)
-        heard = hear(self.transcriber, pcm, options)
-        return heard.info, heard.segments
+        result = transcribe(self.transcriber, pcm, options)
+        return result.info, result.segments
 
     @property
     def largest(self) -> int:
