@@ -30,7 +30,7 @@ def test_a_minute_is_never_refused():
 
 
 def test_who_is_alone_may_hold_more():
-    """A file over the bound goes on if nobody else holds anything: no wait would help it."""
+    """A file over the bound goes on if no other request holds anything: waiting would not help it."""
     memory = AudioMemory(10)
     alone = Claim(memory)
     alone.hold(FREE_BYTES + 50)

@@ -365,7 +365,7 @@ def test_memory_is_less_than_twice_the_result(kind):
 
 @pytest.mark.parametrize("kind", [WAV, FLAC], ids=str)
 def test_long_files_share_a_bound_until_they_are_freed(kind):
-    """One and a half minute fill it: the second file is told to come back, and may once the first has gone."""
+    """One and a half minute fill it: the second file is refused with a retry, and accepted once the first is freed."""
     sound = encode(silence(90, rate_hz=kind.rate_hz), kind)
     memory = AudioMemory(30 * SAMPLE_RATE_HZ * 4)
     first = decode_audio(sound, max_audio_s=3600, memory=memory)
@@ -391,7 +391,7 @@ def test_a_file_that_is_refused_gives_its_memory_back():
 
 
 def test_time_over_budget_is_given_up():
-    """With no time left decoding stops and says so."""
+    """With no time left decoding stops with an error that names the reason."""
     with pytest.raises(AudioUndecodable, match="no audio was decoded in time"):
         decode_audio(loud(MP3, 1.0), max_audio_s=10, budget_s=0)
 
@@ -421,39 +421,39 @@ def test_a_file_without_sound_is_given_up_early(monkeypatch):
         decode_audio(upload, max_audio_s=1_000, budget_s=60)
 
 
-def test_a_crowded_machine_refuses_nobody(monkeypatch):
-    """Waiting for the processor is not the file's fault: only the thread's own time counts before the first sound."""
+def test_a_loaded_machine_refuses_no_file(monkeypatch):
+    """Waiting for the CPU is not counted: before the first samples only the thread's CPU time is."""
     upload = Reads(loud(MP3, 1.0))
     monkeypatch.setattr("app.audio.decode.time.monotonic", lambda: upload.n_bytes / 1e3)
     assert decode_audio(upload, max_audio_s=10, budget_s=1e6).size
 
 
 class Caller:
-    """A caller who leaves after a number of questions whether it is still there."""
+    """A caller who leaves after `cancelled` was called a number of times."""
 
-    def __init__(self, n_questions: int) -> None:
-        self.n_left = n_questions
+    def __init__(self, n_calls: int) -> None:
+        self.n_left = n_calls
 
     def has_left(self) -> bool:
-        """The decoder's question."""
+        """The `cancelled` of the decoder."""
         self.n_left -= 1
         return self.n_left < 0
 
 
-@pytest.mark.parametrize("n_questions", [0, 1, 2, 5])
+@pytest.mark.parametrize("n_calls", [0, 1, 2, 5])
 @pytest.mark.parametrize("kind", [WAV, MP3, FLAC, Kind("wav", "pcm_s16le", 16_000, "mono")], ids=str)
-def test_decoding_stops_when_the_caller_has_left(kind: Kind, n_questions: int):
+def test_decoding_stops_when_the_caller_has_left(kind: Kind, n_calls: int):
     """Wherever decoding is, it ends with Cancelled, and what was counted for the samples is given back."""
-    caller, memory = Caller(n_questions), AudioMemory(1 << 30)
+    caller, memory = Caller(n_calls), AudioMemory(1 << 30)
     upload = Reads(encode(silence(200.0, rate_hz=kind.rate_hz), kind))
     with pytest.raises(Cancelled):
         decode_audio(upload, max_audio_s=1_000, memory=memory, cancelled=caller.has_left)
-    assert caller.n_left == -1, "the answer is final: the caller is not asked again"
+    assert caller.n_left == -1, "once it is True, it is not called again"
     assert memory._held_bytes == 0
 
 
 def test_an_hour_of_silence_is_not_decoded_for_a_caller_who_has_left():
-    """A file of a few reads can hold hours: the caller is asked after every second of audio, too."""
+    """A file of a few reads can hold hours: `cancelled` is called after every second of audio, too."""
     caller = Caller(30)
     upload = encode(silence(3600.0, rate_hz=8_000), Kind("flac", "flac", 8_000, "mono"))
     with pytest.raises(Cancelled):
@@ -533,7 +533,7 @@ def test_nothing_is_left_for_the_garbage_collector(data):
 
 
 def test_decoding_starts_no_threads():
-    """A request is decoded on the thread that asked, however many cores there are."""
+    """Audio is decoded on the calling thread, however many cores there are."""
     threads = count_threads()
     upload = Reads(loud(FLAC, 5.0))
     decode_audio(upload, max_audio_s=10)

@@ -29,7 +29,7 @@ NEIGHBOUR = "neighbour.wav"
 
 @pytest.fixture
 def canary() -> Iterator[socket.socket]:
-    """A listener on loopback that nobody should ever connect to."""
+    """A listener on loopback that must never get a connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener
 
@@ -99,7 +99,7 @@ def refused(data: bytes | io.BytesIO) -> str:
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("extension", [None, "m3u8", "mpd", "sdp", "ffconcat"])
 def test_uploads_that_name_others_are_refused(name, extension, canary, neighbour):
-    """Playlists and the like reach neither the network nor the disk, even under a telling name."""
+    """Playlists and the like reach neither the network nor the disk, even under a name that reveals their format."""
     path, port = str(neighbour), canary.getsockname()[1]
     upload = io.BytesIO(HOSTILE[name].format(path=path, neighbour=NEIGHBOUR, port=port).encode())
     if extension:
@@ -123,7 +123,7 @@ def test_each_wall_holds_without_the_other(name, wall, canary, neighbour, monkey
 
 
 def test_a_second_file_would_be_empty():
-    """Whatever a format asks FFmpeg to open besides the upload is nothing."""
+    """Whatever a format makes FFmpeg open besides the upload is empty."""
     assert ffmpeg._open_nothing("file:///etc/hostname", 1, {}).read() == b""
 
 
@@ -188,12 +188,12 @@ def test_an_empty_file_is_called_empty():
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts", "avi"])
 def test_video_without_sound_says_so(container):
-    """A silent film is told apart from a broken file."""
+    """A film without sound and a broken file get different errors."""
     assert "no audio stream" in refused(video(container=container))
 
 
 def test_cover_art_alone_says_so():
-    """An m4a that holds only its cover has no audio stream; an MP3 that holds only tags says that."""
+    """An m4a that holds only its cover has no audio stream; an MP3 of tags alone gets an error that says so."""
     cover = picture("mjpeg", "image2pipe")
     data = struct.pack(">I4sII", 16 + len(cover), b"data", 13, 0) + cover
     ilst = box(b"ilst", box(b"covr", data))
@@ -222,7 +222,7 @@ def test_absurd_channel_counts_are_refused(channels):
 
 @pytest.mark.parametrize("bits", [0, 3, 7, 12, 33, 64, 255])
 def test_absurd_sample_widths_end_well(bits):
-    """An unheard-of width is decoded or refused as ours."""
+    """An unusual sample width is decoded, or refused with an error of the service."""
     try:
         pcm = decode_audio(riff(bytes(20_000), bits=bits), max_audio_s=60)
     except InvalidRequest:
@@ -317,7 +317,7 @@ def peak_mb() -> Callable[[], int]:
 
 @pytest.mark.parametrize("where", ["mp3", "aac", "wav", "aiff", "aac-between"])
 def test_compressed_tags_are_not_inflated(where, title_bomb, peak_mb):
-    """Tags that would inflate a thousandfold cost nothing, and the sound behind them is heard."""
+    """Tags that would inflate a thousandfold cost nothing, and the audio behind them is decoded."""
     tag = title_bomb
     mp3, aac = encode(tone(440, 1.0, rate_hz=44_100), MP3), encode(tone(440, 1.0), Kind("adts", "aac", 16_000))
     aiff = encode(tone(440, 1.0), Kind("aiff", "pcm_s16be", 16_000))

@@ -37,7 +37,7 @@ class ScriptedTranscriber:
         return 1.0 if self.windows else None
 
     def sweep(self) -> None:
-        """A caller has left, or has everything."""
+        """Called when a caller has left or has read everything."""
         self.sweeps += 1
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ async def test_a_caller_that_leaves_stops_the_work_and_then_frees_the_slot() -> 
 
 
 async def test_our_own_errors_reach_the_caller_as_they_are() -> None:
-    """What the decoder says of the upload is what the caller hears."""
+    """The audio decoder's error reaches the caller unchanged."""
     engine, admission = engine_of(ScriptedTranscriber())
     with pytest.raises(AudioUndecodable):
         await transcribe(engine, b"no audio", Options(), await admission.acquire())
@@ -247,7 +247,7 @@ async def test_a_caller_that_leaves_during_audio_decoding_stops_it() -> None:
 
 
 async def test_a_lost_device_makes_the_engine_critical() -> None:
-    """The reason is told to whoever asked, also to one who asks afterwards, once each."""
+    """Each listener gets the reason once, also one that is set afterwards."""
     failures, told = FailureWatch(), list[str]()
     info = EngineInfo("scripted", "cuda", "int8", "int8")
     engine = WhisperEngine(cast("Transcriber", ScriptedTranscriber()), info, slots=1, max_audio_s=60, failures=failures)
@@ -277,5 +277,5 @@ async def test_a_request_on_a_lost_device_may_be_sent_elsewhere() -> None:
 
 
 async def test_heavy_work_runs_aside() -> None:
-    """A function given to aside() does not run on the loop's thread."""
+    """A function given to in_thread() does not run on the loop's thread."""
     assert threading.get_ident() != await in_thread(threading.get_ident)

@@ -18,7 +18,7 @@ def admitted() -> Admission:
     return admission
 
 
-async def test_audio_past_several_windows_is_heard_second_by_second() -> None:
+async def test_audio_of_several_windows_is_transcribed_second_by_second() -> None:
     """A hundred seconds give a hundred numbered words in four windows, none lost and none doubled."""
     admission = admitted()
     engine = FakeEngine()
@@ -38,7 +38,7 @@ async def test_the_same_audio_gives_the_same_transcript() -> None:
     assert (first.info, first.segments) == (second.info, second.segments)
 
 
-async def test_digital_silence_says_nothing() -> None:
+async def test_digital_silence_gives_no_text() -> None:
     """Zeros give no segment."""
     transcript = await transcribe(FakeEngine(), tone_wav(0.0) + bytes(64_000), Options(), await admitted().acquire())
     assert transcript.segments == ()
@@ -77,7 +77,7 @@ async def test_words_and_logprobs_only_when_asked() -> None:
 
 
 async def test_language_is_one_of_those_allowed() -> None:
-    """A forced one is certain, candidates restrict, nothing said is English."""
+    """A given language is certain, candidates restrict the choice, the default is English."""
     heard = [
         (await transcribe(FakeEngine(), tone_wav(), options, await admitted().acquire())).info
         for options in (Options(), Options(languages=("de", "fr")), Options(language="es"))

@@ -20,7 +20,7 @@ PATIENCE_S = 20.0
 
 
 class HeldModel:
-    """A model that shouts; every call waits for the test's leave, and some rows are poison."""
+    """A model that answers in upper case; every call waits for the test, and rows with `poison` fail."""
 
     def __init__(self, *, held: bool = True) -> None:
         self.entered = threading.Semaphore(0)
@@ -87,13 +87,13 @@ def put(
 
 
 def outcome(future: Future[str]) -> str:
-    """What a caller hears: the result, or the error's name."""
+    """What a caller gets: the result, or the error's name."""
     error = future.exception(timeout=PATIENCE_S)
     return type(error).__name__ if error is not None else future.result()
 
 
 def busy(batcher: Batcher[str, str], model: HeldModel) -> Future[str]:
-    """Give the model a first call, so that what comes next gathers."""
+    """Give the model a first call, so that the jobs behind it form a batch."""
     first = put(batcher, "first")
     model.wait_until_called()
     return first
@@ -108,8 +108,8 @@ def test_a_lone_job_runs_at_once() -> None:
     assert [BatchDetails(key="k", rows=1, waited_s=0.0, run_s=0.0)] == told
 
 
-def test_a_late_listener_hears_of_the_next_call() -> None:
-    """Whoever counts batches may be named after the model threads have begun."""
+def test_a_late_listener_is_called_for_the_next_call() -> None:
+    """The listener may be set after the model threads have begun."""
     told: list[BatchDetails] = []
     alone: Batcher[str, str] = Batcher(HeldModel(held=False), clock=FakeClock())
     outcome(put(alone, "a"))
@@ -137,7 +137,7 @@ def test_a_call_holds_one_key(batcher: Batcher[str, str], model: HeldModel) -> N
 
 
 def test_a_departed_callers_job_is_never_run(batcher: Batcher[str, str], model: HeldModel) -> None:
-    """A job nobody waits for is skipped when its turn comes, and its neighbours run."""
+    """The job of a caller who has left is skipped when its turn comes, and the others run."""
     busy(batcher, model)
     futures = [put(batcher, "a"), put(batcher, "gone", cancelled=lambda: True), put(batcher, "b")]
     model.let_go()
@@ -158,7 +158,7 @@ def test_a_sweep_drops_departed_jobs_while_the_model_is_busy(batcher: Batcher[st
     assert (batcher.queued, stays.done()) == (1, False)
 
 
-def test_a_future_that_its_caller_cancelled_harms_nobody(batcher: Batcher[str, str], model: HeldModel) -> None:
+def test_a_future_that_its_caller_cancelled_affects_no_other(batcher: Batcher[str, str], model: HeldModel) -> None:
     """Cancelling the future itself neither ends the thread nor loses the neighbours' results."""
     busy(batcher, model)
     futures = [put(batcher, row) for row in "abc"]
@@ -189,7 +189,7 @@ def test_a_batch_of_poison_fails_row_by_row(batcher: Batcher[str, str], model: H
     assert outcome(put(batcher, "next")) == "NEXT"
 
 
-def test_a_model_that_loses_rows_is_a_bug_that_nobody_gets_wrong_text_from() -> None:
+def test_a_model_that_loses_rows_gives_no_row_another_result() -> None:
     """Fewer results than rows: no row gets its neighbour's text."""
     short: Batcher[str, str] = Batcher(lambda _key, rows: [row.upper() for row in rows][1:])
     assert outcome(put(short, "a")) == "RuntimeError"
@@ -271,7 +271,7 @@ def test_between_its_encode_and_its_generate_a_clip_keeps_the_model(
 
 
 def test_a_clip_that_does_not_come_back_holds_the_model_for_a_moment_only() -> None:
-    """On the real clock a waiting file gets the model by itself, with nobody to wake the thread."""
+    """On the real clock a waiting file gets the model by itself, without a notification of the thread."""
     kept: Batcher[str, str] = Batcher(HeldModel(held=False))
     assert outcome(put(kept, "encode", owner="clip", ends=False)) == "ENCODE"
     assert outcome(put(kept, "file", lane=LONG)) == "FILE"
@@ -292,7 +292,7 @@ def test_replicas_run_side_by_side() -> None:
 
 
 def test_closing_fails_what_waits_and_finishes_what_runs(model: HeldModel) -> None:
-    """The running call keeps its result; waiting and later jobs hear that the server goes down."""
+    """The running call keeps its result; waiting and later jobs get ShuttingDown."""
     closing: Batcher[str, str] = Batcher(model)
     running = busy(closing, model)
     waiting = put(closing, "waiting")

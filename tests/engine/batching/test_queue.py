@@ -46,7 +46,7 @@ def test_a_lone_job_never_waits() -> None:
 
 
 def test_an_empty_queue_gives_nothing() -> None:
-    """Nothing waits: no call, and no moment to ask again."""
+    """Nothing waits: no call, and no time for the next try."""
     queue = queue_of()
     assert (take(queue), len(queue), queue.held_until_s(0.0)) == ([], 0, None)
 
@@ -135,7 +135,7 @@ def test_a_large_batch_is_left_in_part_to_threads_that_are_soon_free() -> None:
 
 
 def test_departed_jobs_are_swept() -> None:
-    """Jobs nobody waits for come out of the queue without a call; the others stay in order."""
+    """Jobs of callers who have left are removed without a call; the others stay in order."""
     gone: set[str] = set()
     queue: BatchQueue[str] = BatchQueue()
     for name in "abc":
@@ -297,7 +297,7 @@ class Simulation:
         heapq.heappush(self.events, (moment_s, next(self._order), what, about))
 
     def call(self, owner: str, kind: str) -> None:
-        """A request asks for the model."""
+        """A request adds a job."""
         file = owner.startswith("file")
         rows = (3 if file else 8) if kind == "generate" else 1
         lane = LONG if file else SHORT
@@ -324,7 +324,7 @@ class Simulation:
                 self.latencies_s.append(self.now_s - self.began_s[owner])
 
     def dispatch(self) -> None:
-        """Every idle thread asks the queue."""
+        """Every idle thread takes a batch."""
         while self.idle and (batch := self.queue.take(self.now_s, idle=self.idle, busy=self.n_threads - self.idle)):
             self.idle -= 1
             kind = batch[0].payload[1]

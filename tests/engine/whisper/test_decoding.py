@@ -38,7 +38,7 @@ def tokenizer(demo: Model) -> Tokenizer:
     ],
 )
 def test_tries(options: Options, tries: tuple[float, ...]) -> None:
-    """Live text is decoded once; files have repeatable tries; above 0 the ladder climbs to 1.0."""
+    """Live text is decoded once; files have repeatable tries; above 0 the temperatures rise to 1.0."""
     assert temperatures(options) == tries
 
 

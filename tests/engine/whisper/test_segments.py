@@ -143,7 +143,7 @@ def test_a_segment_that_says_nothing_is_none() -> None:
 
 
 def test_times_become_the_uploads_own() -> None:
-    """Behind a pause that was left out, segment, words and seek stand where they are heard."""
+    """Behind a pause that was left out, segment, words and seek have the times of the audio."""
     window = Window((SpeechSpan(SECOND, 3 * SECOND), SpeechSpan(50 * SECOND, 55 * SECOND)))
     words = [WhisperWord(2.5, 3.0, " late", 0.987654)]
     segment = to_segment(raw_at(2.5, 3.0, words=words), window, number=7, words=True)
