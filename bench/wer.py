@@ -18,7 +18,7 @@ from pathlib import Path
 
 import jiwer
 
-from app.audio.decode import decode
+from app.audio.decode import decode_audio
 from app.core.options import Options
 from app.core.transcript import Segment
 from app.engine.build import load_model, transcriber_of
@@ -59,7 +59,7 @@ def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> flo
 def transcribe(transcriber: Transcriber, sample: Sample) -> str:
     """Return the text of a sample whose language is known."""
     with sample.path.open("rb") as source:
-        pcm = decode(source, max_audio_s=MAX_AUDIO_S)
+        pcm = decode_audio(source, max_audio_s=MAX_AUDIO_S)
     events = transcriber.events(pcm, Options(language=sample.language), cancelled=lambda: False)
     return "".join(event.text for event in events if isinstance(event, Segment))
 

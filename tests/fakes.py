@@ -46,6 +46,9 @@ class HeldEngine:
     def on_batch(self, tell: Callable[[str, int], None]) -> None:
         """Never called back: there is no model."""
 
+    def on_skipped(self, listener: Callable[[], None]) -> None:
+        """Nothing is skipped."""
+
     async def stream(
         self,
         source: Source,

@@ -1,7 +1,7 @@
-"""How much decoded audio the process may hold at once. Thread-safe.
+"""Limit how much decoded audio the process holds at once. Thread-safe.
 
 Four hours of samples are 0.92 GB, and a file of 2 MB can hold them: eight at once would end a container of 6 GB. So
-what is decoded is counted as it grows, and the file that would be too much is asked to come back.
+decoded samples are counted as they grow, and the request that would exceed the limit is told to retry later.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from app.core.errors import Overloaded
 from app.core.pcm import SAMPLE_RATE_HZ
 from app.ops.machine import available_bytes
 
-# Of the memory there is; the rest is for the model, its windows and uploads on a memory file system.
+# Of the available memory; the rest is for the model, its windows and uploads on a memory file system.
 SHARE = 0.5
-# A minute of samples is not counted: long files never turn live text away.
+# The first minute of each request is not counted: long files never cause live text to be refused.
 FREE_BYTES = 60 * SAMPLE_RATE_HZ * 4
 RETRY_AFTER_S = 10
 
 
 class AudioMemory:
-    """What all requests hold together."""
+    """The bytes that all requests hold together."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
@@ -29,16 +29,11 @@ class AudioMemory:
         # Entered twice if the collector frees an array, and so gives memory back, in the middle of a claim.
         self._lock = threading.RLock()
 
-    @property
-    def held_bytes(self) -> int:
-        """What is counted now."""
-        return self._held_bytes
-
     def change(self, before_bytes: int, after_bytes: int) -> None:
         """Count one holder's `after_bytes` instead of its `before_bytes`.
 
         Raises:
-            Overloaded: with it, all would hold too much. Who holds alone is never refused: no wait would help.
+            Overloaded: all together would hold too much. A lone holder is never refused: waiting would not help it.
         """
         added_bytes = after_bytes - before_bytes
         with self._lock:
@@ -53,28 +48,28 @@ class AudioMemory:
 
 
 class Claim:
-    """One request's part of it."""
+    """The bytes that one request holds."""
 
     def __init__(self, memory: AudioMemory) -> None:
         self._memory = memory
         self._counted_bytes = 0
 
     def hold(self, n_bytes: int) -> None:
-        """Hold that much from now on.
+        """Count `n_bytes` for this request from now on.
 
         Raises:
-            Overloaded: see `AudioMemory.change`; what was held stays held.
+            Overloaded: see `AudioMemory.change`; the previous count stays.
         """
         counted_bytes = max(0, n_bytes - FREE_BYTES)
         self._memory.change(self._counted_bytes, counted_bytes)
         self._counted_bytes = counted_bytes
 
     def release(self) -> None:
-        """Give all of it back."""
+        """Count nothing any more."""
         self.hold(0)
 
 
 @cache
 def of_this_process() -> AudioMemory:
-    """Half of what this process may use."""
+    """The limit of this process: half of the memory it may use."""
     return AudioMemory(int(available_bytes() * SHARE))

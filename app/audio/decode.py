@@ -1,8 +1,8 @@
-"""Turn an uploaded file into what Whisper hears: 16 kHz mono float32.
+"""Audio decoding: an uploaded file to Whisper's input, 16 kHz mono float32.
 
-The length of audio is counted where its samples appear, never read from a header, and decoding
-stops at the limit: a bomb costs what honest audio of that length costs. Memory is the result and
-a quarter on top, and all requests together have a bound (`app.audio.budget`).
+The length of the audio is counted in samples as they are decoded, never read from a header, and decoding
+stops at the limit: a malicious file costs no more than a valid one of that length. Memory is the result
+plus a quarter, and all requests together have a limit (`app.audio.budget`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import closing
 from typing import BinaryIO
 
@@ -19,22 +20,27 @@ import numpy as np
 
 from app.audio import ffmpeg, wav
 from app.audio.budget import AudioMemory, Claim, of_this_process
-from app.core.errors import AudioTooShort, AudioUndecodable, EngineFailure
+from app.core.errors import AudioTooShort, AudioUndecodable, Cancelled, EngineFailure
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 
-MIN_AUDIO_S = 0.1  # OpenAI's floor
-# Until the first sound. Honest files sound in milliseconds, 24 MB of empty chunks keep FFmpeg busy for 15 s;
-# counted in the thread's own time, so that a crowded machine refuses nobody.
+MIN_AUDIO_S = 0.1  # OpenAI's minimum
+# Until the first samples. Ordinary files give them within milliseconds, 24 MB of empty chunks keep FFmpeg busy
+# for 15 s. Measured in the thread's CPU time, so that no file is refused because the machine is loaded.
 FIRST_SOUND_CPU_S = 0.8
 MIN_SPEED = 50.0  # seconds of audio per second; an idle core does some 600
 
 
-def decode(
-    source: bytes | BinaryIO, *, max_audio_s: float, budget_s: float = 60.0, memory: AudioMemory | None = None
+def decode_audio(
+    source: bytes | BinaryIO,
+    *,
+    max_audio_s: float,
+    budget_s: float = 60.0,
+    memory: AudioMemory | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Pcm:
     """Decode an uploaded file into Whisper's input.
 
-    Blocking, and cannot be interrupted: call it on a request's own thread.
+    Blocking: call it on a request's own thread.
 
     Args:
         source: a whole file in any container of `app.audio.ffmpeg.CONTAINERS`; a file object must be
@@ -43,6 +49,8 @@ def decode(
         budget_s: wall clock after which decoding is given up; every `MIN_SPEED` seconds of audio
             that come out add one.
         memory: counts the samples until the array is freed; None = the process's own.
+        cancelled: called before every read and after about every second of audio; decoding stops when
+            it returns True.
 
     Returns:
         [n_samples] float32 in [-1, 1], 16 kHz mono, all finite.
@@ -52,11 +60,12 @@ def decode(
         AudioTooShort: under `MIN_AUDIO_S`.
         AudioTooLong: over `max_audio_s`.
         Overloaded: with it, all requests together would hold too many samples.
+        Cancelled: `cancelled` returned True.
         EngineFailure: `source` itself could not be read.
     """
     claim = Claim(memory or of_this_process())
     try:
-        pcm = _read(source, claim, max_audio_s=max_audio_s, budget_s=budget_s)
+        pcm = _read(_Upload(source, allowed_s=budget_s, cancelled=cancelled), claim, max_audio_s, budget_s)
     except BaseException:
         claim.release()
         raise
@@ -65,12 +74,14 @@ def decode(
     return pcm
 
 
-def _read(source: bytes | BinaryIO, claim: Claim, *, max_audio_s: float, budget_s: float) -> Pcm:
-    upload = _Upload(source, allowed_s=budget_s)
+def _read(upload: _Upload, claim: Claim, max_audio_s: float, budget_s: float) -> Pcm:
     try:
-        pcm = _read_wav(upload, claim, max_audio_s=max_audio_s, budget_s=budget_s)
+        pcm = _read_wav(upload, claim, max_audio_s, budget_s)
         if pcm is None:
-            pcm = _read_any(upload, claim, max_audio_s=max_audio_s, budget_s=budget_s)
+            pcm = _read_any(upload, claim, max_audio_s, budget_s)
+    except AudioUndecodable:
+        upload.raise_if_unread()  # a file whose reading was stopped looks damaged
+        raise
     except ffmpeg.DAMAGE as exc:
         upload.raise_if_unread()
         raise AudioUndecodable(f"file: {ffmpeg.NOT_AUDIO}") from exc
@@ -85,21 +96,22 @@ def _read(source: bytes | BinaryIO, claim: Claim, *, max_audio_s: float, budget_
 class _Upload:
     """An upload as FFmpeg may see it: bytes without a name, a mode, exceptions or ID3 tags.
 
-    FFmpeg takes formats and paths from names. A late or failed read is answered with "end of
-    file", which every demuxer understands, where PyAV would print an exception. ID3v2 tags are
-    hidden because FFmpeg inflates them: 1.6 MB became 3.4 GB of title in 30 s.
+    FFmpeg takes formats and paths from names. After a time-out, a failure or a cancellation every read
+    returns "end of file", which every demuxer understands; PyAV would print an exception. ID3v2 tags
+    are hidden because FFmpeg inflates them: 1.6 MB became 3.4 GB of title in 30 s.
     """
 
     _ID3 = re.compile(rb"(?s)ID3(?=[\x02-\x04][^\xff].[\x00-\x7f]{4})")
     _ID3_HEADER_BYTES = 10
     _MAX_LEADING_TAGS = 16
 
-    def __init__(self, source: bytes | BinaryIO, *, allowed_s: float) -> None:
+    def __init__(self, source: bytes | BinaryIO, *, allowed_s: float, cancelled: Callable[[], bool]) -> None:
         self._file = io.BytesIO(source) if isinstance(source, bytes) else source
         self._started_s = time.monotonic()
         self._allowed_cpu_s: float | None = time.thread_time() + FIRST_SOUND_CPU_S
         self._allowed_s = allowed_s
-        self._expired = False
+        self._cancelled = cancelled
+        self._stopped = self._expired = False
         self._failure: OSError | ValueError | None = None
         self._start = self._position = 0  # in the file; readers count from `_start`
         self._end = self._find_end()
@@ -114,14 +126,19 @@ class _Upload:
         """What there is to read, without leading tags."""
         return max(self._end - self._start, 0)
 
+    def is_cancelled(self) -> bool:
+        """Whether the caller has left; from then on there is nothing to read."""
+        self._stopped = self._stopped or self._cancelled()
+        return self._stopped
+
     def allow(self, allowed_s: float) -> None:
-        """It sounds: set how long, from the beginning, there is something to read."""
+        """The first samples have been decoded: set for how long, from the start, there is something to read."""
         self._allowed_s, self._allowed_cpu_s = allowed_s, None
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes; none at the end, after a failure and when the time is up."""
         self._expired = self._expired or self._is_over()
-        if self._expired:
+        if self._expired or self.is_cancelled():
             return b""
         margin = self._ID3_HEADER_BYTES - 1  # a tag's header may lie across two reads
         before = min(margin, self._position)
@@ -143,17 +160,20 @@ class _Upload:
         return self._position - self._start
 
     def raise_if_unread(self) -> None:
-        """Say so if reading stopped for a reason that does not lie in the file.
+        """Raise if reading stopped for a reason that does not lie in the file.
 
         Raises:
+            Cancelled: the caller has left.
             EngineFailure: the file object failed.
             AudioUndecodable: the time was up.
         """
+        if self._stopped:
+            raise Cancelled("The caller has gone.")
         if self._failure is not None:
             raise EngineFailure("file: the upload could not be read back") from self._failure
         if self._expired:
             if self._allowed_cpu_s is not None:
-                raise AudioUndecodable("file: no sound came of it in time; send wav, or another encoding")
+                raise AudioUndecodable("file: no audio was decoded in time; send wav, or another encoding")
             raise AudioUndecodable(
                 f"file: decoding was given up after {self._allowed_s:.0f} s; send a shorter piece, or wav"
             )
@@ -236,7 +256,7 @@ def _check_length(n_samples: int, max_audio_s: float) -> None:
         raise ffmpeg.too_long(max_audio_s)
 
 
-def _read_wav(upload: _Upload, claim: Claim, *, max_audio_s: float, budget_s: float) -> Pcm | None:
+def _read_wav(upload: _Upload, claim: Claim, max_audio_s: float, budget_s: float) -> Pcm | None:
     span = wav.find_samples(upload, size_bytes=upload.size_bytes)
     if span is None:
         return None
@@ -246,11 +266,13 @@ def _read_wav(upload: _Upload, claim: Claim, *, max_audio_s: float, budget_s: fl
     return wav.read_samples(upload, span)
 
 
-def _read_any(upload: _Upload, claim: Claim, *, max_audio_s: float, budget_s: float) -> Pcm:
+def _read_any(upload: _Upload, claim: Claim, max_audio_s: float, budget_s: float) -> Pcm:
     samples = _Samples(max_audio_s, claim)
     upload.seek(0)
     with closing(ffmpeg.read_pcm(upload, max_audio_s=max_audio_s)) as pieces:
         for piece in pieces:
+            if upload.is_cancelled():
+                break
             samples.append(piece)
             upload.allow(budget_s + samples.duration_s / MIN_SPEED)
     return samples.take()

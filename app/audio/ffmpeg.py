@@ -1,9 +1,9 @@
-"""Decode any common audio or video file with FFmpeg, as if the sender meant harm.
+"""Decode any common audio or video file with FFmpeg, as if the sender were hostile.
 
-FFmpeg knows formats that name other files and addresses, headers that turn a kilobyte into hours
-or gigabytes, and decoders nobody has looked at for years. So formats and decoders are listed, no
+FFmpeg has formats that refer to other files and addresses, headers that turn a kilobyte into hours
+or gigabytes, and decoders that are no longer maintained. So formats and decoders are listed, no
 second file can be opened, allocations are bounded, and rates and channels are checked on every
-frame. What decodes of a damaged file is kept.
+frame. The parts of a damaged file that decode are kept.
 Source: libavformat/options_table.h (whitelists, probing), libavutil/mem.h (`av_max_alloc`).
 """
 
@@ -26,11 +26,11 @@ from app.audio.wav import Readable
 from app.core.errors import AudioTooLong, AudioUndecodable
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 
-MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000  # a file "at 1 Hz" would become hours of nothing
+MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000  # a file "at 1 Hz" would become hours of audio
 MAX_CHANNELS = 8
 MAX_STREAMS = 16
-MAX_READ_FAILURES = 16  # damaged places in a container that are read past
-MAX_DAMAGED_PACKETS = 1_000  # and four for each frame that decodes; millions of bad ones take a minute
+MAX_READ_FAILURES = 16  # damaged places in a container that are skipped
+MAX_DAMAGED_PACKETS = 1_000  # and four more for each decoded frame; millions of damaged ones take a minute
 OPEN_TIMEOUT_S = 5.0
 MAX_ALLOCATION_BYTES = 32 << 20  # the MP4 index of 8 h of AAC; a file of 1.5 kB can ask for 2 GB
 
@@ -53,7 +53,7 @@ OPTIONS = {
     "codec_whitelist": CODECS,  # probing would otherwise run video decoders too
     "protocol_whitelist": "none",
     "probesize": "1048576",
-    "max_streams": str(MAX_STREAMS + 1),  # some formats stop there without a word; one more tells
+    "max_streams": str(MAX_STREAMS + 1),  # some formats stop there silently; one more shows it
 }
 
 NOT_AUDIO = "it could not be decoded as audio; send wav, mp3, flac, ogg, webm, m4a, mp4, aac, amr or aiff"
@@ -69,8 +69,8 @@ DAMAGE = (
     ValueError,
 )
 
-av.logging.set_level(None)  # FFmpeg narrates damage at length; the caller gets one sentence
-# PyAV does not wrap this call. It binds the whole process, in which nothing else uses FFmpeg.
+av.logging.set_level(None)  # FFmpeg logs damage at length; the caller gets one sentence
+# PyAV does not wrap this call. It applies to the whole process, in which nothing else uses FFmpeg.
 ctypes.CDLL(av._core.__file__).av_max_alloc(ctypes.c_size_t(MAX_ALLOCATION_BYTES))  # noqa: SLF001 - as above
 
 
@@ -81,14 +81,14 @@ def read_pcm(file: Readable, *, max_audio_s: float) -> Generator[Pcm, None, None
 
     Args:
         file: the whole file, at its start.
-        max_audio_s: honest files that are longer are refused before they are decoded; whoever
-            reads still has to count, as a file may declare anything.
+        max_audio_s: a file that declares to be longer is refused before it is decoded. The caller still
+            has to count the samples: a file may declare any length.
 
     Yields:
         [n_samples] float32, 16 kHz mono; a float file's NaN, infinities and excess are passed on.
 
     Raises:
-        AudioTooLong: it says that it is longer than `max_audio_s`, and has packets behind that.
+        AudioTooLong: it declares to be longer than `max_audio_s`, and has packets behind that.
         AudioUndecodable: no audio stream, none that this server decodes, or nothing in it decodes.
         Any of `DAMAGE`: not one of `CONTAINERS`, or damaged beyond reading.
     """
@@ -107,7 +107,7 @@ def read_pcm(file: Readable, *, max_audio_s: float) -> Generator[Pcm, None, None
 
 
 def too_long(max_audio_s: float) -> AudioTooLong:
-    """The refusal of audio over the limit, with the remedy."""
+    """The error for audio over the limit, with the remedy."""
     return AudioTooLong(
         f"file: the audio is longer than {max_audio_s:g} s; "
         "send it in shorter pieces, or raise MAX_AUDIO_SECONDS on the server"
@@ -126,7 +126,7 @@ def _open(file: Readable) -> InputContainer:
 
 
 def _open_nothing(_url: str, _flags: int, _options: object) -> BinaryIO:
-    """Whatever else a format asks for is empty."""
+    """Give a format that refers to another file an empty one."""
     return io.BytesIO()
 
 
@@ -171,7 +171,7 @@ def _has_packet_behind(container: InputContainer, stream: AudioStream, limit_s: 
 
 
 def _decode_frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """Every frame that decodes; what is damaged is passed over."""
+    """Every frame that decodes; damaged packets are skipped."""
     n_frames = n_damaged = 0
     for _ in range(MAX_READ_FAILURES):
         try:
@@ -204,7 +204,7 @@ def _resample(frames: Iterator[AudioFrame]) -> Iterator[Pcm]:
             graph, kind = _open_graph(frame), frame_kind
         graph.push(frame)
         waiting_s += frame.samples / frame.sample_rate
-        if waiting_s >= 1.0:  # asking after every frame would cost more than the resampling
+        if waiting_s >= 1.0:  # pulling after every frame would cost more than the resampling
             waiting_s = 0.0
             yield from _pull(graph)
     if graph is not None:
@@ -235,8 +235,8 @@ def _open_graph(frame: AudioFrame) -> Graph:
         )
     ]
     if frame.layout.name.endswith("channels"):
-        # Nobody knows which speaker is which, so all count the same. Known layouts are mixed with
-        # FFmpeg's weights, which favour the centre, where films keep their speech.
+        # It is unknown what each channel holds, so all have the same weight. Known layouts are mixed with
+        # FFmpeg's weights, which favour the centre channel, where films have their speech.
         average = "+".join(f"{1 / channels}*c{i}" for i in range(channels))
         nodes.append(graph.add("pan", f"mono|c0={average}"))
     # rematrix_maxval=1: the mix cannot exceed its loudest channel, so stereo becomes the average.

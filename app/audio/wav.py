@@ -1,8 +1,8 @@
 """Read 16 kHz mono 16-bit WAV without a decoder.
 
-It is what live clients send, several times a second: a RIFF walk and one multiplication serve it.
-Writers that stream cannot know their sizes and leave 0 or 0xFFFFFFFF; cut files promise more than
-they hold. Anything this module does not recognise is None, and the caller decodes it properly.
+Live clients send it several times a second; parsing RIFF chunks and one multiplication are enough.
+Writers that stream cannot know their sizes and leave 0 or 0xFFFFFFFF; truncated files declare more than
+they hold. For anything else this module returns None, and the caller decodes it with FFmpeg.
 Source: Microsoft RIFF specification 1.0; WAVE_FORMAT_EXTENSIBLE from the Windows `mmreg.h`.
 """
 
@@ -21,7 +21,7 @@ _PCM = 0x0001
 _EXTENSIBLE = 0xFFFE
 _PCM_SUBFORMAT = bytes.fromhex("0100000000001000800000aa00389b71")  # KSDATAFORMAT_SUBTYPE_PCM
 _RIFF_BYTES, _CHUNK_BYTES, _FMT_BYTES = 12, 8, 16  # sizes of the three headers
-_MAX_CHUNKS = 1_000  # headers seen in the wild have under ten; FFmpeg walks three million in 15 s
+_MAX_CHUNKS = 1_000  # ordinary files have under ten; FFmpeg parses three million in 15 s
 _MAX_FMT_BYTES = 40  # the extensible form; nothing after it matters here
 _BLOCK_SAMPLES = 1 << 19  # 1 MiB of int16 per read keeps the peak at the result plus a little
 
@@ -51,10 +51,10 @@ def find_samples(file: Readable, *, size_bytes: int) -> SampleRange | None:
 
     Args:
         file: the whole file, `size_bytes` long; its position is moved.
-        size_bytes: what there is; a header that promises more is not believed.
+        size_bytes: its size; a header that declares more is ignored.
 
     Raises:
-        ValueError: there are more chunks before the samples than any program writes.
+        ValueError: there are more than `_MAX_CHUNKS` chunks before the samples.
     """
     file.seek(0)
     header = file.read(_RIFF_BYTES)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from app.audio.decode import decode
+from app.audio.decode import decode_audio
 from app.core import languages
 from app.core.errors import StartupError, TranscriptionError
 from app.core.options import Options
@@ -94,7 +94,7 @@ def transcribe(file: Path, transcriber: Transcriber, options: Options, *, max_au
         TranscriptionError: the file holds no audio that can be transcribed.
     """
     with file.open("rb") as source:
-        pcm = decode(source, max_audio_s=max_audio_s)
+        pcm = decode_audio(source, max_audio_s=max_audio_s)
     builder = TranscriptBuilder()
     total_s = round(len(pcm) / SAMPLE_RATE_HZ, 1)
     with AudioBar(total=total_s, desc=file.name, bar_format=BAR, disable=not sys.stderr.isatty()) as bar:

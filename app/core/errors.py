@@ -1,25 +1,25 @@
-"""Every error the service raises on purpose; nothing here knows of HTTP.
+"""Every error that the service raises on purpose, independent of HTTP.
 
     TranscriptionError
      ├── InvalidRequest(param)        something the caller sent is wrong
      │    ├── AudioUndecodable        no audio stream, or none that decodes
      │    ├── AudioTooShort           under a tenth of a second
      │    ├── AudioTooLong            over the configured length
-     │    ├── UnsupportedContentType  the body is of a kind that nothing here reads
-     │    └── UnsupportedValue        understood, but cannot be honoured here
+     │    ├── UnsupportedContentType  the body's content type is not supported
+     │    └── UnsupportedValue        a known value that this server does not support
      ├── TooLarge                     more bytes than allowed
      ├── UploadStalled                the client stopped sending
      ├── UnknownModel                 no such model here
      ├── Unauthorized                 no key, or a wrong one
-     ├── Overloaded(retry_after_s)    every place is taken
+     ├── Overloaded(retry_after_s)    every slot and every place in the queue is taken
      ├── NotReady(retry_after_s)      the model is still loading
      ├── ShuttingDown(retry_after_s)  the process is draining
-     ├── Cancelled                    the caller has gone; nobody reads the answer
+     ├── Cancelled                    the caller has left; the answer would not be read
      └── EngineFailure                a bug or a broken device; the cause is logged, never sent
 
     StartupError                      the process cannot start: one line, then exit
 
-A message names what was wrong, with which value, and the remedy; it is written for the caller.
+A message says what was wrong, with which value, and the remedy; it is written for the caller.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ class AudioTooLong(InvalidRequest):
 
 
 class UnsupportedContentType(InvalidRequest):
-    """The request's body is of a kind that is not read here."""
+    """The content type of the request's body is not supported."""
 
 
 class UnsupportedValue(InvalidRequest):
-    """A value that is understood but cannot be honoured by this server."""
+    """A known value that this server does not support."""
 
 
 class TooLarge(TranscriptionError):
@@ -91,7 +91,7 @@ class Unauthorized(TranscriptionError):
 
 
 class RetryLater(TranscriptionError):
-    """A promise that no work was done: the same request may be sent again."""
+    """No work was done: the same request may be sent again."""
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)

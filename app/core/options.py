@@ -1,4 +1,4 @@
-"""What a caller may ask of one transcription, in the engine's terms."""
+"""The options of one transcription, as the engine takes them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ Tier = Literal["realtime", "standard", "deferred"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One request's wishes; None means the server's own default.
+    """Options of one request; None means the server's default.
 
     Attributes:
         task: `translate` always gives English.
         language: ISO 639-1 code of the speech; None = detect.
-        languages: codes that detection may choose from; empty = all; one alone is `language` too.
+        languages: codes that detection may choose from; empty = all. If there is only one, `language` is set too.
         prompt: text that came before the audio; its last 223 tokens reach the model.
         hotwords: words to expect, shown to the model before every window.
         temperature: 0 = beam search, and repeatable retries of windows that fail their checks; above 0 = sampling.
-        words: ask for a time and a probability for every word.
-        logprobs: ask for the log-probability of every text token.
-        vad_filter: skip audio without speech.
+        words: give every word its times and its probability.
+        logprobs: give every text token its log-probability.
+        vad_filter: leave out audio without speech (voice activity detection).
         max_speech_duration_s: cut speech into windows no longer than this.
         min_silence_duration_ms: a pause this long may end a window.
         vad_threshold: probability above which a frame counts as speech, 0..1.
         speech_pad_ms: silence kept on both sides of speech.
-        tier: `realtime` is live text (quick, repeatable, never sampled), `deferred` can wait.
+        tier: `realtime` is live text: one try per window, never sampled, and before other requests if the
+            audio is one window. `deferred` can wait.
     """
 
     task: Task = "transcribe"

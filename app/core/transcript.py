@@ -1,4 +1,4 @@
-"""What the engine answers: plain values, in the field's own nouns."""
+"""The engine's results, as plain values."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Segment:
     Attributes:
         seek: first frame (10 ms) of the window that held the segment.
         text: as the model wrote it, leading space included.
-        words: None when words were not asked for.
-        logprobs: None when they were not asked for.
+        words: None unless the request has `words`.
+        logprobs: None unless the request has `logprobs`.
     """
 
     id: int
@@ -51,7 +51,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time of one request went, in seconds of wall clock."""
+    """How long the stages of one request took, in seconds of wall clock."""
 
     audio_decode_s: float = 0.0
     queue_s: float = 0.0
@@ -60,7 +60,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What is known once the audio is decoded and its language settled, before any text."""
+    """Length and language of the audio, known before any text."""
 
     language: str
     language_probability: float
@@ -69,7 +69,7 @@ class AudioInfo:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A whole answer. `duration_s` is the length of the audio, not of the speech in it."""
+    """A whole transcript. `info.duration_s` is the length of the audio, not of the speech in it."""
 
     info: AudioInfo
     segments: tuple[Segment, ...]
@@ -77,25 +77,20 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """The segments' texts joined as the model wrote them, without the first space."""
+        """The segments' texts joined, without white space at the ends."""
         return "".join(segment.text for segment in self.segments).strip()
-
-    @property
-    def words(self) -> tuple[Word, ...]:
-        """Every word in order; empty when words were not asked for."""
-        return tuple(word for segment in self.segments for word in segment.words or ())
 
 
 @dataclass(slots=True)
 class TranscriptBuilder:
-    """A transcript that grows by what the engine says; everything but the facts in it is ignored."""
+    """Collects a transcript from the engine's events; Progress is ignored."""
 
     info: AudioInfo = field(default_factory=lambda: AudioInfo("en", 0.0, 0.0))
     segments: list[Segment] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
 
     def add(self, event: object) -> None:
-        """Take in one event of the engine."""
+        """Add one event of the engine."""
         match event:
             case Segment():
                 self.segments.append(event)
@@ -105,7 +100,7 @@ class TranscriptBuilder:
                 self.timings = event
 
     def transcript(self) -> Transcript:
-        """What has been gathered so far."""
+        """The transcript of the events so far."""
         return Transcript(info=self.info, segments=tuple(self.segments), timings=self.timings)
 
 

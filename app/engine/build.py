@@ -1,4 +1,4 @@
-"""Settings -> a loaded engine: what the server and the command line both do first. Blocking."""
+"""Build the engine from the settings, for the server and the command line. Blocking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.engine.whisper.model import Model
 from app.ops.machine import available_cores
 from app.settings.worker import WorkerSettings
 
-# Twice what a batch holds: while one batch runs, the next gathers.
+# Twice the rows of a batch: while one batch runs, the next one fills.
 CPU_SLOTS, GPU_SLOTS = 8, 32
 
 
@@ -33,7 +33,7 @@ def load_model(settings: WorkerSettings) -> Model:
 
 
 def parallelism_for(settings: WorkerSettings, device: str) -> Parallelism:
-    """What was asked for, and the table for the rest."""
+    """The settings, and the table for what they leave open."""
     return choose(
         device=device,
         n_cores=available_cores(),
@@ -44,7 +44,7 @@ def parallelism_for(settings: WorkerSettings, device: str) -> Parallelism:
 
 
 def transcriber_of(model: Model, settings: WorkerSettings, failures: FailureWatch | None = None) -> Transcriber:
-    """The blocking half of the engine: the model threads and what stands on them."""
+    """The blocking part of the engine, with its model threads."""
     watch = failures or FailureWatch()
     batcher = Batcher(
         watch.guarded(SharedModel(model.whisper.model).run),
@@ -65,7 +65,7 @@ def transcriber_of(model: Model, settings: WorkerSettings, failures: FailureWatc
 
 
 def build_engine(settings: WorkerSettings) -> Engine:
-    """Load the model and run it once, so that the first request pays for nothing.
+    """Load the model and run it once, so that the first request is not slower than others.
 
     Raises:
         StartupError: one line, with the value at fault and the remedy.
@@ -80,7 +80,6 @@ def build_engine(settings: WorkerSettings) -> Engine:
         device=model.device,
         compute_type_asked=model.compute_type_asked,
         compute_type=model.compute_type,
-        translates=model.translates,
         replicas=model.parallelism.replicas,
         threads=model.parallelism.threads,
         max_batch=model.parallelism.max_batch,
@@ -95,5 +94,5 @@ def build_engine(settings: WorkerSettings) -> Engine:
 
 
 def slots_for(settings: WorkerSettings, device: str) -> int:
-    """The number asked for, or what suits the device."""
+    """The number from the settings, or the device's default."""
     return settings.max_concurrent_transcriptions or (GPU_SLOTS if device == "cuda" else CPU_SLOTS)

@@ -1,8 +1,8 @@
-"""The one crossing between the event loop and the threads.
+"""Where the event loop hands requests to threads.
 
-A request is plain blocking code on its own thread; what it has to say comes back to the loop one
-event at a time. The permit travels with the work: it is released when the thread has really
-finished, also when the caller left long before (a native call cannot be interrupted).
+A request is plain blocking code on its own thread; its events come back to the loop one at a time.
+The permit belongs to the work: it is released when the thread has finished, which may be long after
+the caller has left (a native call cannot be interrupted).
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import asyncio
 import logging
 import threading
 import time
+import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol, TypeVar
 
-from app.audio.decode import decode
+from app.audio.decode import decode_audio
 from app.core.errors import EngineFailure, ShuttingDown, TranscriptionError
 from app.core.options import Options
 from app.core.transcript import Timings, Transcript, TranscriptBuilder
@@ -31,27 +32,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What /health and /v1/models tell of the model that runs."""
+    """The model that runs, as /health and /v1/models describe it."""
 
     model: str
     device: str
     compute_type_asked: str
     compute_type: str
-    translates: bool = True
     replicas: int = 1
     threads: int = 1
     max_batch: int = 1
 
 
 class Permit(Protocol):
-    """The right to run one request; the engine releases it when its thread has finished."""
+    """The right to run one request; the engine releases it when the work has ended."""
 
     def release(self) -> None:
-        """Give the right back; calling it twice is harmless."""
+        """Give the permit back; a second call does nothing."""
 
 
 class Engine(Protocol):
-    """What the API needs; `WhisperEngine` and `FakeEngine` are the two."""
+    """What the API needs. `WhisperEngine` and `FakeEngine` implement it."""
 
     @property
     def info(self) -> EngineInfo:
@@ -59,26 +59,32 @@ class Engine(Protocol):
 
     @property
     def last_inference_age_s(self) -> float | None:
-        """Seconds since the model last answered; None before the first answer."""
+        """Seconds since a call of the model last succeeded; None before the first."""
 
     @property
     def critical(self) -> str | None:
         """Why this process can serve no more; None while it can."""
 
-    def on_critical(self, tell: Callable[[str], None]) -> None:
-        """Have `tell` called, from any thread, when this process can serve no more."""
+    def on_critical(self, listener: Callable[[str], None]) -> None:
+        """Set what is called, from any thread, with the reason, when this process can serve no more."""
 
-    def on_batch(self, tell: Callable[[str, int], None]) -> None:
-        """Have `tell` called, from any thread, with the kind and the rows of every call of the model."""
+    def on_batch(self, listener: Callable[[str, int], None]) -> None:
+        """Set what is called, from any thread, with the kind and the rows of every call of the model."""
+
+    def on_skipped(self, listener: Callable[[], None]) -> None:
+        """Set what is called, from any thread, for each window of silence or steady sound, which is not decoded."""
 
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
-        """Events as they become known: AudioInfo first, then Segments and Progress, Timings last.
+        """Events as they become known: AudioInfo, then Segments and Progress, Timings last.
 
-        Owns `permit` from the moment it is called. Closing the generator, or cancelling the task
-        that iterates it, stops the work at the next window.
+        The first event proves that the audio was decoded. It is AudioInfo, or Progress if a long file begins
+        with minutes without speech.
+
+        Owns `permit` from the moment it is called, also if nothing is ever read. Closing or dropping the
+        generator, or cancelling the task that iterates it, stops the work at the next window.
 
         Raises:
-            TranscriptionError: what the caller should hear.
+            TranscriptionError: why there is no transcript; its message is for the caller.
         """
 
     async def close(self) -> None:
@@ -115,7 +121,6 @@ class WhisperEngine:
         self._max_audio_s = max_audio_s
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="request")
         self._closing = threading.Event()
-        self._last_inference: float | None = None
 
     @property
     def info(self) -> EngineInfo:
@@ -124,64 +129,76 @@ class WhisperEngine:
 
     @property
     def last_inference_age_s(self) -> float | None:
-        """Seconds since the model last answered; None before the first answer."""
-        return None if self._last_inference is None else time.monotonic() - self._last_inference
+        """Seconds since a call of the model last succeeded; None before the first."""
+        return self._transcriber.last_inference_age_s()
 
     @property
     def critical(self) -> str | None:
         """Why this process can serve no more; None while it can."""
         return self._failures.critical
 
-    def on_critical(self, tell: Callable[[str], None]) -> None:
-        """Have `tell` called, from any thread, when this process can serve no more."""
-        self._failures.on_critical(tell)
+    def on_critical(self, listener: Callable[[str], None]) -> None:
+        """See `Engine.on_critical`."""
+        self._failures.on_critical(listener)
 
-    def on_batch(self, tell: Callable[[str, int], None]) -> None:
+    def on_batch(self, listener: Callable[[str, int], None]) -> None:
         """See `Engine.on_batch`."""
-        self._transcriber.on_batch(tell)
+        self._transcriber.on_batch(listener)
 
-    async def stream(
-        self, source: Source, options: Options, permit: Permit
-    ) -> AsyncGenerator[EngineEvent | Timings, None]:
-        """See `Engine.stream`."""
+    def on_skipped(self, listener: Callable[[], None]) -> None:
+        """See `Engine.on_skipped`."""
+        self._transcriber.on_skipped(listener)
+
+    def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
+        """See `Engine.stream`. The work starts here, not with the first read, so the permit always has a thread."""
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[EngineEvent | Timings | None] = asyncio.Queue()
         abandoned = threading.Event()
 
-        def tell(event: EngineEvent | Timings | None) -> None:
-            # the loop may be gone when a thread outlives the shutdown: then nobody listens
+        def put(event: EngineEvent | Timings | None) -> None:
+            # the loop may be closed when a thread outlives the shutdown: then nothing reads the queue
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
         def run() -> None:
             for event in self._work(source, options, lambda: abandoned.is_set() or self._closing.is_set()):
-                tell(event)
+                put(event)
 
-        work = self._threads.submit(run)
-        work.add_done_callback(lambda _: tell(None))
-        work.add_done_callback(lambda _: _release(loop, permit))
+        try:
+            work = self._threads.submit(run)
+        except RuntimeError as exc:  # the threads have been shut down
+            permit.release()
+            raise ShuttingDown("The server is shutting down. Retry shortly.", retry_after_s=1) from exc
+        work.add_done_callback(lambda _: put(None))
+        work.add_done_callback(lambda _: release_on_loop(loop, permit))
+        stream = self._read(events, work, abandoned)
+        weakref.finalize(stream, abandoned.set)  # a generator that never began has no `finally`
+        return stream
+
+    async def _read(
+        self, events: asyncio.Queue[EngineEvent | Timings | None], work: Future[None], abandoned: threading.Event
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
+        """The events of `work`; ending early abandons it."""
         try:
             while (event := await events.get()) is not None:
                 yield event
-            self._raise_ours(work)
+            self._raise_failure(work)
         finally:
             abandoned.set()
             work.cancel()
             self._transcriber.sweep()
 
     def _work(self, source: Source, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent | Timings]:
-        """On a request thread: decode, transcribe, and say where the time went."""
+        """On a request thread: decode the audio, transcribe it, and report the time of both."""
         started = time.monotonic()
-        pcm = decode(source, max_audio_s=self._max_audio_s)
+        pcm = decode_audio(source, max_audio_s=self._max_audio_s, cancelled=cancelled)
         timings = Timings(audio_decode_s=time.monotonic() - started)
         started = time.monotonic()
-        for event in self._transcriber.events(pcm, options, cancelled):
-            self._last_inference = time.monotonic()
-            yield event
+        yield from self._transcriber.events(pcm, options, cancelled)
         yield replace(timings, model_s=time.monotonic() - started)
 
-    def _raise_ours(self, work: Future[None]) -> None:
-        """Hand our own errors to the caller as they are; log a stranger's and hide it."""
+    def _raise_failure(self, work: Future[None]) -> None:
+        """Raise a TranscriptionError as it is; log any other exception and hide it."""
         error = work.exception()
         if error is None:
             return
@@ -193,26 +210,27 @@ class WhisperEngine:
         raise EngineFailure("The server failed to transcribe this audio.") from error
 
     async def close(self) -> None:
-        """Stop what runs at its next window; wait for the threads."""
+        """Stop every request at its next window; wait for the threads."""
         self._closing.set()
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
         await asyncio.to_thread(self._transcriber.close)
 
 
-def _release(loop: asyncio.AbstractEventLoop, permit: Permit) -> None:
+def release_on_loop(loop: asyncio.AbstractEventLoop, permit: Permit) -> None:
+    """Release a permit from any thread: permits belong to the event loop."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(permit.release)
 
 
 async def in_thread(function: Callable[[], T]) -> T:
-    """Run pure but heavy work (rendering hours of text) on a thread, so that the loop goes on."""
+    """Run pure but heavy work (rendering hours of text) on a thread, so that the event loop is not blocked."""
     return await asyncio.to_thread(function)
 
 
 async def in_daemon_thread(function: Callable[[], T]) -> T:
     """Run `function` on a daemon thread: stopping the process must not wait for a load or a download.
 
-    Cancelling returns at once; the thread's result is then dropped.
+    Cancelling returns at once, and the thread's result is dropped.
     """
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # from here on only the thread settles it
@@ -220,7 +238,7 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
     def run() -> None:
         try:
             done.set_result(function())
-        except BaseException as exc:  # noqa: BLE001 - the top of a thread: handed to the one who waits
+        except BaseException as exc:  # noqa: BLE001 - the top of a thread: passed to the caller that waits
             done.set_exception(exc)
 
     threading.Thread(target=run, name="detached", daemon=True).start()

@@ -1,9 +1,9 @@
-"""What the model's failures mean: this row, less memory for a while, or the end of the process.
+"""What a failure of the model means: this row fails, calls stay small for a while, or the process must end.
 
 A CUDA error other than out-of-memory is sticky: no later call in this process can succeed, and
-unloading the model may abort. A model thread that does not come back is the same. Both are
-reported once; the owner of the process lets what runs finish and exits, so that a supervisor
-starts a fresh one.
+unloading the model may abort. A model thread that does not return is treated the same. Both are
+reported once; the server then lets running requests finish and exits, so that a supervisor starts
+a new process.
 Source: CTranslate2 raises RuntimeError("CUDA failed with error ..."), ("cuBLAS failed with status ...").
 """
 
@@ -39,7 +39,7 @@ class FailureWatch:
 
     Args:
         stall_limit_s: a call that runs for longer means that the model hangs; 0 = never.
-        on_critical: told once, with the reason, when this process can serve no more.
+        on_critical: called once, with the reason, when this process can serve no more.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class FailureWatch:
         """Why this process can serve no more; None while it can."""
         return self._critical
 
-    def on_critical(self, tell: Callable[[str], None]) -> None:
-        """Have `tell` called when this process can serve no more; at once if that is so already."""
+    def on_critical(self, listener: Callable[[str], None]) -> None:
+        """Set what is called when this process can serve no more; it is called at once if that is so already."""
         with self._lock:
-            self._on_critical = tell
+            self._on_critical = listener
             reason = self._critical
         if reason is not None:
-            tell(reason)
+            listener(reason)
 
     def guarded(self, run: Run) -> Run:
-        """`run`, refusing calls that are known not to fit and naming out-of-memory for what it is."""
+        """`run` that refuses calls known not to fit, and raises OutOfMemory for out-of-memory errors."""
 
         def guarded_run(key: Hashable, rows: Sequence[Any]) -> Sequence[Any]:
             if len(rows) > 1 and not self._fits(len(rows)):
@@ -93,18 +93,20 @@ class FailureWatch:
         return is_sticky(error)
 
     def failed(self, error: Exception, n_rows: int) -> None:
-        """A call has failed: log it, and raise the alarm if it was the last."""
+        """A call has failed: log it, and report the process as critical if no later call can succeed."""
         if isinstance(error, DoesNotFit):
-            return  # the first one was logged; for a minute every full batch is one
+            return  # the first one was logged; for a minute every full batch fails like this
         log.warning("model call failed", extra={"fields": {"rows": n_rows, "error": type(error).__name__}})
         if self.is_fatal(error):
             log.error("the device has failed", exc_info=error)
             self._alarm("the device failed and will not recover")
 
     def check(self, stuck_for_s: float) -> None:
-        """Raise the alarm if the model has been in one call for too long."""
+        """Report the process as critical if the model has been in one call for too long."""
         if 0 < self._stall_limit_s < stuck_for_s:
-            self._alarm(f"the model has not come back for {stuck_for_s:.0f} s (STALL_LIMIT_S={self._stall_limit_s:g})")
+            self._alarm(
+                f"a call of the model has not returned for {stuck_for_s:.0f} s (STALL_LIMIT_S={self._stall_limit_s:g})"
+            )
 
     def observe(self, stuck_for_s: Callable[[], float], *, every_s: float = WATCH_EVERY_S) -> None:
         """Start the watchdog thread, if there is a limit to watch."""
@@ -132,8 +134,8 @@ class FailureWatch:
             if self._critical is not None:
                 return
             self._critical = reason
-            tell = self._on_critical
-        tell(reason)
+            listener = self._on_critical
+        listener(reason)
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -143,7 +145,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def is_sticky(error: Exception) -> bool:
-    """Whether the device is lost to this process."""
+    """Whether this process can no longer use the device."""
     text = str(error)
     return (
         isinstance(error, RuntimeError)

@@ -1,24 +1,26 @@
-"""An engine without a model: exact, quick, and shaped like the real one.
+"""An engine without a model, with exact and instant transcripts.
 
-For tests of the plumbing, load tests of proxies and demos of the API (MODEL_SIZE=fake). It decodes
-the audio for real and "hears" one word per second of it: `word0007` is the second that begins at
-7.0 s, so a lost, doubled or misplaced second is visible in the text. Digital silence says nothing.
+For tests of everything around the model, load tests of proxies and demos of the API (MODEL_SIZE=fake).
+The audio is decoded as usual and gives one word per second: `word0007` is the second that begins at
+7.0 s, so a lost, doubled or misplaced second shows in the text. Digital silence gives no words.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from app.audio.decode import decode
+from app.audio.decode import decode_audio
 from app.core.options import Options
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment, Timings, TokenLogprob, Word
-from app.engine.engine import EngineInfo, Permit, Source
+from app.engine.engine import EngineInfo, Permit, Source, release_on_loop
 from app.engine.transcriber import EngineEvent
 from app.engine.windows import SpeechSpan, Window, pack_windows
 
@@ -27,7 +29,7 @@ FIRST_TOKEN = 1000
 
 
 class FakeEngine:
-    """Deterministic transcripts; `window_s` seconds of pretended work for every window."""
+    """Deterministic transcripts; each window takes `window_s` seconds of sleep."""
 
     def __init__(self, *, window_s: float = 0.0, max_audio_s: float = 4 * 3600.0) -> None:
         self._window_s = window_s
@@ -47,22 +49,34 @@ class FakeEngine:
 
     @property
     def critical(self) -> str | None:
-        """Nothing here can break for good."""
+        """Always None: there is no device to lose."""
         return None
 
-    def on_critical(self, tell: Callable[[str], None]) -> None:
-        """Nothing to tell."""
+    def on_critical(self, listener: Callable[[str], None]) -> None:
+        """Never called."""
 
-    def on_batch(self, tell: Callable[[str, int], None]) -> None:
-        """There is no model to call."""
+    def on_batch(self, listener: Callable[[str, int], None]) -> None:
+        """Never called: there is no model."""
 
-    async def stream(
+    def on_skipped(self, listener: Callable[[], None]) -> None:
+        """Never called: every window is transcribed."""
+
+    def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
+        """See `Engine.stream`."""
+        stream = self._stream(source, options, permit)
+        # a generator that never began has no `finally`
+        weakref.finalize(stream, release_on_loop, asyncio.get_running_loop(), permit)
+        return stream
+
+    async def _stream(
         self, source: Source, options: Options, permit: Permit
     ) -> AsyncGenerator[EngineEvent | Timings, None]:
-        """See `Engine.stream`."""
+        abandoned = threading.Event()
         try:
             started = time.monotonic()
-            pcm = await asyncio.to_thread(decode, source, max_audio_s=self._max_audio_s)
+            pcm = await asyncio.to_thread(
+                decode_audio, source, max_audio_s=self._max_audio_s, cancelled=abandoned.is_set
+            )
             timings = Timings(audio_decode_s=time.monotonic() - started)
             total_s = len(pcm) / SAMPLE_RATE_HZ
             yield AudioInfo(*language_of(options), total_s)
@@ -73,13 +87,14 @@ class FakeEngine:
                 await asyncio.sleep(self._window_s)
                 self._last_inference = time.monotonic()
                 self.windows_done += 1
-                words = tuple(hear(pcm, window))
+                words = tuple(words_in(pcm, window))
                 if words:
                     yield segment_of(words, number=n_segments, window=window, options=options)
                     n_segments += 1
                 yield Progress(done_s=window.stop_s, total_s=total_s)
             yield replace(timings, model_s=time.monotonic() - started - timings.audio_decode_s)
         finally:
+            abandoned.set()
             permit.release()
 
     async def close(self) -> None:
@@ -87,24 +102,24 @@ class FakeEngine:
 
 
 def language_of(options: Options) -> tuple[str, float]:
-    """The language asked for, else the first of those it may be, and how sure that is."""
+    """The language that was asked for, else the first candidate, and a probability."""
     if options.language is not None:
         return options.language, 1.0
     return (options.languages or ("en",))[0], 0.9
 
 
-def hear(pcm: Pcm, window: Window) -> Iterator[Word]:
+def words_in(pcm: Pcm, window: Window) -> Iterator[Word]:
     """One word for each second of the upload that begins in the window and is not silent."""
     first_s = int(np.ceil(window.start_s))
     for second in range(first_s, int(np.ceil(window.stop_s))):
-        heard = pcm[second * SAMPLE_RATE_HZ : (second + 1) * SAMPLE_RATE_HZ]
-        if heard.size and float(np.abs(heard).max()) > 0.0:
-            end_s = second + len(heard) / SAMPLE_RATE_HZ
+        piece = pcm[second * SAMPLE_RATE_HZ : (second + 1) * SAMPLE_RATE_HZ]
+        if piece.size and float(np.abs(piece).max()) > 0.0:
+            end_s = second + len(piece) / SAMPLE_RATE_HZ
             yield Word(float(second), round(end_s, 3), f" word{second:04d}", 0.99)
 
 
 def segment_of(words: tuple[Word, ...], *, number: int, window: Window, options: Options) -> Segment:
-    """The window's words as one segment with plausible evidence."""
+    """The window's words as one segment with plausible scores."""
     return Segment(
         id=number,
         seek=round(window.start_s * 100),
@@ -122,5 +137,5 @@ def segment_of(words: tuple[Word, ...], *, number: int, window: Window, options:
 
 
 def logprob_of(word: Word) -> TokenLogprob:
-    """The word as the one token that it is here."""
+    """The word as one token."""
     return TokenLogprob(token=word.word, logprob=-0.01, utf8=tuple(word.word.encode()))

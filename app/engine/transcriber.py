@@ -1,18 +1,17 @@
-"""pcm in, segments out: speech -> windows -> features -> tokens -> segments, all blocking.
+"""Samples to segments: speech -> windows -> features -> tokens -> segments. All of it blocks.
 
 faster-whisper's long-form logic (fallback per window, timestamps, word times, no-speech check) runs
-unchanged on every window, over a view of the shared model. What is ours: where the windows are cut,
-several windows of a file side by side, one language for the whole upload, times of the upload's own
-clock, and stopping between windows.
+unchanged on every window, over a view of the shared model. This project adds: where windows are cut,
+several windows of a file at once, one language for the whole upload, times on the upload's clock,
+and stopping between windows.
 """
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, cast
@@ -28,44 +27,40 @@ from app.core.options import Options
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.batching.batcher import Batcher
+from app.engine.batching.lanes import SHORT, LaneSemaphore, lane_of
 from app.engine.parallelism import Parallelism
-from app.engine.vad import speech_spans
+from app.engine.search import next_window, search_windows
 from app.engine.whisper.calls import BatchedWhisper, ModelCall
-from app.engine.whisper.decoding import SHORT, Decoding, choose_language, decoding_of, lane_of
-from app.engine.whisper.model import Model
+from app.engine.whisper.decoding import Decoding, choose_language, decoding_of
+from app.engine.whisper.model import MAX_WINDOW_S, Model
 from app.engine.whisper.segments import DecodedSegment, decode_window, to_segment
-from app.engine.windows import SpeechSpan, Window, pack_windows
+from app.engine.window_pipeline import decode_in_order
+from app.engine.windows import Scanned, Window
 
 Features = npt.NDArray[np.float32]
 EngineEvent = AudioInfo | Segment | Progress
 
-# A pause up to this long stays in the window: the model reads sentence ends from it.
-KEEP_GAP_S = 2.0
-# A pause this long may end a speech span (faster-whisper's batched pipeline uses the same).
-MIN_SILENCE_MS = 160.0
-# Kept on both sides of speech, so that soft onsets and endings are heard.
-SPEECH_PAD_MS = 400.0
-MIN_WINDOW_S = 1.0
-# Given to the answer when nothing was said: never `unknown`, which clients would send back.
+# The language of an answer without speech: never `unknown`, which clients would send back.
 SILENT_LANGUAGE = "en"
 
 
 @dataclass(frozen=True, slots=True)
-class _Upload:
-    """One upload and what its caller wants of it."""
+class _Request:
+    """One upload, its options and its place among the other requests."""
 
     pcm: Pcm
     options: Options
     whisper: WhisperModel  # over this request's view of the model
+    lane: int
     cancelled: Callable[[], bool]
 
     @property
     def total_s(self) -> float:
-        """Its length in seconds."""
+        """Length of the audio in seconds."""
         return len(self.pcm) / SAMPLE_RATE_HZ
 
     def check_caller(self) -> None:
-        """Stop if nobody waits for the answer."""
+        """Stop if the caller has left."""
         if self.cancelled():
             raise Cancelled("The caller has gone.")
 
@@ -77,8 +72,8 @@ class Transcriber:
         model: the loaded model.
         batcher: the model threads that all requests share.
         parallelism: rows and windows at once.
-        beam_size: hypotheses kept while decoding.
-        vad_filter: skip audio without speech unless a request says otherwise.
+        beam_size: beam width.
+        vad_filter: leave out audio without speech unless a request overrides it.
         adapt_context: encode short windows at their own length.
     """
 
@@ -98,27 +93,35 @@ class Transcriber:
         self._beam_size = beam_size
         self._vad_filter = vad_filter
         self._adapt_context = adapt_context
-        self._window_threads = ThreadPoolExecutor(256, thread_name_prefix="window")
+        self._on_skipped: Callable[[], None] = lambda: None
+        self._feature_turns = LaneSemaphore(parallelism.feature_threads)
 
-    def on_batch(self, tell: Callable[[str, int], None]) -> None:
-        """Have `tell` called, from a model thread, with the kind and the rows of every call of the model."""
-        # RequestView's keys begin with the kind of the call.
-        self._batcher.on_batch(lambda details: tell(cast("tuple[str, ...]", details.key)[0], details.rows))
+    def on_batch(self, listener: Callable[[str, int], None]) -> None:
+        """Set what is called, on a model thread, with the kind and the rows of every call of the model."""
+        # BatchedWhisper's keys begin with the kind of the call.
+        self._batcher.on_batch(lambda details: listener(cast("tuple[str, ...]", details.key)[0], details.rows))
+
+    def on_skipped(self, listener: Callable[[], None]) -> None:
+        """Set what is called, on a request thread, for each window that is left out as silence or steady sound."""
+        self._on_skipped = listener
+
+    def last_inference_age_s(self) -> float | None:
+        """Seconds since a call of the model last succeeded; None before the first."""
+        return self._batcher.last_call_age_s()
 
     def sweep(self) -> None:
-        """Drop what waits for the model for callers that have left."""
+        """Drop the jobs of callers that have left."""
         self._batcher.sweep()
 
     def close(self) -> None:
-        """End the model threads; what waits fails, what runs finishes."""
+        """End the model threads: waiting jobs fail, running calls finish."""
         self._batcher.close()
-        self._window_threads.shutdown(wait=False, cancel_futures=True)
 
     def check(self, options: Options) -> None:
-        """Refuse what this model cannot do.
+        """Check that this model supports the options.
 
         Raises:
-            InvalidRequest: the parameter at fault is named.
+            InvalidRequest: it does not; the message names the parameter.
         """
         if options.task == "translate" and not self._model.translates:
             raise InvalidRequest(
@@ -135,115 +138,98 @@ class Transcriber:
             )
 
     def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent]:
-        """Transcribe, telling as soon as it is known: first AudioInfo, then Segments and Progress.
+        """Transcribe, and yield what is known as soon as it is known.
 
         Blocking: the work is done where this is iterated.
 
         Args:
             pcm: [n_samples] float32, 16 kHz mono.
             options: what the caller wants.
-            cancelled: asked before each window.
+            cancelled: called before each window and after each block of the search for speech.
+
+        Yields:
+            AudioInfo once, and after it Segments and Progress. Only Progress may come before AudioInfo: while
+            the beginning of a long file holds no speech.
+
         Raises:
-            Cancelled: `cancelled` said yes.
-            InvalidRequest: this model cannot do what is asked.
+            Cancelled: `cancelled` returned True.
+            InvalidRequest: this model does not support an option; see `check`.
         """
         self.check(options)
         total_s = len(pcm) / SAMPLE_RATE_HZ
-        windows = self._windows(pcm, options)
-        first = next(windows, None)
+        owner, over = object(), threading.Event()
+
+        def stopped() -> bool:
+            return over.is_set() or cancelled()
+
+        windows = search_windows(
+            pcm,
+            options,
+            vad_filter=self._vad_filter,
+            max_window_s=self._model.max_window_s,
+            on_skipped=self._on_skipped,
+        )
+        first = yield from next_window(windows, stopped, total_s)
         if first is None:
             yield AudioInfo(options.language or SILENT_LANGUAGE, 1.0 if options.language else 0.0, total_s)
         else:
-            second = next(windows, None)
-            owner, over = object(), threading.Event()
-
-            def stopped() -> bool:
-                return over.is_set() or cancelled()
-
-            whisper = self._view(owner, lane_of(options, short=second is None), options, stopped)
+            # further windows may lie far behind a silence: progress ends where work waits
+            second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
+            lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
+            request = _Request(pcm, options, self._view(owner, lane, options, stopped), lane, stopped)
             rest = windows if second is None else chain((second,), windows)
             try:
-                yield from self._speech(_Upload(pcm, options, whisper, stopped), first, rest)
+                yield from self._speech(request, first, rest)
             finally:
-                # windows that still run beside a failed one, or for a reader who left, stop at their next call
+                # windows that still run beside a failed one, or after the reader has left, stop at their next call
                 over.set()
                 self._batcher.sweep()
                 self._batcher.forget(owner)
         yield Progress(done_s=total_s, total_s=total_s)
 
-    def _speech(self, upload: _Upload, first: Window, rest: Iterator[Window]) -> Iterator[EngineEvent]:
+    def _speech(self, request: _Request, first: Window, rest: Iterator[Window | Scanned]) -> Iterator[EngineEvent]:
         """Events of audio that holds speech: the language is the first window's."""
-        upload.check_caller()
-        features = upload.whisper.feature_extractor(first.cut(upload.pcm))  # [n_mels, n_frames]
-        language, probability, encoded = self._language(upload, features)
-        yield AudioInfo(language, probability, upload.total_s)
+        request.check_caller()
+        features = self._features(request, first)
+        language, probability, encoded = self._language(request, features)
+        yield AudioInfo(language, probability, request.total_s)
         tokenizer = Tokenizer(
-            upload.whisper.hf_tokenizer, self._model.multilingual, task=upload.options.task, language=language
+            request.whisper.hf_tokenizer, self._model.multilingual, task=request.options.task, language=language
         )
-        decoding = decoding_of(upload.options, tokenizer, beam_size=self._beam_size)
+        decoding = decoding_of(request.options, tokenizer, beam_size=self._beam_size)
 
         def decode_first() -> list[DecodedSegment]:
-            return decode(upload, decoding, features, encoded=encoded, prompt=decoding.prompt_tokens)
+            return _decode(request, decoding, features, encoded=encoded, prompt=decoding.prompt_tokens)
 
         def decode_later(window: Window) -> list[DecodedSegment]:
-            return decode(upload, decoding, upload.whisper.feature_extractor(window.cut(upload.pcm)))
+            return _decode(request, decoding, self._features(request, window))
 
-        n_segments = 0
-        for window, raws in self._side_by_side(upload, (first, decode_first), rest, decode_later):
-            for raw in raws:
-                segment = to_segment(raw, window, number=n_segments, words=upload.options.words)
-                if segment is not None:
-                    n_segments += 1
-                    yield segment
-            yield Progress(done_s=min(window.stop_s, upload.total_s), total_s=upload.total_s)
-
-    def _side_by_side(
-        self,
-        upload: _Upload,
-        first: tuple[Window, Callable[[], list[DecodedSegment]]],
-        rest: Iterator[Window],
-        decode_later: Callable[[Window], list[DecodedSegment]],
-    ) -> Iterator[tuple[Window, list[DecodedSegment]]]:
-        """Windows in order, several decoded at once; the first on this thread."""
-        ahead: deque[tuple[Window, Future[list[DecodedSegment]]]] = deque()
-
-        def start(window: Window | None) -> None:
-            if window is not None:
-                ahead.append((window, self._window_threads.submit(decode_later, window)))
-
-        try:
-            for _ in range(self._parallelism.windows_per_file - 1):
-                start(next(rest, None))
-            yield first[0], first[1]()
-            start(next(rest, None))
-            while ahead:
-                upload.check_caller()
-                window, decoding = ahead.popleft()
-                raws = decoding.result()
-                start(next(rest, None))
-                yield window, raws
-        finally:
-            for _, decoding in ahead:
-                decoding.cancel()
-
-    def _windows(self, pcm: Pcm, options: Options) -> Iterator[Window]:
-        longest_s = min(self._model.max_window_s, options.max_speech_duration_s or self._model.max_window_s)
-        vad = self._vad_filter if options.vad_filter is None else options.vad_filter
-        min_silence_ms = MIN_SILENCE_MS if options.min_silence_duration_ms is None else options.min_silence_duration_ms
-        spans: Iterator[SpeechSpan] = iter([SpeechSpan(0, len(pcm))])
-        if vad:
-            spans = speech_spans(
-                pcm,
-                min_silence_ms=min_silence_ms,
-                pad_ms=SPEECH_PAD_MS if options.speech_pad_ms is None else options.speech_pad_ms,
-                threshold=options.vad_threshold,
-            )
-        return pack_windows(
-            spans,
-            pcm,
-            max_samples=int(max(longest_s, MIN_WINDOW_S) * SAMPLE_RATE_HZ),
-            keep_gap_samples=int(KEEP_GAP_S * SAMPLE_RATE_HZ),
+        results = decode_in_order(
+            (first, decode_first),
+            rest,
+            decode_later,
+            n_at_once=self._parallelism.windows_per_file,
+            check_caller=request.check_caller,
         )
+        n_segments = 0
+        with closing(results):
+            for result in results:
+                if isinstance(result, Scanned):
+                    yield Progress(done_s=result.stop_s, total_s=request.total_s)
+                    continue
+                window, decoded = result
+                for each in decoded:
+                    segment = to_segment(each, window, number=n_segments, words=request.options.words)
+                    if segment is not None:
+                        n_segments += 1
+                        yield segment
+                yield Progress(done_s=min(window.stop_s, request.total_s), total_s=request.total_s)
+
+    def _features(self, request: _Request, window: Window) -> Features:
+        """[n_mels, n_frames] of one window."""
+        with self._feature_turns.held(request.lane):
+            features: Features = request.whisper.feature_extractor(window.cut(request.pcm))
+        return features
 
     def _view(self, owner: Hashable, lane: int, options: Options, cancelled: Callable[[], bool]) -> WhisperModel:
         """faster-whisper over this request's view of the shared model."""
@@ -263,22 +249,22 @@ class Transcriber:
         )
         return whisper
 
-    def _language(self, upload: _Upload, features: Features) -> tuple[str, float, Any]:
+    def _language(self, request: _Request, features: Features) -> tuple[str, float, Any]:
         """The upload's language, its probability, and the encoder's output if it was needed."""
-        if upload.options.language is not None:
-            return upload.options.language, 1.0, None
+        if request.options.language is not None:
+            return request.options.language, 1.0, None
         if not self._model.multilingual:
             return "en", 1.0, None
-        n_frames = upload.whisper.feature_extractor.nb_max_frames
+        n_frames = request.whisper.feature_extractor.nb_max_frames
         # faster-whisper leaves the last frame out too: the text is the same with the language given or found
         content = features[:, : min(n_frames, features.shape[-1] - 1)]
-        encoded = upload.whisper.encode(fw_audio.pad_or_trim(content))
-        found = upload.whisper.model.detect_language(encoded)[0]
-        return *choose_language(found, upload.options.languages), encoded
+        encoded = request.whisper.encode(fw_audio.pad_or_trim(content))
+        found = request.whisper.model.detect_language(encoded)[0]
+        return *choose_language(found, request.options.languages), encoded
 
 
-def decode(
-    upload: _Upload,
+def _decode(
+    request: _Request,
     decoding: Decoding,
     features: Features,
     *,
@@ -286,14 +272,14 @@ def decode(
     prompt: tuple[int, ...] = (),
 ) -> list[DecodedSegment]:
     """Decode one window; called on the request's thread for the first, on window threads for the rest."""
-    live = upload.options.tier == "realtime" or upload.options.max_speech_duration_s is not None
+    live = request.options.tier == "realtime" or request.options.max_speech_duration_s is not None
     return decode_window(
-        upload.whisper,
+        request.whisper,
         features,
         decoding.tokenizer,
         decoding.options,
         encoded=encoded,
         prompt=prompt,
-        logprobs=upload.options.logprobs,
+        logprobs=request.options.logprobs,
         split=live,
     )

@@ -1,6 +1,6 @@
 """Find speech in audio with Silero VAD, block by block.
 
-The first window of a long file is ready long before its end was looked at, and memory stays bounded.
+The first window of a long file is ready long before the search reaches its end, and memory stays bounded.
 Source: faster-whisper's `vad` module (Silero v6, ONNX, one thread, the GIL released).
 """
 
@@ -12,15 +12,15 @@ import onnxruntime
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
-from app.engine.windows import SpeechSpan
+from app.engine.windows import Scanned, SpeechSpan
 
 # Two minutes: Silero needs about a second for it, and 80 MB of scratch memory.
 BLOCK_SAMPLES = 120 * SAMPLE_RATE_HZ
-# A word that begins right before a block's end is looked at again in the next block.
+# A word that begins right before a block's end is searched again in the next block.
 REVISIT_SAMPLES = SAMPLE_RATE_HZ
 THRESHOLD = 0.5
 
-# The runtime comes with a telemetry client of its own. Nothing about anybody's audio leaves this machine.
+# onnxruntime has a telemetry client. Nothing about the audio leaves this machine.
 onnxruntime.disable_telemetry_events()
 
 
@@ -31,15 +31,15 @@ def speech_spans(
     pad_ms: float,
     threshold: float | None = None,
     block_samples: int = BLOCK_SAMPLES,
-) -> Iterator[SpeechSpan]:
-    """Where speech is, ascending and apart, computed as it is asked for.
+) -> Iterator[SpeechSpan | Scanned]:
+    """Where speech is, ascending and apart, computed lazily; a `Scanned` after each block but the last.
 
     Args:
         pcm: [n_samples] float32, 16 kHz mono.
         min_silence_ms: a shorter pause does not end a span.
         pad_ms: silence kept on both sides, so that no onset is clipped.
         threshold: probability above which a frame counts as speech; None = 0.5.
-        block_samples: how much is looked at in one go.
+        block_samples: samples of one call of the detector.
     """
     options = VadOptions(
         threshold=THRESHOLD if threshold is None else threshold,
@@ -67,3 +67,5 @@ def speech_spans(
                 yield SpeechSpan(start, span.stop)
                 spoken_until = span.stop
         offset = next_offset
+        if not last:
+            yield Scanned(offset)

@@ -1,21 +1,21 @@
-"""Where speech is cut into windows, and how a time inside a window becomes a time of the upload.
+"""Cut speech into windows, and map times of a window to times of the upload. Pure.
 
-A window is what the model sees at once: at most 30 s (less for models that say so). Cuts fall in
-pauses. Pauses longer than `keep_gap` are left out, so a window may be made of several pieces of
-the upload; `Window.source_s` undoes that. Pure: numbers in, numbers out.
+A window is the audio of one model call: at most 30 s (less for models that set a limit). Cuts fall in
+pauses. Pauses longer than `keep_gap_samples` are left out, so a window may consist of several pieces of
+the upload; `Window.source_s` maps its times back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 
-# The quietest 30 ms decides where unbroken speech is cut: shorter than any vowel, longer than one
-# period of the deepest voice.
+# Unbroken speech is cut at the quietest 30 ms: shorter than a vowel, longer than one period of a deep voice.
 QUIET_FRAME_SAMPLES = SAMPLE_RATE_HZ * 30 // 1000
 
 
@@ -31,14 +31,26 @@ class SpeechSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class Scanned:
+    """The search for speech goes on behind `stop`, in samples of the upload; what lies before it is known."""
+
+    stop: int
+
+    @property
+    def stop_s(self) -> float:
+        """The same in seconds of the upload."""
+        return self.stop / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
-    """What one model call decodes: pieces of the upload, one behind the other."""
+    """The audio of one model call: pieces of the upload, one after the other."""
 
     pieces: tuple[SpeechSpan, ...]
 
     @property
     def n_samples(self) -> int:
-        """Length of the window as the model sees it."""
+        """Length of all pieces together."""
         return sum(len(piece) for piece in self.pieces)
 
     @property
@@ -58,7 +70,7 @@ class Window:
         return np.concatenate([pcm[piece.start : piece.stop] for piece in self.pieces])
 
     def source_s(self, window_s: float, *, is_end: bool = False) -> float:
-        """The time of the upload that stands at `window_s` of the window.
+        """The time in the upload of `window_s` in the window.
 
         At the seam of two pieces an end belongs to the earlier piece and a start to the later one.
         """
@@ -73,11 +85,22 @@ class Window:
         return self.stop_s
 
 
-def pack_windows(spans: Iterable[SpeechSpan], pcm: Pcm, *, max_samples: int, keep_gap_samples: int) -> Iterator[Window]:
+@overload
+def pack_windows(
+    spans: Iterable[SpeechSpan], pcm: Pcm, *, max_samples: int, keep_gap_samples: int
+) -> Iterator[Window]: ...
+@overload
+def pack_windows(
+    spans: Iterable[SpeechSpan | Scanned], pcm: Pcm, *, max_samples: int, keep_gap_samples: int
+) -> Iterator[Window | Scanned]: ...
+def pack_windows(
+    spans: Iterable[SpeechSpan | Scanned], pcm: Pcm, *, max_samples: int, keep_gap_samples: int
+) -> Iterator[Window | Scanned]:
     """Pack speech into windows of at most `max_samples`, in order, none lost and none doubled.
 
     Args:
-        spans: where speech is, ascending and apart; consumed lazily.
+        spans: where speech is, ascending and apart; consumed lazily. A `Scanned` among them is passed on,
+            moved back to the start of the window that is not full yet.
         pcm: [n_samples] float32, only read where a span is too long and must be cut.
         max_samples: length of the longest window.
         keep_gap_samples: a pause up to this long stays in the window as it is.
@@ -85,6 +108,9 @@ def pack_windows(spans: Iterable[SpeechSpan], pcm: Pcm, *, max_samples: int, kee
     pieces: list[SpeechSpan] = []
     packed = 0
     for span in spans:
+        if isinstance(span, Scanned):
+            yield Scanned(pieces[0].start) if pieces else span
+            continue
         for part in split(span, pcm, max_samples=max_samples):
             gap = part.start - pieces[-1].stop if pieces else 0
             bridged = gap if gap <= keep_gap_samples else 0

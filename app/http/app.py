@@ -187,5 +187,6 @@ async def _open(worker: WorkerState, settings: WorkerSettings, build: Callable[[
         "slots": worker.admission.slots,
     }
     engine.on_batch(worker.metrics.count_batch)
+    engine.on_skipped(worker.metrics.count_skipped)
     worker.metrics.set_model(model=worker.model_name, device=engine.info.device, compute_type=engine.info.compute_type)
     log.info("ready", extra={"fields": record})

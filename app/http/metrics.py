@@ -61,6 +61,9 @@ class WorkerMetrics:
         self._model_s = self._histogram("inference_seconds", "Time spent in the model", _STAGE_S)
         self._audio_s = self._histogram("audio_seconds", "Duration of transcribed audio", _AUDIO_S)
         self._rtf = self._histogram("rtf", "Real-time factor: processing time for each second of audio", _RTF)
+        self._skipped = self._counter(
+            "skipped_windows", "Windows of silence or steady sound that skipped the model", ()
+        )
         self._batch_rows = self._histogram("batch_size", "Windows in one model call", _BATCH_ROWS, ("call",))
         self._model = self._gauge("model_info", "Always 1; its labels name the model", ("model", "device", "compute"))
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran a timer")
@@ -98,6 +101,10 @@ class WorkerMetrics:
     def count_batch(self, call: str, rows: int) -> None:
         """Count a model call; may be called from any thread."""
         self._batch_rows.labels(call).observe(rows)
+
+    def count_skipped(self) -> None:
+        """Count a window that was left out; may be called from any thread."""
+        self._skipped.inc()
 
     def set_model(self, *, model: str, device: str, compute_type: str) -> None:
         """Record which model is loaded."""

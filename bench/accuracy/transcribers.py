@@ -9,7 +9,7 @@ from pathlib import Path
 
 from faster_whisper import WhisperModel
 
-from app.audio.decode import decode
+from app.audio.decode import decode_audio
 from app.core.options import Options
 from app.core.transcript import Segment
 from app.engine.build import load_model, transcriber_of
@@ -74,7 +74,7 @@ def engine(model: str) -> LocalTranscriber:
     transcriber = transcriber_of(loaded, settings)
 
     def segments(path: Path, language: str | None) -> Iterable[Piece]:
-        pcm = decode(path.read_bytes(), max_audio_s=MAX_AUDIO_S)
+        pcm = decode_audio(path.read_bytes(), max_audio_s=MAX_AUDIO_S)
         events = transcriber.events(pcm, Options(language=language), cancelled=lambda: False)
         return [event for event in events if isinstance(event, Segment)]
 

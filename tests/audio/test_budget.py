@@ -15,10 +15,10 @@ def test_all_together_have_a_bound():
     with pytest.raises(Overloaded) as refused:
         second.hold(FREE_BYTES + 41)
     assert refused.value.retry_after_s >= 1
-    assert memory.held_bytes == 100
+    assert memory._held_bytes == 100
     first.release()
     second.hold(FREE_BYTES + 41)
-    assert memory.held_bytes == 41
+    assert memory._held_bytes == 41
 
 
 def test_a_minute_is_never_refused():
@@ -26,13 +26,13 @@ def test_a_minute_is_never_refused():
     memory = AudioMemory(0)
     Claim(memory).hold(FREE_BYTES + 10)
     Claim(memory).hold(FREE_BYTES)
-    assert memory.held_bytes == 10
+    assert memory._held_bytes == 10
 
 
 def test_who_is_alone_may_hold_more():
-    """A file over the bound goes on if nobody else holds anything: no wait would help it."""
+    """A file over the bound goes on if no other request holds anything: waiting would not help it."""
     memory = AudioMemory(10)
     alone = Claim(memory)
     alone.hold(FREE_BYTES + 50)
     alone.hold(FREE_BYTES + 500)
-    assert memory.held_bytes == 500
+    assert memory._held_bytes == 500

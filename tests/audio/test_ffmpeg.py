@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from app.audio import ffmpeg
-from app.audio.decode import decode
+from app.audio.decode import decode_audio
 from app.core.errors import AudioUndecodable, InvalidRequest
 from tests.sounds import Kind, chunk, encode, pcm16, riff, silence, strength, tone, video
 
@@ -29,7 +29,7 @@ NEIGHBOUR = "neighbour.wav"
 
 @pytest.fixture
 def canary() -> Iterator[socket.socket]:
-    """A listener on loopback that nobody should ever connect to."""
+    """A listener on loopback that must never get a connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener
 
@@ -88,7 +88,7 @@ HOSTILE = {
 def refused(data: bytes | io.BytesIO) -> str:
     """The message of the refusal to decode `data`; fails unless it is refused as undecodable."""
     with pytest.raises(AudioUndecodable) as caught:
-        decode(data, max_audio_s=60)
+        decode_audio(data, max_audio_s=60)
     message = caught.value.message
     assert message.startswith("file: ")
     # Clients take an answer with such words for a bad key and stop.
@@ -99,7 +99,7 @@ def refused(data: bytes | io.BytesIO) -> str:
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("extension", [None, "m3u8"])
 def test_uploads_that_name_others_are_refused(name, extension, canary, neighbour):
-    """Playlists and the like reach neither the network nor the disk, even under a telling name."""
+    """Playlists and the like reach neither the network nor the disk, even under a name that reveals their format."""
     path, port = str(neighbour), canary.getsockname()[1]
     upload = io.BytesIO(HOSTILE[name].format(path=path, neighbour=NEIGHBOUR, port=port).encode())
     if extension:
@@ -123,7 +123,7 @@ def test_each_wall_holds_without_the_other(name, wall, canary, neighbour, monkey
 
 
 def test_a_second_file_would_be_empty():
-    """Whatever a format asks FFmpeg to open besides the upload is nothing."""
+    """Whatever a format makes FFmpeg open besides the upload is empty."""
     assert ffmpeg._open_nothing("file:///etc/hostname", 1, {}).read() == b""
 
 
@@ -188,12 +188,12 @@ def test_an_empty_file_is_called_empty():
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts", "avi"])
 def test_video_without_sound_says_so(container):
-    """A silent film is told apart from a broken file."""
+    """A film without sound and a broken file get different errors."""
     assert "no audio stream" in refused(video(container=container))
 
 
 def test_cover_art_alone_says_so():
-    """An m4a that holds only its cover has no audio stream; an MP3 that holds only tags says that."""
+    """An m4a that holds only its cover has no audio stream; an MP3 of tags alone gets an error that says so."""
     cover = picture("mjpeg", "image2pipe")
     data = struct.pack(">I4sII", 16 + len(cover), b"data", 13, 0) + cover
     ilst = box(b"ilst", box(b"covr", data))
@@ -222,9 +222,9 @@ def test_absurd_channel_counts_are_refused(channels):
 
 @pytest.mark.parametrize("bits", [0, 3, 7, 12, 33, 64, 255])
 def test_absurd_sample_widths_end_well(bits):
-    """An unheard-of width is decoded or refused as ours."""
+    """An unusual sample width is decoded, or refused with an error of the service."""
     try:
-        pcm = decode(riff(bytes(20_000), bits=bits), max_audio_s=60)
+        pcm = decode_audio(riff(bytes(20_000), bits=bits), max_audio_s=60)
     except InvalidRequest:
         return
     assert bool(np.isfinite(pcm).all())
@@ -252,7 +252,7 @@ def test_polyglot_is_what_its_header_says():
     data = pcm16(tone(440, 1.0))
     html = b"<html><script>fetch('http://127.0.0.1/')</script></html>"
     for file in (riff(data) + html, riff(data, before=chunk(b"LIST", html))):
-        assert decode(file, max_audio_s=60).size == 16_000
+        assert decode_audio(file, max_audio_s=60).size == 16_000
 
 
 def box(name: bytes, body: bytes) -> bytes:
@@ -317,7 +317,7 @@ def peak_mb() -> Callable[[], int]:
 
 @pytest.mark.parametrize("where", ["mp3", "aac", "wav", "aiff", "aac-between"])
 def test_compressed_tags_are_not_inflated(where, title_bomb, peak_mb):
-    """Tags that would inflate a thousandfold cost nothing, and the sound behind them is heard."""
+    """Tags that would inflate a thousandfold cost nothing, and the audio behind them is decoded."""
     tag = title_bomb
     mp3, aac = encode(tone(440, 1.0, rate_hz=44_100), MP3), encode(tone(440, 1.0), Kind("adts", "aac", 16_000))
     aiff = encode(tone(440, 1.0), Kind("aiff", "pcm_s16be", 16_000))
@@ -329,7 +329,7 @@ def test_compressed_tags_are_not_inflated(where, title_bomb, peak_mb):
         "aiff": aiff + b"ID3 " + struct.pack(">I", len(tag)) + tag + padding,
         "aac-between": aac + tag + aac,
     }[where]
-    pcm = decode(file, max_audio_s=60)
+    pcm = decode_audio(file, max_audio_s=60)
     assert strength(pcm[4_000:12_000], 440) == pytest.approx(0.4, rel=0.1)
     assert peak_mb() < 60
 
@@ -338,7 +338,7 @@ def test_compressed_tags_are_not_inflated(where, title_bomb, peak_mb):
 def test_claimed_indexes_are_not_built(n_samples, n_tracks, peak_mb):
     """A file of a few kB that claims gigabytes of index is refused without them."""
     with pytest.raises(InvalidRequest):
-        decode(index_bomb(n_samples, n_tracks), max_audio_s=60)
+        decode_audio(index_bomb(n_samples, n_tracks), max_audio_s=60)
     assert peak_mb() < 100
 
 
@@ -346,7 +346,7 @@ def test_large_attachment_is_passed_over():
     """A Matroska-like weight of other data does not keep the sound from being found."""
     film = video(tone(440, 1.0, rate_hz=44_100), container="mp4")
     heavy = film + box(b"free", bytes(20 << 20))
-    assert strength(decode(heavy, max_audio_s=60)[4_000:12_000], 440) == pytest.approx(0.4, rel=0.1)
+    assert strength(decode_audio(heavy, max_audio_s=60)[4_000:12_000], 440) == pytest.approx(0.4, rel=0.1)
 
 
 @pytest.mark.parametrize("container", ["matroska", "mp4", "mpegts"])
@@ -364,7 +364,7 @@ def test_streams_beyond_the_limit_are_refused(container, n_streams):
         for stream in streams:
             output.mux(stream.encode(None))
     if n_streams == 16:
-        assert decode(file.getvalue(), max_audio_s=60).size == pytest.approx(16_000, abs=2_500)
+        assert decode_audio(file.getvalue(), max_audio_s=60).size == pytest.approx(16_000, abs=2_500)
     elif container == "mp4" and n_streams == 100:
         refused(file.getvalue())
     else:
@@ -384,7 +384,7 @@ def test_ffmpeg_keeps_quiet(capfd):
     damaged[200:4_000] = b"\xff\xfb" * 1_900
     for file in (bytes(damaged), b"RIFF" * 100, encode(tone(440, 1.0), Kind("mp4", "aac", 16_000))[:2_000]):
         try:
-            decode(file, max_audio_s=60)
+            decode_audio(file, max_audio_s=60)
         except InvalidRequest:
             continue
     assert capfd.readouterr() == ("", "")

@@ -113,7 +113,7 @@ def test_other_spellings_lead_to_whispers_code(value: str, code: str):
     ],
 )
 def test_anything_else_is_refused_by_name(value: str):
-    """A language nobody speaks here names its field, and says what may be sent."""
+    """The error for an unknown language names the field and the values that may be sent."""
     with pytest.raises(InvalidRequest) as refusal:
         languages.normalize(value)
     assert refusal.value.param == "language"

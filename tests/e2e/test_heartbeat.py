@@ -13,7 +13,7 @@ from app.engine.engine import EngineInfo, WhisperEngine, transcribe
 from app.engine.parallelism import choose
 from app.engine.whisper.model import load
 from app.http.admission import Admission
-from tests.engine.hearing import transcriber_over
+from tests.engine.transcribing import transcriber_over
 from tests.samples import beginning
 
 CHECK_EVERY_S = 0.005
@@ -63,7 +63,7 @@ async def test_the_loop_never_waits_for_the_model() -> None:
         await heart
     await engine.close()
     assert len(transcript.segments) > 8
-    assert len(heard) > 200
+    assert len(heard) > 50  # half a second of them: a fast machine is done in two
     assert max(beat.cpu_s for beat in heard) < 0.05
     away_s = sum(beat.gap_s for beat in heard if beat.gap_s > 0.05)
     assert away_s < 0.5 * sum(beat.gap_s + CHECK_EVERY_S for beat in heard)

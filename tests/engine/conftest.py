@@ -9,7 +9,7 @@ import pytest
 from app.engine.parallelism import choose
 from app.engine.transcriber import Transcriber
 from app.engine.whisper.model import Model, load
-from tests.engine.hearing import transcriber_over
+from tests.engine.transcribing import transcriber_over
 
 
 @pytest.fixture(scope="session")

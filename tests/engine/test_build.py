@@ -16,7 +16,7 @@ from tests.samples import pcm_of
 
 @pytest.mark.parametrize(("asked", "device", "slots"), [(0, "cpu", 8), (0, "cuda", 32), (3, "cpu", 3), (3, "cuda", 3)])
 def test_slots(asked: int, device: str, slots: int):
-    """The number asked for; 0 is what suits the device."""
+    """The number from the settings; 0 is the device's default."""
     assert slots_for(settings_for_test(max_concurrent_transcriptions=asked), device) == slots
 
 
@@ -35,7 +35,7 @@ def test_model_that_is_not_there_is_one_line(tmp_path: Path):
 
 
 async def test_demo_engine_is_warm_and_says_what_runs():
-    """The bundled model loads, has run once, and names itself, its device and its arithmetic."""
+    """The bundled model loads, has run once, and reports its name, device and compute type."""
     engine = build_engine(settings_for_test(model_size="demo", device="cpu", compute_type="int8"))
     try:
         assert engine.info.model.endswith("demo")
@@ -62,7 +62,7 @@ def test_parallelism_is_what_was_asked_for_and_the_table_for_the_rest(device: st
 
 
 async def test_engine_says_how_its_work_is_spread():
-    """Replicas, threads and batch of the loaded engine are told, and it is sound."""
+    """The engine reports its replicas, threads and batch, and is not critical."""
     settings = settings_for_test(model_size="demo", device="cpu", replicas=1, cpu_threads=2, max_batch_size=3)
     engine = build_engine(settings)
     try:

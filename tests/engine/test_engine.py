@@ -32,8 +32,12 @@ class ScriptedTranscriber:
         self.closed = False
         self._broken = broken
 
+    def last_inference_age_s(self) -> float | None:
+        """A second after the first window."""
+        return 1.0 if self.windows else None
+
     def sweep(self) -> None:
-        """A caller has left, or has everything."""
+        """Called when a caller has left or has read everything."""
         self.sweeps += 1
 
     def close(self) -> None:
@@ -57,6 +61,22 @@ class ScriptedTranscriber:
                 yield Progress(number + 1.0, total_s)
         finally:
             self.stopped.set()
+
+
+class HeldSource(io.BytesIO):
+    """A file of a minute whose fourth read waits for the test."""
+
+    def __init__(self) -> None:
+        super().__init__(tone_wav(60.0))
+        self.n_reads = 0
+        self.may_go = threading.Event()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Wait, then read."""
+        self.n_reads += 1
+        if self.n_reads > 3:
+            self.may_go.wait()
+        return super().read(size)
 
 
 def engine_of(transcriber: ScriptedTranscriber, *, slots: int = 1) -> tuple[WhisperEngine, Admission]:
@@ -123,7 +143,7 @@ async def test_a_caller_that_leaves_stops_the_work_and_then_frees_the_slot() -> 
 
 
 async def test_our_own_errors_reach_the_caller_as_they_are() -> None:
-    """What the decoder says of the upload is what the caller hears."""
+    """The audio decoder's error reaches the caller unchanged."""
     engine, admission = engine_of(ScriptedTranscriber())
     with pytest.raises(AudioUndecodable):
         await transcribe(engine, b"no audio", Options(), await admission.acquire())
@@ -173,20 +193,61 @@ async def test_closing_stops_what_runs_at_its_next_window() -> None:
 
 
 async def test_the_age_of_the_last_inference_is_known() -> None:
-    """None before the first answer, then the seconds since it."""
+    """None until the model has answered: an event without an inference, like AudioInfo, does not count."""
     script = ScriptedTranscriber()
     engine, admission = engine_of(script)
+    stream = engine.stream(tone_wav(), Options(), await admission.acquire())
+    assert isinstance(await anext(stream), AudioInfo)
     assert engine.last_inference_age_s is None
     script.may_go.release(3)
-    await transcribe(engine, tone_wav(), Options(), await admission.acquire())
-    age_s = engine.last_inference_age_s
-    assert age_s is not None
-    assert age_s >= 0
+    assert [event async for event in stream]
+    assert engine.last_inference_age_s == 1.0
+    await engine.close()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_stream_that_is_never_read_frees_its_slot(*, closed: bool) -> None:
+    """Dropped or closed before its first event: the work stops at its next window and gives the permit back."""
+    script = ScriptedTranscriber()
+    engine, admission = engine_of(script)
+    stream = engine.stream(tone_wav(3.0), Options(), await admission.acquire())
+    if closed:
+        await stream.aclose()
+    del stream
+    script.may_go.release(3)
+    await until(lambda: admission.active == 0)
+    assert script.windows <= 1
+    await engine.close()
+
+
+async def test_a_closed_engine_refuses_and_keeps_no_permit() -> None:
+    """After close() there is no thread for the work: ShuttingDown, and the slot is free."""
+    engine, admission = engine_of(ScriptedTranscriber())
+    await engine.close()
+    permit = await admission.acquire()
+    with pytest.raises(ShuttingDown):
+        engine.stream(tone_wav(), Options(), permit)
+    assert admission.active == 0
+
+
+async def test_a_caller_that_leaves_during_audio_decoding_stops_it() -> None:
+    """No more is read after the caller has left, and the model never gets the audio."""
+    script, source = ScriptedTranscriber(), HeldSource()
+    engine, admission = engine_of(script)
+    work = asyncio.create_task(transcribe(engine, source, Options(), await admission.acquire()))
+    await until(lambda: source.n_reads == 4)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    source.may_go.set()
+    await until(lambda: admission.active == 0)
+    assert source.n_reads == 4
+    assert not script.stopped.is_set()
     await engine.close()
 
 
 async def test_a_lost_device_makes_the_engine_critical() -> None:
-    """The reason is told to whoever asked, also to one who asks afterwards, once each."""
+    """Each listener gets the reason once, also one that is set afterwards."""
     failures, told = FailureWatch(), list[str]()
     info = EngineInfo("scripted", "cuda", "int8", "int8")
     engine = WhisperEngine(cast("Transcriber", ScriptedTranscriber()), info, slots=1, max_audio_s=60, failures=failures)
@@ -216,5 +277,5 @@ async def test_a_request_on_a_lost_device_may_be_sent_elsewhere() -> None:
 
 
 async def test_heavy_work_runs_aside() -> None:
-    """A function given to aside() does not run on the loop's thread."""
+    """A function given to in_thread() does not run on the loop's thread."""
     assert threading.get_ident() != await in_thread(threading.get_ident)

@@ -16,7 +16,7 @@ LOST = "CUDA failed with error an illegal memory access was encountered"
 
 
 class SmallDevice:
-    """Calls of more than `fits` rows run out of memory, as CTranslate2 says it."""
+    """Calls of more than `fits` rows raise CTranslate2's out-of-memory error."""
 
     def __init__(self, fits: int) -> None:
         self.fits = fits
@@ -43,12 +43,12 @@ class SmallDevice:
     ],
 )
 def test_errors_are_sorted(error: Exception, *, memory: bool, sticky: bool) -> None:
-    """Out of memory may pass, other CUDA errors never do, and anything else belongs to its row."""
+    """Out of memory is temporary, other CUDA errors are final, and any other error belongs to its row."""
     assert (is_out_of_memory(error), is_sticky(error)) == (memory, sticky)
 
 
 def served(device: SmallDevice, watch: FailureWatch, n_rows: int) -> list[int]:
-    """Serve rows through a batcher as the engine does; the first row alone, so that the rest gathers."""
+    """Serve rows through a batcher as the engine does; the first row alone, so that the rest form a batch."""
     entered, may_go = threading.Event(), threading.Event()
     guarded = watch.guarded(device)
 
@@ -99,7 +99,7 @@ def test_one_row_that_does_not_fit_is_told_to_come_back() -> None:
 
 
 def test_a_larger_failure_never_raises_what_fits() -> None:
-    """After two rows failed, the news that eight failed too changes nothing."""
+    """After two rows failed, a later report that eight failed changes nothing."""
     device = SmallDevice(fits=1)
     watch = FailureWatch(clock=FakeClock())
     for n_rows in (2, 8):
@@ -121,7 +121,7 @@ def test_calls_that_were_not_tried_do_not_fill_the_log(caplog: pytest.LogCapture
 
 
 def test_other_errors_pass_through_unchanged() -> None:
-    """A row's own fault is neither renamed nor an alarm."""
+    """An error of one row keeps its type and does not make the process critical."""
     told: list[str] = []
     watch = FailureWatch(on_critical=told.append, clock=FakeClock())
     error = ValueError("bad prompt")
@@ -157,7 +157,7 @@ def test_a_lost_device_alarms_exactly_once_and_is_not_tried_again() -> None:
 
 
 def test_a_call_that_does_not_come_back_is_an_alarm() -> None:
-    """Over the limit, not at it; told once, with the limit that can be changed."""
+    """Over the limit, not at it; reported once, with the setting that holds the limit."""
     told: list[str] = []
     watch = FailureWatch(stall_limit_s=300.0, on_critical=told.append)
     watch.check(0.0)
@@ -171,7 +171,7 @@ def test_a_call_that_does_not_come_back_is_an_alarm() -> None:
 
 
 def test_without_a_limit_nothing_is_watched() -> None:
-    """STALL_LIMIT_S=0 neither alarms nor starts a thread."""
+    """STALL_LIMIT_S=0 reports nothing and starts no thread."""
     watch = FailureWatch(stall_limit_s=0.0)
     watch.check(1e9)
     watch.observe(lambda: 1e9, every_s=0.001)
@@ -179,7 +179,7 @@ def test_without_a_limit_nothing_is_watched() -> None:
 
 
 def test_the_watchdog_looks_by_itself() -> None:
-    """The thread asks how long the model has been away and raises the alarm, then ends."""
+    """The thread reads the age of the running call, reports it, and ends."""
     alarmed = threading.Event()
     watch = FailureWatch(stall_limit_s=5.0, on_critical=lambda _: alarmed.set())
     away_s = iter([0.0, 4.0, 6.0])
@@ -189,7 +189,7 @@ def test_the_watchdog_looks_by_itself() -> None:
 
 
 def test_who_asks_late_is_told_at_once() -> None:
-    """An alarm that was raised before anybody listened is not lost, and is not told twice."""
+    """A failure before the listener was set is reported to it, and only once."""
     watch = FailureWatch(stall_limit_s=1.0)
     watch.check(2.0)
     told: list[str] = []

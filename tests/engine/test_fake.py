@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from app.core.options import Options
 from app.engine.engine import transcribe
 from app.engine.fake import FakeEngine
@@ -14,13 +18,14 @@ def admitted() -> Admission:
     return admission
 
 
-async def test_audio_past_several_windows_is_heard_second_by_second() -> None:
+async def test_audio_of_several_windows_is_transcribed_second_by_second() -> None:
     """A hundred seconds give a hundred numbered words in four windows, none lost and none doubled."""
     admission = admitted()
     engine = FakeEngine()
     transcript = await transcribe(engine, tone_wav(100.0), Options(words=True), await admission.acquire())
-    assert [f" word{second:04d}" for second in range(100)] == [word.word for word in transcript.words]
-    assert [float(second) for second in range(100)] == [word.start for word in transcript.words]
+    words = [word for segment in transcript.segments for word in segment.words or ()]
+    assert [f" word{second:04d}" for second in range(100)] == [word.word for word in words]
+    assert [float(second) for second in range(100)] == [word.start for word in words]
     assert transcript.segments[-1].end == transcript.info.duration_s == 100.0
     assert engine.windows_done >= 4
 
@@ -33,7 +38,7 @@ async def test_the_same_audio_gives_the_same_transcript() -> None:
     assert (first.info, first.segments) == (second.info, second.segments)
 
 
-async def test_digital_silence_says_nothing() -> None:
+async def test_digital_silence_gives_no_text() -> None:
     """Zeros give no segment."""
     transcript = await transcribe(FakeEngine(), tone_wav(0.0) + bytes(64_000), Options(), await admitted().acquire())
     assert transcript.segments == ()
@@ -43,6 +48,18 @@ async def test_the_permit_comes_back() -> None:
     """After the answer the slot is free."""
     admission = admitted()
     await transcribe(FakeEngine(), tone_wav(), Options(), await admission.acquire())
+    assert admission.active == 0
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_stream_that_is_never_read_frees_its_slot(*, closed: bool) -> None:
+    """Dropped or closed before its first event: the permit comes back."""
+    admission = admitted()
+    stream = FakeEngine().stream(tone_wav(), Options(), await admission.acquire())
+    if closed:
+        await stream.aclose()
+    del stream
+    await asyncio.sleep(0)
     assert admission.active == 0
 
 
@@ -60,7 +77,7 @@ async def test_words_and_logprobs_only_when_asked() -> None:
 
 
 async def test_language_is_one_of_those_allowed() -> None:
-    """A forced one is certain, candidates restrict, nothing said is English."""
+    """A given language is certain, candidates restrict the choice, the default is English."""
     heard = [
         (await transcribe(FakeEngine(), tone_wav(), options, await admitted().acquire())).info
         for options in (Options(), Options(languages=("de", "fr")), Options(language="es"))

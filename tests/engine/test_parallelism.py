@@ -37,8 +37,20 @@ def test_what_was_asked_for_is_taken_as_it_is() -> None:
     """Replicas and threads that are both named are not second-guessed."""
     chosen = choose(device="cpu", n_cores=2, replicas=5, threads=3, max_batch=2)
     assert chosen == Parallelism(
-        replicas=5, threads=3, max_batch=2, long_batch=2, encode_batch=1, windows_per_file=chosen.windows_per_file
+        replicas=5,
+        threads=3,
+        max_batch=2,
+        long_batch=2,
+        encode_batch=1,
+        windows_per_file=chosen.windows_per_file,
+        feature_threads=2,
     )
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_features_are_computed_on_as_many_threads_as_there_are_cores(device: str) -> None:
+    """Windows wait for their turn: more threads than cores would only slow the model down."""
+    assert choose(device=device, n_cores=6, replicas=1, threads=1).feature_threads == 6
 
 
 def test_one_number_given_decides_the_other() -> None:

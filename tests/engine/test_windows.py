@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from app.core.pcm import SAMPLE_RATE_HZ
-from app.engine.windows import SpeechSpan, Window, pack_windows, quietest, split
+from app.engine.windows import Scanned, SpeechSpan, Window, pack_windows, quietest, split
 
 SECOND = SAMPLE_RATE_HZ
 
@@ -43,11 +43,24 @@ def test_windows_never_exceed_the_limit_and_lose_nothing() -> None:
         assert all(0 < window.n_samples <= 10 * SECOND for window in windows)
         pieces = covered(windows)
         assert all(a.stop <= b.start for a, b in itertools.pairwise(pieces))
-        heard = np.zeros(len(pcm), np.int8)
+        n_windows = np.zeros(len(pcm), np.int8)
         for piece in pieces:
-            heard[piece.start : piece.stop] += 1
-        assert all(heard[span.start : span.stop].all() for span in spans)
-        assert heard.max() == 1
+            n_windows[piece.start : piece.stop] += 1
+        assert all(n_windows[span.start : span.stop].all() for span in spans)
+        assert n_windows.max() == 1
+
+
+def test_the_progress_of_the_search_ends_where_speech_waits() -> None:
+    """What was searched without a result is passed on; once a window has begun, only up to its start."""
+    pcm = np.zeros(60 * SECOND, np.float32)
+    spans: list[SpeechSpan | Scanned] = [
+        Scanned(10 * SECOND),
+        SpeechSpan(12 * SECOND, 15 * SECOND),
+        Scanned(20 * SECOND),
+    ]
+    found = list(pack_windows(spans, pcm, max_samples=30 * SECOND, keep_gap_samples=2 * SECOND))
+    assert found == [Scanned(10 * SECOND), Scanned(12 * SECOND), Window((SpeechSpan(12 * SECOND, 15 * SECOND),))]
+    assert Scanned(12 * SECOND).stop_s == 12.0
 
 
 def test_a_long_span_is_cut_where_it_is_quietest() -> None:

@@ -143,6 +143,13 @@ def test_batches_are_counted_by_call():
     assert (seen["whisper_batch_size_count", labels], seen["whisper_batch_size_sum", labels]) == (2, 10)
 
 
+def test_skipped_windows_are_counted():
+    """Silence and steady sound that the model never saw."""
+    metrics = WorkerMetrics()
+    metrics.count_skipped()
+    assert samples(metrics.render().decode())["whisper_skipped_windows_total", ()] == 1
+
+
 def test_two_applications_do_not_add_up():
     """Each has its own registry."""
     one, other = WorkerMetrics(), WorkerMetrics()

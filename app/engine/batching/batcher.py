@@ -1,7 +1,7 @@
-"""Threads around the pure queue: each takes a batch, runs it, and hands every job its result.
+"""Model threads around the pure queue: each takes a batch, runs it, and gives every job its result.
 
-Knows nothing of speech. A failing call fails only its own rows: it is halved and tried again until
-the poison row stands alone. The loop itself never ends by an exception.
+Knows nothing of speech. A failing call fails only its own rows: the batch is halved and tried again
+until the failing row is alone. No exception ends a model thread.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class BatchDetails:
-    """What one call was: for metrics and logs.
+    """One call, for metrics and logs.
 
     Attributes:
         rows: windows in the call.
@@ -48,8 +48,10 @@ class Batcher(Generic[P, R]):
         n_threads: calls that may run at once, one per replica of the model.
         mix_lanes: see `BatchQueue`.
         is_fatal: whether an error means that no later call can succeed; such a batch is not retried.
-        on_error: told of every failed call, before it is halved.
-        on_batch: told of every call that succeeded.
+        on_error: called after every failed call, before the batch is halved.
+        on_batch: called after every call that succeeded, once its results are delivered.
+
+    An exception of `on_error` or `on_batch` is logged and changes no result.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Batcher(Generic[P, R]):
         self._changed = threading.Condition()
         self._closed = False
         self._busy_since_s: dict[int, float] = {}
+        self._last_call_s: float | None = None
         self._idle = 0
         self._threads = [
             threading.Thread(target=self._loop, args=(number,), name=f"model-{number}", daemon=True)
@@ -87,9 +90,13 @@ class Batcher(Generic[P, R]):
             return len(self._queue)
 
     def stuck_for_s(self) -> float:
-        """How long the longest running call has been running; 0 when the model is idle."""
+        """Age of the oldest running call; 0 when the model is idle. Each half of a batch is a call of its own."""
         with self._changed:
             return max((self._clock() - since_s for since_s in self._busy_since_s.values()), default=0.0)
+
+    def last_call_age_s(self) -> float | None:
+        """Seconds since a call last succeeded; None before the first."""
+        return None if self._last_call_s is None else self._clock() - self._last_call_s
 
     def submit(
         self,
@@ -100,15 +107,14 @@ class Batcher(Generic[P, R]):
         lane: int = 0,
         max_rows: int = 1,
         cancelled: Callable[[], bool] = lambda: False,
-        more: bool = False,
     ) -> Future[R]:
-        """Let a job wait for its turn. See `Job` for the arguments.
+        """Add a job to the queue. See `Job` for the arguments.
 
         Returns:
             Its result; Cancelled or ShuttingDown if it was dropped; whatever `run` raised for it alone.
         """
         future: Future[R] = Future()
-        job = Job((payload, future), key=key, owner=owner, lane=lane, max_rows=max_rows, cancelled=cancelled, more=more)
+        job = Job((payload, future), key=key, owner=owner, lane=lane, max_rows=max_rows, cancelled=cancelled)
         with self._changed:
             if self._closed:
                 future.set_exception(ShuttingDown("The server is shutting down. Retry shortly.", retry_after_s=1))
@@ -117,12 +123,12 @@ class Batcher(Generic[P, R]):
             self._changed.notify()
         return future
 
-    def on_batch(self, tell: Callable[[BatchDetails], None]) -> None:
-        """Have `tell`, from now on and from a model thread, called after every call that succeeded."""
-        self._on_batch = tell
+    def on_batch(self, listener: Callable[[BatchDetails], None]) -> None:
+        """Replace `on_batch`: from now on `listener` is called, on a model thread, after every call that succeeded."""
+        self._on_batch = listener
 
     def sweep(self) -> None:
-        """Drop the jobs nobody waits for; called when a caller has left."""
+        """Drop the jobs whose callers have left."""
         with self._changed:
             gone = self._queue.drop_cancelled()
         _fail(gone, Cancelled("The caller has gone."))
@@ -147,9 +153,9 @@ class Batcher(Generic[P, R]):
         while (batch := self._next(number)) is not None:
             started_s = self._clock()
             try:
-                self._serve(batch)
+                self._serve(number, batch)
             except Exception as exc:
-                log.exception("a listener of the model threads failed")
+                log.exception("a bug in the batcher")
                 _fail(batch, exc)
             finished_s = self._clock()
             with self._changed:
@@ -179,27 +185,38 @@ class Batcher(Generic[P, R]):
             finally:
                 self._idle -= 1
 
-    def _serve(self, batch: list[Job[tuple[P, Future[R]]]]) -> None:
+    def _serve(self, number: int, batch: list[Job[tuple[P, Future[R]]]]) -> None:
         """Run a batch; on failure halve it until only what cannot succeed has failed."""
         started_s = self._clock()
+        with self._changed:
+            self._busy_since_s[number] = started_s
         try:
             results = self._run(batch[0].key, [job.payload[0] for job in batch])
             if len(results) != len(batch):
                 raise RuntimeError(f"{len(results)} results for {len(batch)} rows. This is a bug.")  # noqa: TRY301
         except Exception as exc:  # noqa: BLE001 - the top of a thread: any error belongs to its rows
-            self._on_error(exc, len(batch))
+            _notify(self._on_error, exc, len(batch))
             if len(batch) == 1 or self._is_fatal(exc):
                 _fail(batch, exc)
                 return
             middle = len(batch) // 2
-            self._serve(batch[:middle])
-            self._serve(batch[middle:])
+            self._serve(number, batch[:middle])
+            self._serve(number, batch[middle:])
             return
-        waited_s = started_s - min(job.added_s for job in batch)
-        self._on_batch(BatchDetails(batch[0].key, len(batch), waited_s, self._clock() - started_s))
+        self._last_call_s = finished_s = self._clock()
         for job, result in zip(batch, results, strict=True):
             with contextlib.suppress(InvalidStateError):  # its caller has cancelled the future
                 job.payload[1].set_result(result)
+        waited_s = started_s - min(job.added_s for job in batch)
+        _notify(self._on_batch, BatchDetails(batch[0].key, len(batch), waited_s, finished_s - started_s))
+
+
+def _notify(listener: Callable[..., object], *about: object) -> None:
+    """Call a listener; its failure is its own, not that of the rows."""
+    try:
+        listener(*about)
+    except Exception:
+        log.exception("a listener of the model threads failed")
 
 
 def _fail(jobs: Sequence[Job[tuple[P, Future[R]]]], error: Exception) -> None:

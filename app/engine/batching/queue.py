@@ -1,9 +1,9 @@
 """Which calls the model makes next: lanes, turns and batches, decided without threads or clocks.
 
-A batch is what gathered while the model was busy; there is no timer, and a lone job never waits.
-Who goes first: the lower lane; but a request that nobody has served for `ageing_s` goes up a lane,
-and another one after as long again, so nothing starves. Inside a lane requests take turns, whatever
-number of jobs each of them has.
+A batch is the jobs that came while the model was busy; there is no timer, and a lone job never waits.
+The lower lane goes first. A request that was not served for `ageing_s` goes up a lane, and up another
+one after as long again, so nothing starves. Inside a lane requests take turns, however many jobs each
+of them has.
 
 A request that is between two of its calls (encoded, not yet decoded) is `expected`: for a few
 milliseconds a lower lane does not take the model from under it.
@@ -18,8 +18,8 @@ from typing import Generic, TypeVar
 
 P = TypeVar("P")
 
-# Ten long files on two cores serve each of them about every ten seconds: that is a turn, not neglect.
-# A request that nobody has served for half a minute goes up a lane, also under constant load.
+# Ten long files on two cores get a turn about every ten seconds each, and must not age from that.
+# A request that was not served for half a minute goes up a lane, also under constant load.
 AGEING_S = 30.0
 # A request thread needs well under this to come back with its next call.
 EXPECT_S = 0.005
@@ -38,8 +38,7 @@ class Job(Generic[P]):
         owner: the request; requests take turns.
         lane: 0 goes first.
         max_rows: how many rows a call that holds this job may have.
-        cancelled: asked before the job is taken; a job nobody waits for is dropped.
-        more: the owner will come back at once with the next call.
+        cancelled: called before the job is taken; a job whose caller has left is dropped.
     """
 
     payload: P
@@ -48,7 +47,6 @@ class Job(Generic[P]):
     lane: int
     max_rows: int = 1
     cancelled: Callable[[], bool] = field(default=lambda: False)
-    more: bool = False
     added_s: float = 0.0
 
 
@@ -56,7 +54,7 @@ class BatchQueue(Generic[P]):
     """Waiting jobs. Not thread-safe: the batcher holds a lock around it.
 
     Args:
-        mix_lanes: let jobs of slower lanes ride along with a quick one. Right where a row more costs
+        mix_lanes: let jobs of slower lanes share a call with a quick one. Right where another row costs
             nothing (GPU); wrong on a CPU, where every row makes the call longer.
         ageing_s: a request that was not served for this long goes up one lane.
         expect_s: how long a lower lane leaves the model to a request that is between two calls.
@@ -75,7 +73,7 @@ class BatchQueue(Generic[P]):
         return sum(len(jobs) for jobs in self._jobs.values())
 
     def add(self, job: Job[P], now_s: float) -> None:
-        """Let a job wait for its turn."""
+        """Add a job to those that wait."""
         job.added_s = now_s
         self._expected.pop(job.owner, None)
         self._jobs.setdefault(job.owner, deque()).append(job)
@@ -106,7 +104,7 @@ class BatchQueue(Generic[P]):
         return batch
 
     def drop_cancelled(self) -> list[Job[P]]:
-        """Remove and return the jobs nobody waits for any more."""
+        """Remove and return the jobs whose callers have left."""
         gone = [job for jobs in self._jobs.values() for job in jobs if job.cancelled()]
         for job in gone:
             self._discard(job)
@@ -119,14 +117,14 @@ class BatchQueue(Generic[P]):
         return everything
 
     def held_until_s(self, now_s: float) -> float | None:
-        """When to ask again, if `take` gave nothing because a request is expected back."""
+        """When to call `take` again, if it returned nothing because a request is expected back."""
         if not self._jobs:
             return None
         moments = [until_s for _, until_s in self._expected.values() if until_s > now_s]
         return min(moments) if moments else None
 
     def forget(self, owner: Hashable) -> None:
-        """A request has ended: its turns and expectations are history."""
+        """Forget a request that has ended: its turns, and that it is expected back."""
         self._served.pop(owner, None)
         self._expected.pop(owner, None)
 
@@ -134,7 +132,7 @@ class BatchQueue(Generic[P]):
         return [jobs[0] for jobs in self._jobs.values()]
 
     def _rank(self, job: Job[P], now_s: float) -> tuple[int, int, float]:
-        # lanes go below 0: who has waited long enough passes even an endless row of new requests
+        # lanes go below 0: a request that has waited long enough passes even an endless row of new ones
         turn, served_s = self._served.get(job.owner, NEVER)
         neglected_s = now_s - max(job.added_s, served_s)
         return job.lane - int(neglected_s / self._ageing_s), turn, job.added_s
@@ -166,14 +164,12 @@ class BatchQueue(Generic[P]):
         self._discard(job)
         self._turn += 1
         self._served[job.owner] = (self._turn, now_s)
-        if job.more:
-            # it counts from when the call ends; `returned` renews it
-            self._expected[job.owner] = (job.lane, now_s)
+        self._expected[job.owner] = (job.lane, now_s)  # no time yet: `returned` sets it when the call ends
 
     def returned(self, batch: list[Job[P]], now_s: float) -> None:
-        """The call has ended: who comes back with more is expected for a moment."""
+        """The call has ended: expect its requests back with their next call, for a moment."""
         for job in batch:
-            if job.more and job.owner in self._expected:
+            if job.owner in self._expected:
                 self._expected[job.owner] = (job.lane, now_s + self._expect_s)
 
     def _discard(self, job: Job[P]) -> None:

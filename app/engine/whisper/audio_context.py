@@ -1,8 +1,8 @@
-"""How much of the 30 s a short window really needs (AUDIO_CONTEXT=auto). Pure.
+"""How much of the 30 s of padding a short window keeps (AUDIO_CONTEXT=auto). Pure.
 
-Whisper's encoder was trained on 30 s, always; giving it less is faster by more than the ratio, and
-costs accuracy on stock weights. A margin of silence stays, and lengths are bucketed so that
-windows of different requests can still share a call. Numbers: docs/performance.md.
+Whisper's encoder was trained on 30 s; a shorter input is faster by more than the ratio, and costs
+accuracy on stock weights. A margin of silence stays, and lengths are rounded up to buckets so that
+windows of different requests can share a call. Measurements: docs/performance.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 FULL_FRAMES = 3000
-# Two seconds of silence after the last sound: sentence ends are heard in it.
+# Two seconds of silence after the last sound: the model recognizes sentence ends by it.
 MARGIN_FRAMES = 200
 BUCKETS_FRAMES = (250, 500, 750, 1000, 1250, 1500, 2000, 2500, FULL_FRAMES)
 

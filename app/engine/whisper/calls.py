@@ -1,8 +1,8 @@
-"""The four calls faster-whisper makes to CTranslate2, cut into jobs that can share a call.
+"""The four calls faster-whisper makes to CTranslate2, as jobs that can share a call.
 
-`SharedModel.run` makes one call for the rows of a batch; `RequestView` stands where faster-whisper
-expects `WhisperModel.model` and turns its calls into jobs of one request. What may share a
-`generate` call is CTranslate2's rule: the start token at the same index, the same number of task
+`SharedModel.run` makes one call for the rows of a batch. `BatchedWhisper` takes the place of
+`WhisperModel.model` in faster-whisper and turns its calls into jobs of one request. CTranslate2
+decides what may share a `generate` call: the start token at the same index, the same number of task
 tokens after it, the same options, the same length of audio. Languages and tasks may differ.
 Source: CTranslate2 src/models/whisper.cc (check_prompts). Decision: docs/decisions/0001.
 """
@@ -19,16 +19,9 @@ import numpy.typing as npt
 
 from app.engine.batching.batcher import Batcher
 from app.engine.whisper.audio_context import context_frames
+from app.engine.whisper.decoding import FALLBACK_STEPS
 
 Array = npt.NDArray[Any]
-
-# What stands in for sampling when a window fails its checks and the caller wants repeatable text:
-# CTranslate2 draws from one generator for the whole process, so a sampled text depends on who else
-# is being served. Repetition is cured by forbidding it; decision 0002 has the measurements.
-FALLBACK_STEPS: dict[float, dict[str, Any]] = {
-    0.2: {"repetition_penalty": 1.1, "no_repeat_ngram_size": 4},
-    0.4: {"repetition_penalty": 1.3, "no_repeat_ngram_size": 3, "beam_size": 1},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +64,18 @@ class SharedModel:
 
 
 class BatchedWhisper:
-    """CTranslate2's Whisper as one request sees it: same methods, shared model, own place in line.
+    """CTranslate2's Whisper for one request: the same methods, over jobs of the shared model.
 
     Args:
-        model: the real one, for its facts.
-        batcher: where the jobs go.
+        model: the shared model, for its properties.
+        batcher: runs the jobs.
         owner: the request.
         lane: its lane.
         max_rows: windows in one `generate` call.
         encode_rows: windows in one `encode` call.
         cancelled: whether the caller has left.
         start_token: id of `<|startoftranscript|>`.
-        repeat_beam: replace sampling by `RUNGS`, with this beam; None = sample.
+        repeat_beam: replace sampling by `FALLBACK_STEPS`, with this beam; None = sample.
         adapt_context: encode a short window at its own length.
     """
 
@@ -119,14 +112,12 @@ class BatchedWhisper:
         rows = np.asarray(features)
         if self._adapt_context:
             rows = np.ascontiguousarray(rows[..., : context_frames(rows)])
-        encoded: Array = self._do(
-            ModelCall("encode", rows), key=("encode", rows.shape[-1]), max_rows=self._encode_rows, more=True
-        )
+        encoded: Array = self._do(ModelCall("encode", rows), key=("encode", rows.shape[-1]), max_rows=self._encode_rows)
         return encoded
 
     def detect_language(self, encoded: Array) -> list[Any]:
         """[1, n_positions, width] -> one list of (language token, probability), best first."""
-        return [self._do(ModelCall("detect_language", encoded), key=("detect_language", encoded.shape[1]), more=True)]
+        return [self._do(ModelCall("detect_language", encoded), key=("detect_language", encoded.shape[1]))]
 
     def generate(self, encoded: Array, prompts: Sequence[Sequence[int]], **options: Any) -> list[Any]:
         """One row's hypotheses; see CTranslate2 for the options."""
@@ -135,7 +126,7 @@ class BatchedWhisper:
             options = repeatable(options, self._repeat_beam)
         frozen = tuple(sorted((name, _frozen(value)) for name, value in options.items()))
         key = ("generate", encoded.shape[1], prompt.index(self._start_token), len(prompt), frozen)
-        return [self._do(ModelCall("generate", encoded, prompt, frozen), key=key, max_rows=self._max_rows, more=True)]
+        return [self._do(ModelCall("generate", encoded, prompt, frozen), key=key, max_rows=self._max_rows)]
 
     def align(
         self,
@@ -153,10 +144,10 @@ class BatchedWhisper:
             ("num_frames", min(num_frames, 2 * encoded.shape[1])),
             ("median_filter_width", median_filter_width),
         )
-        result: list[Any] = self._do(ModelCall("align", encoded, options=options), key=("align", object()), more=True)
+        result: list[Any] = self._do(ModelCall("align", encoded, options=options), key=("align", object()))
         return result
 
-    def _do(self, call: ModelCall, *, key: Hashable, max_rows: int = 1, more: bool) -> Any:
+    def _do(self, call: ModelCall, *, key: Hashable, max_rows: int = 1) -> Any:
         return self._batcher.submit(
             call,
             key=key,
@@ -164,16 +155,15 @@ class BatchedWhisper:
             lane=self._lane,
             max_rows=max_rows,
             cancelled=self._cancelled,
-            more=more,
         ).result()
 
 
 def repeatable(options: dict[str, Any], beam_size: int) -> dict[str, Any]:
-    """The options of a sampled try, made deterministic: see `RUNGS`."""
-    rung = FALLBACK_STEPS.get(float(options["sampling_temperature"]), FALLBACK_STEPS[max(FALLBACK_STEPS)])
+    """The options of a sampled try, made deterministic: see `FALLBACK_STEPS`."""
+    step = FALLBACK_STEPS.get(float(options["sampling_temperature"]), FALLBACK_STEPS[max(FALLBACK_STEPS)])
     sampled = ("sampling_temperature", "sampling_topk", "num_hypotheses")
     kept = {name: value for name, value in options.items() if name not in sampled}
-    return {**kept, "beam_size": beam_size, "patience": 1, **rung}
+    return {**kept, "beam_size": beam_size, "patience": 1, **step}
 
 
 def _array(storage: Any) -> Array:

@@ -1,13 +1,14 @@
-"""A caller's wishes -> how its windows are decoded: tries, prompt, hot words, lane. Pure.
+"""A request's options as decoding options: tries, prompt, hot words. Pure.
 
-Everything that decides which windows may share a decoding call stands here, so it is kept coarse:
-most traffic has no prompt and the same options, and lands in one batch.
+Only windows with the same options and prompt length can share a decoding call, so there are few
+variants: most traffic has no prompt and the same options, and shares batches.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_tokens
@@ -19,18 +20,23 @@ PROMPT_TOKENS = 223
 HOTWORD_TOKENS = 111
 # Prompts of one length share a decoding call, so they are trimmed to one of these.
 PROMPT_BUCKETS = (0, 8, 16, 32, 64, 96, 128, 160, 192, PROMPT_TOKENS)
-# 0 = beam search; the others name the tries after it. Repeatable text has two (see `calls.RUNGS`).
-REPEATABLE_LADDER = (0.0, 0.2, 0.4)
-LADDER_STEP = 0.2
-# Whisper's control tokens have no business in a caller's text.
+# What replaces sampling when a window fails its checks and the caller wants repeatable text: the temperature
+# that faster-whisper asks for -> options of the try. CTranslate2 draws from one random generator for the whole
+# process, so a sampled text depends on the other requests. Forbidding repetition cures repetition; decision 0002
+# has the measurements.
+FALLBACK_STEPS: dict[float, dict[str, Any]] = {
+    0.2: {"repetition_penalty": 1.1, "no_repeat_ngram_size": 4},
+    0.4: {"repetition_penalty": 1.3, "no_repeat_ngram_size": 3, "beam_size": 1},
+}
+# Between the tries of a caller who asked for sampling.
+SAMPLING_STEP = 0.2
+# Whisper's control tokens are removed from a caller's text.
 CONTROL_TOKEN = re.compile(r"<\|[^|>]*\|>")
-# Lanes, quickest first: live text, one-window requests, files, work that can wait.
-LIVE, SHORT, LONG, DEFERRED = range(4)
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """What every window of one upload is decoded with."""
+    """How every window of one upload is decoded."""
 
     tokenizer: Tokenizer
     options: TranscriptionOptions
@@ -75,27 +81,18 @@ def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int) -> De
     )
 
 
-def lane_of(options: Options, *, short: bool) -> int:
-    """The lane of a request: what was asked for, else short before long."""
-    if options.tier == "realtime":
-        return LIVE
-    if options.tier == "deferred":
-        return DEFERRED
-    return SHORT if short else LONG
-
-
 def temperatures(options: Options) -> tuple[float, ...]:
-    """The tries a window may be given, in order; above 0 only where the caller asked for sampling."""
+    """The temperatures of a window's tries, in order; sampled only if the caller asked for it."""
     if options.tier == "realtime":
-        return (0.0,)  # live text is quick and repeatable, whatever its client sends along
+        return (0.0,)  # live text is quick and repeatable, whatever temperature was sent
     if options.temperature == 0:
-        return REPEATABLE_LADDER
-    n_steps = int(round((1.0 - options.temperature) / LADDER_STEP, 6)) + 1
-    return tuple(round(options.temperature + step * LADDER_STEP, 2) for step in range(n_steps))
+        return (0.0, *FALLBACK_STEPS)
+    n_steps = int(round((1.0 - options.temperature) / SAMPLING_STEP, 6)) + 1
+    return tuple(round(options.temperature + step * SAMPLING_STEP, 2) for step in range(n_steps))
 
 
 def fitted(prompt: list[int], n_hotwords: int) -> tuple[int, ...]:
-    """The end of the prompt, as long as hot words leave room and a bucket allows."""
+    """The end of the prompt, as long as the hot words leave room for and a bucket allows."""
     room = PROMPT_TOKENS - n_hotwords
     wanted = min(len(prompt), room) + n_hotwords
     length = max(bucket for bucket in PROMPT_BUCKETS if bucket <= wanted) - n_hotwords

@@ -1,7 +1,7 @@
-"""Load one Whisper: resolve its name, check that this machine can run it, warm it up.
+"""Load one Whisper model: resolve its name, check that this machine can run it, warm it up.
 
-The only file that names CTranslate2. Whatever goes wrong becomes one line: the value at fault
-and the remedy. A model found on disk never touches the network.
+Every failure becomes one line: the value at fault and the remedy. A model that is on disk is loaded
+without the network.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from app.engine.whisper import cublas
 log = logging.getLogger("app.engine")
 
 DEMO_DIRECTORY = Path(__file__).resolve().parents[3] / "models" / "demo"
-# A model directory may say how it wants to be served; only the demo model does so far.
+# A model directory may set how it is served; only the demo model does so far.
 SERVING_FILE = "serving.json"
 MAX_WINDOW_S = 30.0
-# Trained without the translate task, which the files do not tell, only the name.
+# Trained without the translate task; the files do not say so, only the name does.
 CANNOT_TRANSLATE = ("turbo", "distil")
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A loaded Whisper and what a request must know of it."""
+    """A loaded Whisper and the properties that requests depend on."""
 
     whisper: WhisperModel
     name: str
@@ -58,14 +58,14 @@ class Model:
     @property
     def translates(self) -> bool:
         """Whether task=translate gives English."""
-        # of a path or a hub id only what names the model: /home/distiller/large-v3 translates
+        # only the last part of a path or a hub id names the model: /home/distiller/large-v3 translates
         own_name = Path(self.name).expanduser().absolute().name.lower()
         return self.multilingual and not any(part in own_name for part in CANNOT_TRANSLATE)
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What CTranslate2 finds on this machine."""
+    """The devices and compute types that CTranslate2 finds on this machine."""
 
     n_gpus: int
     cpu_compute_types: tuple[str, ...]
@@ -73,7 +73,7 @@ class DeviceFacts:
 
 
 def device_facts() -> DeviceFacts:
-    """Ask CTranslate2 what it can run on."""
+    """Query CTranslate2 for the devices of this machine."""
     n_gpus = ctranslate2.get_cuda_device_count()
     on_cuda = ctranslate2.get_supported_compute_types("cuda") if n_gpus else ()
     return DeviceFacts(n_gpus, tuple(sorted(ctranslate2.get_supported_compute_types("cpu"))), tuple(sorted(on_cuda)))
@@ -102,7 +102,7 @@ def choose_device(device: str) -> str:
 
 
 def choose_model(model_size: str, device: str) -> str:
-    """The model meant by `auto`, else the name itself."""
+    """The model that `auto` means on this device, else the name itself."""
     if model_size != "auto":
         return model_size
     return "large-v3-turbo" if device == "cuda" else "medium"
@@ -114,11 +114,11 @@ def load(*, model_size: str, device: str, compute_type: str, parallelism: Callab
     Args:
         model_size: a name, see `locate`.
         device: auto, cuda or cpu.
-        compute_type: the arithmetic asked for.
-        parallelism: replicas and threads for the device that was chosen.
+        compute_type: quantization of the weights.
+        parallelism: replicas and threads for the chosen device.
 
     Raises:
-        StartupError: anything that keeps the model from loading, in one line.
+        StartupError: why the model cannot be loaded, in one line.
     """
     device = choose_device(device)
     name = choose_model(model_size, device)
@@ -175,7 +175,7 @@ def locate(name: str) -> Path:
 
 
 def warm_up(model: Model) -> None:
-    """Run one real window, so that the first request pays for nothing.
+    """Transcribe one second, so that the first request is not slower than others.
 
     Raises:
         StartupError: the device or the model fails at its first call.
@@ -214,7 +214,7 @@ def _checked(directory: Path, name: str) -> Path:
 
 
 def _cached(name: str) -> Path | None:
-    """Where the hub's cache holds the model; None if it is not there, or not to its end."""
+    """The model's directory in the hub's cache; None if it is missing or incomplete."""
     try:
         directory = Path(download_model(name, local_files_only=True))
     except Exception:  # noqa: BLE001 - not on disk, for whatever reason
@@ -223,7 +223,7 @@ def _cached(name: str) -> Path | None:
 
 
 def _fit_features(whisper: WhisperModel) -> None:
-    """As many mel bands as the weights take: without preprocessor_config.json they would be 80, large-v3 has 128."""
+    """Use as many mel bands as the weights take: without preprocessor_config.json it would be 80; large-v3 has 128."""
     n_mels = int(whisper.model.n_mels)
     if whisper.feature_extractor.mel_filters.shape[0] != n_mels:
         whisper.feat_kwargs = {**whisper.feat_kwargs, "feature_size": n_mels}
@@ -231,11 +231,11 @@ def _fit_features(whisper: WhisperModel) -> None:
 
 
 def _download(name: str) -> Path:
-    from huggingface_hub import HfApi  # noqa: PLC0415 - half a second that only a download needs
+    from huggingface_hub import HfApi  # noqa: PLC0415 - the import takes half a second, only for a download
 
     repository = name if "/" in name else _repository(name)
     try:
-        # One small question first: without a network it fails in seconds, not after many retries.
+        # One small request first: without a network it fails in seconds, not after many retries.
         HfApi().repo_info(repository, timeout=3)
         return Path(download_model(name))
     except Exception as exc:

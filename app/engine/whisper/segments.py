@@ -1,8 +1,8 @@
-"""One window's tokens -> segments: faster-whisper's loop, then what clients need beyond it.
+"""One window's tokens to segments: faster-whisper's loop, and what clients need beyond it.
 
-faster-whisper decides where a segment begins and ends, tries again what fails its checks, and finds
-words. Added here: log-probabilities of the tokens, a cut through segments that are too long for live
-text, and the upload's own clock.
+faster-whisper decides where a segment begins and ends, retries windows that fail its checks, and finds
+words. Added here: log-probabilities of the tokens, cutting segments that are too long for live text,
+and times on the upload's clock.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MAX_FRAMES = 3000
 
 @dataclass(frozen=True, slots=True)
 class DecodedSegment:
-    """A segment on the window's clock, with what was asked for beside it."""
+    """A segment on the window's clock, with its tokens' log-probabilities if the request has them."""
 
     segment: WhisperSegment
     logprobs: tuple[TokenLogprob, ...] | None = None
@@ -71,7 +71,7 @@ def decode_window(
     Returns:
         Segments on the window's clock.
     """
-    watching = copy.copy(whisper)  # its `encode` is watched: one window, one copy
+    watching = copy.copy(whisper)  # a copy for this window, whose `encode` starts a pass
     passes: list[_Pass] = []
 
     def watched(rows: Features) -> Any:
@@ -96,7 +96,7 @@ def decode_window(
 
 @dataclass(slots=True)
 class _Pass:
-    """One look of the model at the window; a second one follows if it stopped before the end."""
+    """One pass of the model over the window; another one follows if it stopped before the end."""
 
     encoded: Any
     segments: list[WhisperSegment] = field(default_factory=list)
@@ -146,14 +146,14 @@ class _Aligner:
 
 
 def scored(tokenizer: Tokenizer, token: int, probability: float) -> TokenLogprob:
-    """A token with its own bytes, which may be only a part of a character: its text then says so with U+FFFD."""
+    """A token with its own bytes. They may be only a part of a character: its text then has U+FFFD."""
     written = tokenizer.tokenizer.id_to_token(token) or ""
     utf8 = bytes(BYTE_OF[each] for each in written if each in BYTE_OF)
     return TokenLogprob(utf8.decode(errors="replace"), math.log(max(probability, PROBABILITY_FLOOR)), tuple(utf8))
 
 
 def to_segment(raw: DecodedSegment, window: Window, *, number: int, words: bool) -> Segment | None:
-    """A segment on the upload's clock; None if it says nothing."""
+    """A segment on the upload's clock; None if it has no text."""
     found = raw.segment
     if not found.text.strip():
         return None

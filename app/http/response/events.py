@@ -118,7 +118,7 @@ class EventWriter:
 
     def _progress(self, progress: Progress, now_s: float) -> bytes:
         done_s, total_s = rounded_s(progress.done_s), rounded_s(progress.total_s)
-        if done_s == self._reported_s:
+        if done_s <= self._reported_s:
             return b""
         self._reported_s = done_s
         left_s = max(total_s - done_s, 0.0)

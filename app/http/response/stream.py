@@ -73,30 +73,38 @@ class EventStream(Response):
 
 
 async def encode_events(
-    info: AudioInfo,
+    first: EngineEvent,
     events: AsyncGenerator[EngineEvent | Timings, None],
     writer: EventWriter,
     *,
+    on_info: Callable[[AudioInfo], None],
     on_timings: Callable[[Timings], None],
     heartbeat_s: float = HEARTBEAT_S,
 ) -> AsyncGenerator[bytes, None]:
     """The body of a stream; closes `events` at its end.
 
     Args:
-        info: the first event, awaited before the response began.
+        first: the first event, awaited before the response began.
         events: the remaining events.
         writer: encodes each event.
+        on_info: called with the duration and the language of the audio.
         on_timings: called with the timings of the work.
         heartbeat_s: a comment is sent after a silence this long, so that proxies keep the connection.
     """
-    yield writer.write(info, time.monotonic())
+    if isinstance(first, AudioInfo):
+        on_info(first)
+    yield writer.write(first, time.monotonic())
     async with aclosing(with_heartbeats(events, every_s=heartbeat_s)) as later:
         async for event in later:
             if event is None:
                 yield PING
-            elif isinstance(event, Timings):
+                continue
+            if isinstance(event, Timings):
                 on_timings(event)
-            elif encoded := writer.write(event, time.monotonic()):
+                continue
+            if isinstance(event, AudioInfo):
+                on_info(event)
+            if encoded := writer.write(event, time.monotonic()):
                 yield encoded
     yield writer.finish()
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.core.errors import EngineFailure, InvalidRequest
 from app.core.options import Task
-from app.core.transcript import AudioInfo, Timings, Transcript
+from app.core.transcript import AudioInfo, Progress, Timings, Transcript
 from app.engine.engine import in_thread, transcribe
 from app.http.middleware.disconnect import cancel_on_disconnect
 from app.http.request.body import read_body
@@ -101,31 +101,33 @@ async def _stream(
     def on_timings(timings: Timings) -> None:
         record.timings = replace(timings, queue_s=queue_s)
 
+    def on_info(info: AudioInfo) -> None:
+        record.info = info
+
     async def close() -> None:
         await events.aclose()
         upload.close()
 
     try:
-        info = await _first(events)
+        first = await _first(events)
     except BaseException:
         await events.aclose()
         raise
-    record.info = info
     writer = EventWriter(logprobs=parsed.options.logprobs, started_s=time.monotonic())
     return EventStream(
-        encode_events(info, events, writer, on_timings=on_timings),
+        encode_events(first, events, writer, on_info=on_info, on_timings=on_timings),
         headers={"Server-Timing": f"queue;dur={queue_s * 1000:.1f}"},
         close=close,
     )
 
 
-async def _first(events: AsyncGenerator[EngineEvent | Timings, None]) -> AudioInfo:
+async def _first(events: AsyncGenerator[EngineEvent | Timings, None]) -> AudioInfo | Progress:
     """The engine's first event; every error that is known before any text is raised here."""
-    info = await anext(events, None)
-    if not isinstance(info, AudioInfo):
-        log.error("This is a bug: the first event of the engine is %r.", type(info).__name__)
+    first = await anext(events, None)
+    if not isinstance(first, AudioInfo | Progress):
+        log.error("This is a bug: the first event of the engine is %r.", type(first).__name__)
         raise EngineFailure("The server failed to transcribe this audio.")
-    return info
+    return first
 
 
 async def _rendered(transcript: Transcript, parsed: ParsedRequest, worker: WorkerState) -> Response:

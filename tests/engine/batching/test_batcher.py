@@ -12,7 +12,7 @@ import pytest
 
 from app.core.errors import Cancelled, ShuttingDown
 from app.engine.batching.batcher import BatchDetails, Batcher
-from app.engine.whisper.decoding import LIVE, LONG, SHORT
+from app.engine.batching.lanes import LIVE, LONG, SHORT
 from tests.fakes import FakeClock
 
 # Only how long a broken batcher may hang before its test fails.
@@ -20,7 +20,7 @@ PATIENCE_S = 20.0
 
 
 class HeldModel:
-    """A model that shouts; every call waits for the test's leave, and some rows are poison."""
+    """A model that answers in upper case; every call waits for the test, and rows with `poison` fail."""
 
     def __init__(self, *, held: bool = True) -> None:
         self.entered = threading.Semaphore(0)
@@ -76,23 +76,24 @@ def put(
     lane: int = SHORT,
     max_rows: int = 8,
     cancelled: Callable[[], bool] = lambda: False,
-    more: bool = False,
+    ends: bool = True,
 ) -> Future[str]:
-    """Submit a row that is its own owner unless one is named."""
-    return batcher.submit(
-        row, key=key, owner=row if owner is None else owner, lane=lane, max_rows=max_rows, cancelled=cancelled,
-        more=more,
-    )  # fmt: skip
+    """Submit a row that is its own owner unless one is named; the request `ends` with it, or will come back."""
+    whose = row if owner is None else owner
+    future = batcher.submit(row, key=key, owner=whose, lane=lane, max_rows=max_rows, cancelled=cancelled)
+    if ends:
+        future.add_done_callback(lambda _: batcher.forget(whose))
+    return future
 
 
 def outcome(future: Future[str]) -> str:
-    """What a caller hears: the result, or the error's name."""
+    """What a caller gets: the result, or the error's name."""
     error = future.exception(timeout=PATIENCE_S)
     return type(error).__name__ if error is not None else future.result()
 
 
 def busy(batcher: Batcher[str, str], model: HeldModel) -> Future[str]:
-    """Give the model a first call, so that what comes next gathers."""
+    """Give the model a first call, so that the jobs behind it form a batch."""
     first = put(batcher, "first")
     model.wait_until_called()
     return first
@@ -103,12 +104,12 @@ def test_a_lone_job_runs_at_once() -> None:
     told: list[BatchDetails] = []
     alone: Batcher[str, str] = Batcher(HeldModel(held=False), on_batch=told.append, clock=FakeClock())
     assert outcome(put(alone, "a")) == "A"
-    assert [BatchDetails(key="k", rows=1, waited_s=0.0, run_s=0.0)] == told
     alone.close(PATIENCE_S)
+    assert [BatchDetails(key="k", rows=1, waited_s=0.0, run_s=0.0)] == told
 
 
-def test_a_late_listener_hears_of_the_next_call() -> None:
-    """Whoever counts batches may be named after the model threads have begun."""
+def test_a_late_listener_is_called_for_the_next_call() -> None:
+    """The listener may be set after the model threads have begun."""
     told: list[BatchDetails] = []
     alone: Batcher[str, str] = Batcher(HeldModel(held=False), clock=FakeClock())
     outcome(put(alone, "a"))
@@ -136,7 +137,7 @@ def test_a_call_holds_one_key(batcher: Batcher[str, str], model: HeldModel) -> N
 
 
 def test_a_departed_callers_job_is_never_run(batcher: Batcher[str, str], model: HeldModel) -> None:
-    """A job nobody waits for is skipped when its turn comes, and its neighbours run."""
+    """The job of a caller who has left is skipped when its turn comes, and the others run."""
     busy(batcher, model)
     futures = [put(batcher, "a"), put(batcher, "gone", cancelled=lambda: True), put(batcher, "b")]
     model.let_go()
@@ -157,7 +158,7 @@ def test_a_sweep_drops_departed_jobs_while_the_model_is_busy(batcher: Batcher[st
     assert (batcher.queued, stays.done()) == (1, False)
 
 
-def test_a_future_that_its_caller_cancelled_harms_nobody(batcher: Batcher[str, str], model: HeldModel) -> None:
+def test_a_future_that_its_caller_cancelled_affects_no_other(batcher: Batcher[str, str], model: HeldModel) -> None:
     """Cancelling the future itself neither ends the thread nor loses the neighbours' results."""
     busy(batcher, model)
     futures = [put(batcher, row) for row in "abc"]
@@ -188,7 +189,7 @@ def test_a_batch_of_poison_fails_row_by_row(batcher: Batcher[str, str], model: H
     assert outcome(put(batcher, "next")) == "NEXT"
 
 
-def test_a_model_that_loses_rows_is_a_bug_that_nobody_gets_wrong_text_from() -> None:
+def test_a_model_that_loses_rows_gives_no_row_another_result() -> None:
     """Fewer results than rows: no row gets its neighbour's text."""
     short: Batcher[str, str] = Batcher(lambda _key, rows: [row.upper() for row in rows][1:])
     assert outcome(put(short, "a")) == "RuntimeError"
@@ -210,19 +211,35 @@ def test_a_fatal_error_is_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize("listener", ["on_batch", "on_error"])
-def test_a_listener_that_fails_costs_no_thread(listener: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A bug in a metrics or alarm callback is logged; its rows are answered and the loop lives."""
+def test_a_listener_that_fails_changes_no_result(listener: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A bug in a metrics or alarm callback is logged; every row has its own result or its own error."""
 
-    def broken(*_: object) -> bool:
+    def broken(*_: object) -> None:
         raise KeyError("a bug in the listener")
 
-    listening: Batcher[str, str] = Batcher(HeldModel(held=False), **{listener: broken})  # type: ignore[arg-type]
+    model = HeldModel()
+    listening: Batcher[str, str] = Batcher(model, **{listener: broken})  # type: ignore[arg-type]
+    busy(listening, model)
+    futures = [put(listening, row) for row in ("a", "poison", "b")]
     with caplog.at_level(logging.ERROR, logger="app.engine"):
-        assert outcome(put(listening, "poison")) in ("KeyError", "ValueError")
-        second = outcome(put(listening, "next"))
-    assert second == ("KeyError" if listener == "on_batch" else "NEXT")
+        model.let_go()
+        assert [outcome(future) for future in futures] == ["A", "ValueError", "B"]
+        assert outcome(put(listening, "next")) == "NEXT"
+        listening.close(PATIENCE_S)
     assert any(record.exc_info for record in caplog.records)
+
+
+def test_results_are_delivered_before_the_listener_is_called() -> None:
+    """A slow listener holds up no caller."""
+    delivered = threading.Event()
+    listening: Batcher[str, str] = Batcher(
+        HeldModel(held=False), on_batch=lambda _: slow.append(delivered.wait(PATIENCE_S))
+    )
+    slow: list[bool] = []
+    assert outcome(put(listening, "a")) == "A"
+    delivered.set()
     listening.close(PATIENCE_S)
+    assert slow == [True]
 
 
 def test_a_quick_request_waits_for_the_running_call_only(batcher: Batcher[str, str], model: HeldModel) -> None:
@@ -240,12 +257,12 @@ def test_between_its_encode_and_its_generate_a_clip_keeps_the_model(
     batcher: Batcher[str, str], model: HeldModel
 ) -> None:
     """A file that waits does not slip in while the clip's thread comes back with its next call."""
-    encode = put(batcher, "encode", owner="clip", more=True)
+    encode = put(batcher, "encode", owner="clip", ends=False)
     model.wait_until_called()
     file = put(batcher, "file", lane=LONG)
     model.let_go()
     assert outcome(encode) == "ENCODE"
-    generate = put(batcher, "generate", owner="clip", more=True)
+    generate = put(batcher, "generate", owner="clip", ends=False)
     assert outcome(generate) == "GENERATE"
     assert not file.done(), "the clock stands still, so the clip is still expected back"
     batcher.forget("clip")
@@ -254,9 +271,9 @@ def test_between_its_encode_and_its_generate_a_clip_keeps_the_model(
 
 
 def test_a_clip_that_does_not_come_back_holds_the_model_for_a_moment_only() -> None:
-    """On the real clock a waiting file gets the model by itself, with nobody to wake the thread."""
+    """On the real clock a waiting file gets the model by itself, without a notification of the thread."""
     kept: Batcher[str, str] = Batcher(HeldModel(held=False))
-    assert outcome(put(kept, "encode", owner="clip", more=True)) == "ENCODE"
+    assert outcome(put(kept, "encode", owner="clip", ends=False)) == "ENCODE"
     assert outcome(put(kept, "file", lane=LONG)) == "FILE"
     kept.close(PATIENCE_S)
 
@@ -275,7 +292,7 @@ def test_replicas_run_side_by_side() -> None:
 
 
 def test_closing_fails_what_waits_and_finishes_what_runs(model: HeldModel) -> None:
-    """The running call keeps its result; waiting and later jobs hear that the server goes down."""
+    """The running call keeps its result; waiting and later jobs get ShuttingDown."""
     closing: Batcher[str, str] = Batcher(model)
     running = busy(closing, model)
     waiting = put(closing, "waiting")
@@ -310,6 +327,37 @@ def test_how_long_a_call_has_been_running_is_known() -> None:
     assert watched.stuck_for_s() == 0.0
 
 
+def test_each_call_of_a_halved_batch_has_its_own_age() -> None:
+    """Seven short calls that share a failing batch are not taken for one call that hangs."""
+    model, clock = HeldModel(), FakeClock()
+    watched: Batcher[str, str] = Batcher(model, clock=clock)
+    busy(watched, model)
+    futures = [put(watched, row) for row in ("a", "b", "c", "poison")]
+    ages_s = []
+    for _ in range(6):  # the first row alone, all four, two, the poison's two, and each of these
+        clock.advance(20.0)
+        ages_s.append(watched.stuck_for_s())
+        model.let_go(1)
+        if len(ages_s) < 6:
+            model.wait_until_called()
+    assert [outcome(future) for future in futures] == ["A", "B", "C", "ValueError"]
+    assert ages_s == [20.0] * 6
+    watched.close(PATIENCE_S)
+
+
+def test_the_age_of_the_last_call_is_that_of_a_success() -> None:
+    """None before the first success, also after a failure; then the seconds since it."""
+    clock = FakeClock()
+    watched: Batcher[str, str] = Batcher(HeldModel(held=False), clock=clock)
+    assert outcome(put(watched, "poison")) == "ValueError"
+    assert watched.last_call_age_s() is None
+    assert outcome(put(watched, "a")) == "A"
+    clock.advance(3.0)
+    assert outcome(put(watched, "poison")) == "ValueError"
+    assert watched.last_call_age_s() == 3.0
+    watched.close(PATIENCE_S)
+
+
 def test_a_storm_loses_and_doubles_nothing() -> None:
     """Eight callers, three replicas, four keys, random leaving and poison: each row once, each answered."""
     seen: Counter[str] = Counter()
@@ -332,7 +380,7 @@ def test_a_storm_loses_and_doubles_nothing() -> None:
             for part in range(rng.randint(1, 4)):
                 row = f"{rng.randrange(4)}-{seed}-{n}-{part}-{'poison' if rng.random() < 0.05 else 'fine'}"
                 future = put(storm, row, key=row[0], owner=seed, lane=rng.randrange(4), max_rows=rng.randint(1, 6),
-                             cancelled=gone.is_set, more=rng.random() < 0.3)  # fmt: skip
+                             cancelled=gone.is_set, ends=rng.random() >= 0.3)  # fmt: skip
                 rows.append((row, future))
             if rng.random() < 0.2:
                 gone.set()

@@ -10,17 +10,15 @@ from functools import partial
 import numpy as np
 import pytest
 
+from app.engine.batching.lanes import DEFERRED, LIVE, LONG, SHORT
 from app.engine.batching.queue import AGEING_S, EXPECT_S, WORTH_ROWS, BatchQueue, Job, fair_share
-from app.engine.whisper.decoding import DEFERRED, LIVE, LONG, SHORT
 
 Names = list[str]
 
 
-def job(
-    name: str, owner: Hashable = None, *, key: Hashable = "k", lane: int = 0, max_rows: int = 8, more: bool = False
-) -> Job[str]:
+def job(name: str, owner: Hashable = None, *, key: Hashable = "k", lane: int = 0, max_rows: int = 8) -> Job[str]:
     """A job that is its own owner unless one is named."""
-    return Job(name, key=key, owner=name if owner is None else owner, lane=lane, max_rows=max_rows, more=more)
+    return Job(name, key=key, owner=name if owner is None else owner, lane=lane, max_rows=max_rows)
 
 
 def queue_of(*jobs: Job[str], mix_lanes: bool = False) -> BatchQueue[str]:
@@ -48,7 +46,7 @@ def test_a_lone_job_never_waits() -> None:
 
 
 def test_an_empty_queue_gives_nothing() -> None:
-    """Nothing waits: no call, and no moment to ask again."""
+    """Nothing waits: no call, and no time for the next try."""
     queue = queue_of()
     assert (take(queue), len(queue), queue.held_until_s(0.0)) == ([], 0, None)
 
@@ -137,7 +135,7 @@ def test_a_large_batch_is_left_in_part_to_threads_that_are_soon_free() -> None:
 
 
 def test_departed_jobs_are_swept() -> None:
-    """Jobs nobody waits for come out of the queue without a call; the others stay in order."""
+    """Jobs of callers who have left are removed without a call; the others stay in order."""
     gone: set[str] = set()
     queue: BatchQueue[str] = BatchQueue()
     for name in "abc":
@@ -188,7 +186,7 @@ def test_who_waited_long_enough_takes_quick_ones_along() -> None:
 
 def test_a_request_between_two_calls_keeps_its_place() -> None:
     """Between encode and generate a file does not take the model; after a few milliseconds it may."""
-    queue = queue_of(job("encode", "quick", lane=SHORT, more=True))
+    queue = queue_of(job("encode", "quick", lane=SHORT))
     batch = queue.take(0.0)
     queue.add(job("file", lane=LONG), 0.1)
     queue.returned(batch, 1.0)
@@ -201,7 +199,7 @@ def test_a_request_between_two_calls_keeps_its_place() -> None:
 
 def test_the_place_is_kept_for_a_moment_only() -> None:
     """A request that does not come back in time loses nothing but its place."""
-    queue = queue_of(job("encode", "quick", lane=SHORT, more=True))
+    queue = queue_of(job("encode", "quick", lane=SHORT))
     queue.returned(queue.take(0.0), 1.0)
     queue.add(job("file", lane=LONG), 1.0)
     assert take(queue, 1.0) == []
@@ -210,14 +208,14 @@ def test_the_place_is_kept_for_a_moment_only() -> None:
 
 def test_while_a_call_runs_other_threads_go_on() -> None:
     """A quick request inside its call holds nothing: the other replica takes the file."""
-    queue = queue_of(job("encode", "quick", lane=SHORT, more=True), job("file", lane=LONG))
+    queue = queue_of(job("encode", "quick", lane=SHORT), job("file", lane=LONG))
     assert take(queue) == ["encode"]
     assert take(queue) == ["file"]
 
 
 def test_an_expected_request_holds_no_lane_of_its_own_or_quicker() -> None:
     """Live and short windows do not wait for a short request that is between two calls."""
-    queue = queue_of(job("encode", "quick", lane=SHORT, more=True))
+    queue = queue_of(job("encode", "quick", lane=SHORT))
     queue.returned(queue.take(0.0), 1.0)
     queue.add(job("short", lane=SHORT), 1.0)
     queue.add(job("live", lane=LIVE), 1.0)
@@ -227,7 +225,7 @@ def test_an_expected_request_holds_no_lane_of_its_own_or_quicker() -> None:
 def test_a_request_that_has_ended_holds_nothing() -> None:
     """forget() ends the expectation, also when it comes before the call returns."""
     for early in (True, False):
-        queue = queue_of(job("last", "quick", lane=SHORT, more=True))
+        queue = queue_of(job("last", "quick", lane=SHORT))
         batch = queue.take(0.0)
         if early:
             queue.forget("quick")
@@ -241,7 +239,7 @@ def test_nothing_is_kept_of_requests_that_ended() -> None:
     """After a thousand requests the queue holds no trace of them."""
     queue = queue_of()
     for n in range(1000):
-        queue.add(job(f"r{n}", more=True), float(n))
+        queue.add(job(f"r{n}"), float(n))
         queue.returned(queue.take(float(n)), n + 0.5)
         queue.forget(f"r{n}")
     assert (queue._jobs, queue._served, queue._expected) == ({}, {}, {})
@@ -255,7 +253,7 @@ def test_random_loads_lose_and_double_nothing() -> None:
         names = [f"{n}" for n in range(200)]
         coming = [
             job(name, f"o{rng.integers(12)}", key=int(rng.integers(3)), lane=int(rng.integers(4)),
-                max_rows=int(rng.integers(1, 6)), more=bool(rng.integers(2)))
+                max_rows=int(rng.integers(1, 6)))
             for name in names
         ]  # fmt: skip
         while coming or len(queue):
@@ -299,11 +297,11 @@ class Simulation:
         heapq.heappush(self.events, (moment_s, next(self._order), what, about))
 
     def call(self, owner: str, kind: str) -> None:
-        """A request asks for the model."""
+        """A request adds a job."""
         file = owner.startswith("file")
         rows = (3 if file else 8) if kind == "generate" else 1
         lane = LONG if file else SHORT
-        self.queue.add(Job((owner, kind), key=kind, owner=owner, lane=lane, max_rows=rows, more=True), self.now_s)
+        self.queue.add(Job((owner, kind), key=kind, owner=owner, lane=lane, max_rows=rows), self.now_s)
 
     def begin(self, owner: str, n_windows: int) -> None:
         """A request arrives: its first windows are encoded."""
@@ -326,7 +324,7 @@ class Simulation:
                 self.latencies_s.append(self.now_s - self.began_s[owner])
 
     def dispatch(self) -> None:
-        """Every idle thread asks the queue."""
+        """Every idle thread takes a batch."""
         while self.idle and (batch := self.queue.take(self.now_s, idle=self.idle, busy=self.n_threads - self.idle)):
             self.idle -= 1
             kind = batch[0].payload[1]

@@ -11,10 +11,10 @@ import pytest
 from faster_whisper.audio import pad_or_trim
 
 from app.engine.batching.batcher import Batcher
-from app.engine.whisper.calls import FALLBACK_STEPS, BatchedWhisper, ModelCall, SharedModel, repeatable
-from app.engine.whisper.decoding import REPEATABLE_LADDER
+from app.engine.whisper.calls import BatchedWhisper, ModelCall, SharedModel, repeatable
+from app.engine.whisper.decoding import FALLBACK_STEPS
 from app.engine.whisper.model import Model
-from tests.engine.hearing import CountingModel
+from tests.engine.transcribing import CountingModel
 from tests.samples import pcm_of
 
 SOT = 50258
@@ -96,7 +96,6 @@ def test_each_kind_of_call_has_its_own_key_and_size() -> None:
     assert len(set(recorder.keys)) == 5
     assert [job.max_rows for job in recorder.jobs] == [3, 1, 8, 1, 1]
     assert {(job.owner, job.lane) for job in recorder.jobs} == {("me", 2)}
-    assert all(job.more for job in recorder.jobs)
 
 
 def test_an_alignment_never_looks_behind_the_encoded_audio() -> None:
@@ -119,7 +118,7 @@ def test_a_short_window_is_encoded_at_its_own_length_only_when_asked() -> None:
 
 def test_retries_of_repeatable_requests_never_sample() -> None:
     """Every try above 0 becomes a deterministic one that forbids repetition."""
-    for temperature in REPEATABLE_LADDER[1:]:
+    for temperature in FALLBACK_STEPS:
         options = repeatable({**SAMPLED, "sampling_temperature": temperature}, 5)
         assert not {name for name in options if name.startswith("sampling")} | {"num_hypotheses"} & set(options)
         assert options["no_repeat_ngram_size"] == FALLBACK_STEPS[temperature]["no_repeat_ngram_size"]

@@ -7,17 +7,12 @@ from faster_whisper.tokenizer import Tokenizer
 
 from app.core.options import Options
 from app.engine.whisper.decoding import (
-    DEFERRED,
     HOTWORD_TOKENS,
-    LIVE,
-    LONG,
     PROMPT_BUCKETS,
     PROMPT_TOKENS,
-    SHORT,
     choose_language,
     decoding_of,
     fitted,
-    lane_of,
     plain,
     temperatures,
 )
@@ -43,19 +38,8 @@ def tokenizer(demo: Model) -> Tokenizer:
     ],
 )
 def test_tries(options: Options, tries: tuple[float, ...]) -> None:
-    """Live text is decoded once; files have repeatable tries; above 0 the ladder climbs to 1.0."""
+    """Live text is decoded once; files have repeatable tries; above 0 the temperatures rise to 1.0."""
     assert temperatures(options) == tries
-
-
-@pytest.mark.parametrize(
-    ("tier", "short", "lane"),
-    [("realtime", True, LIVE), ("realtime", False, LIVE), ("standard", True, SHORT), ("standard", False, LONG),
-     ("deferred", True, DEFERRED), ("deferred", False, DEFERRED)],
-)  # fmt: skip
-def test_lanes(tier, lane: int, *, short: bool) -> None:
-    """What was asked for counts; without it one-window requests go before files."""
-    assert lane_of(Options(tier=tier), short=short) == lane
-    assert LIVE < SHORT < LONG < DEFERRED
 
 
 def test_a_prompt_keeps_its_end_and_meets_a_bucket() -> None:

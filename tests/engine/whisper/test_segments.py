@@ -20,7 +20,7 @@ from app.engine.whisper.decoding import Decoding, decoding_of
 from app.engine.whisper.model import Model
 from app.engine.whisper.segments import BYTE_OF, DecodedSegment, decode_window, scored, to_segment
 from app.engine.windows import SpeechSpan, Window
-from tests.engine.hearing import hear
+from tests.engine.transcribing import transcribe
 from tests.samples import pcm_of
 
 SECOND = SAMPLE_RATE_HZ
@@ -143,7 +143,7 @@ def test_a_segment_that_says_nothing_is_none() -> None:
 
 
 def test_times_become_the_uploads_own() -> None:
-    """Behind a pause that was left out, segment, words and seek stand where they are heard."""
+    """Behind a pause that was left out, segment, words and seek have the times of the audio."""
     window = Window((SpeechSpan(SECOND, 3 * SECOND), SpeechSpan(50 * SECOND, 55 * SECOND)))
     words = [WhisperWord(2.5, 3.0, " late", 0.987654)]
     segment = to_segment(raw_at(2.5, 3.0, words=words), window, number=7, words=True)
@@ -159,9 +159,9 @@ def test_live_text_comes_in_short_segments(transcriber: Transcriber, monkeypatch
     """The realtime tier and a caller who limits the length get cut segments; a file gets them whole."""
     monkeypatch.setattr(pieces_module, "LONG_SEGMENT_S", 1.5)
     monkeypatch.setattr(pieces_module, "SHORT_PIECE_S", 0.3)
-    whole = hear(transcriber, pcm_of("en-10.wav"))
-    live = hear(transcriber, pcm_of("en-10.wav"), Options(tier="realtime"))
-    limited = hear(transcriber, pcm_of("en-10.wav"), Options(max_speech_duration_s=30.0))
+    whole = transcribe(transcriber, pcm_of("en-10.wav"))
+    live = transcribe(transcriber, pcm_of("en-10.wav"), Options(tier="realtime"))
+    limited = transcribe(transcriber, pcm_of("en-10.wav"), Options(max_speech_duration_s=30.0))
     assert len(whole.segments) < len(live.segments) == len(limited.segments)
     assert whole.text == live.text
     ids = [segment.id for segment in live.segments]

@@ -126,6 +126,22 @@ async def test_progress_is_sent_in_comments():
     assert told[-1]["eta_s"] == 0.0
 
 
+async def test_progress_may_come_before_the_language():
+    """A long silence at the beginning: the response starts with the search for speech, and progress never goes back."""
+    engine = SteppedEngine(Progress(30.0, 60.0), INFO, SECOND, Progress(60.0, 60.0), Timings(0.1, 0.0, 2.0))
+    engine.step()
+    async with worker(engine) as running:
+        exchange, task = started(running)
+        await until(lambda: b': progress {"done_s":30.0' in exchange.body)
+        assert exchange.status == 200
+        engine.step(4)
+        await task
+    assert exchange.body.count(b": progress ") == 2
+    *deltas, done, _ = events_of(exchange.body)
+    assert [delta["delta"] for delta in deltas] == ["two"]
+    assert (done["languages"], done["usage"]["input_tokens"]) == ([{"code": "en"}], 600)
+
+
 async def test_silence_is_broken_by_heartbeats():
     """During a long window comments are sent at intervals, and no event is lost."""
 

@@ -1,4 +1,4 @@
-"""Transcribe in a test, and keep everything that was said."""
+"""Transcribe in a test, and keep every event."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from app.engine.whisper.model import Model
 
 
 @dataclass(slots=True)
-class Heard:
-    """Everything a transcriber said of one upload."""
+class Transcribed:
+    """Every event of one upload."""
 
     info: AudioInfo | None = None
     segments: list[Segment] = field(default_factory=list)
@@ -51,18 +51,18 @@ class CountingModel:
         return counted
 
 
-def hear(transcriber: Transcriber, pcm: Pcm, options: Options | None = None) -> Heard:
+def transcribe(transcriber: Transcriber, pcm: Pcm, options: Options | None = None) -> Transcribed:
     """Transcribe to the end."""
-    heard = Heard()
+    result = Transcribed()
     for event in transcriber.events(pcm, options or Options(), lambda: False):
         if isinstance(event, AudioInfo):
-            assert heard.info is None
-            heard.info = event
+            assert result.info is None
+            result.info = event
         elif isinstance(event, Segment):
-            heard.segments.append(event)
+            result.segments.append(event)
         else:
-            heard.progress.append(event)
-    return heard
+            result.progress.append(event)
+    return result
 
 
 def transcriber_over(
