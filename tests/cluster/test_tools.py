@@ -122,4 +122,4 @@ def test_live_speakers_lose_nothing_on_an_idle_cluster(cluster):
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 live streams: 6 s heard, 0.0 s lost (0.0%)" in done.stdout
+    assert "1 live streams: 6 s transcribed, 0.0 s lost (0.0%)" in done.stdout

@@ -77,7 +77,7 @@ def test_cancelling_a_countdown_ends_it(browser: Browser) -> None:
 def test_a_server_with_keys_prompts_for_one(browser: Browser) -> None:
     """The key field is shown at once; a wrong key shows the server's message, the right one continues."""
     with (
-        live_server(api_keys="sésame") as address,
+        live_server(api_keys="sesame") as address,
         tab(browser, url_of(address), expected=["401"]) as page,
     ):
         expect(page.page.get_by_role("heading", name="API key")).to_be_visible()
@@ -88,7 +88,7 @@ def test_a_server_with_keys_prompts_for_one(browser: Browser) -> None:
         page["key"].fill("wrong")
         page["key"].press("Enter")
         expect(page["problem"]).to_contain_text("Incorrect API key")
-        page["key"].fill("sésame")
+        page["key"].fill("sesame")
         page.page.get_by_role("button", name="Use this key").click()
         expect(page["status"]).to_contain_text("Done")
         expect(page["key"]).to_be_hidden()
