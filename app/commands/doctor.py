@@ -137,7 +137,7 @@ def model_report(settings: WorkerSettings) -> list[ReportLine]:
         ReportLine(
             "one window of 5 s",
             f"{window_s:.2f} s ({LIVE_WINDOW_S / window_s:.1f} x real time)",
-            "too slow for live text: choose a smaller MODEL_SIZE (small, base) or AUDIO_CONTEXT=auto" if slow else "",
+            "too slow for live text: choose a smaller MODEL_SIZE (small, base)" if slow else "",
         ),
     ]
 

@@ -46,8 +46,13 @@ def parallelism_for(settings: WorkerSettings, device: str) -> Parallelism:
 def transcriber_of(model: Model, settings: WorkerSettings, failures: FailureWatch | None = None) -> Transcriber:
     """The blocking part of the engine, with its model threads."""
     watch = failures or FailureWatch()
+    shared = SharedModel(model.whisper.model)
+    # measured on CPUs only: on a GPU the encoder takes a small part of the time
+    adapt_context = settings.audio_context == "auto" and model.device == "cpu"
+    if adapt_context:
+        shared.encode_silence()
     batcher = Batcher(
-        watch.guarded(SharedModel(model.whisper.model).run),
+        watch.guarded(shared.run),
         n_threads=model.parallelism.replicas,
         mix_lanes=model.device == "cuda",
         is_fatal=watch.is_fatal,
@@ -60,7 +65,7 @@ def transcriber_of(model: Model, settings: WorkerSettings, failures: FailureWatc
         model.parallelism,
         beam_size=settings.beam_size,
         vad_filter=settings.vad_filter,
-        adapt_context=settings.audio_context == "auto",
+        adapt_context=adapt_context,
     )
 
 

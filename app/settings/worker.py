@@ -95,14 +95,13 @@ class WorkerSettings(BaseSettings):
         ),
     ] = 0
     audio_context: Annotated[
-        Literal["full", "auto"],
+        Literal["auto", "full"],
+        AnyCase,
         Field(
-            description=(
-                "full: encode every window as 30 s, as Whisper was trained. auto: encode short windows at "
-                "their own length plus 2 s, which is many times faster on a CPU and may lose accuracy."
-            )
+            description="auto: on a CPU, encode short windows at their own length plus 2 s instead of 30 s, which is "
+            "several times faster and as accurate. full: encode every window as 30 s."
         ),
-    ] = "full"
+    ] = "auto"
     cpu_tuning: Annotated[
         bool, Field(description="Start with the memory allocator and CPU instruction settings that measured fastest.")
     ] = True

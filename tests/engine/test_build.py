@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ async def test_engine_says_how_its_work_is_spread():
 
 def test_lost_device_reaches_the_engine():
     """A sticky error in a call makes the whole engine critical: loading joins the watch with the model threads."""
-    settings = settings_for_test(model_size="demo", device="cpu")
+    settings = settings_for_test(model_size="demo", device="cpu", audio_context="full")
     model, failures = load_model(settings), FailureWatch()
 
     def lost(*_: object, **__: object) -> None:
@@ -89,3 +90,25 @@ def test_lost_device_reaches_the_engine():
         list(transcriber.events(pcm_of("en-00.wav"), Options(language="en"), lambda: False))
     assert failures.critical
     transcriber.close()
+
+
+@pytest.mark.parametrize(("audio_context", "n_positions"), [("auto", 500), ("full", 3000)])
+def test_a_cpu_encodes_short_windows_at_their_own_length(audio_context: str, n_positions: int):
+    """AUDIO_CONTEXT=auto on a CPU: a clip of 2 s is encoded as 5 s; full: as 30 s."""
+    settings = settings_for_test(model_size="demo", device="cpu", audio_context=audio_context)
+    model, frames = load_model(settings), list[int]()
+    whisper = model.whisper.model
+    encode = whisper.encode
+
+    def recorded(features: Any, **options: Any) -> Any:
+        frames.append(features.shape[-1])
+        return encode(features, **options)
+
+    model.whisper.model = SimpleNamespace(
+        device="cpu", is_multilingual=True, device_index=[0], n_mels=whisper.n_mels, encode=recorded,
+        generate=whisper.generate, detect_language=whisper.detect_language, align=whisper.align,
+    )  # fmt: skip
+    transcriber = transcriber_of(model, settings)
+    list(transcriber.events(pcm_of("en-00.wav"), Options(language="en"), lambda: False))
+    transcriber.close()
+    assert frames[-1] == n_positions

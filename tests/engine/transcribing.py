@@ -37,8 +37,14 @@ class CountingModel:
     def __init__(self, model: Any) -> None:
         self._model = model
         self.device = model.device
+        self.n_mels = model.n_mels
         self.calls: Counter[str] = Counter()
         self.rows: Counter[str] = Counter()
+
+    def forget(self) -> None:
+        """Count from zero."""
+        self.calls.clear()
+        self.rows.clear()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._model, name)
@@ -79,6 +85,10 @@ def transcriber_over(
     """A transcriber with model threads of its own over the shared weights, or over `weights`."""
     spread = parallelism or model.parallelism
     shared = SharedModel(model.whisper.model if weights is None else weights)
+    if adapt_context:
+        shared.encode_silence()
+        if isinstance(weights, CountingModel):
+            weights.forget()
     batcher: Batcher[Any, Any] = Batcher(
         wrap(shared.run), n_threads=spread.replicas, mix_lanes=mix_lanes, on_batch=on_batch
     )

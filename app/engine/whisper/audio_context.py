@@ -1,8 +1,10 @@
-"""How much of the 30 s of padding a short window keeps (AUDIO_CONTEXT=auto). Pure.
+"""How much of a 30 s window the encoder has to process (AUDIO_CONTEXT=auto). Pure.
 
-Whisper's encoder was trained on 30 s; a shorter input is faster by more than the ratio, and costs
-accuracy on stock weights. A margin of silence stays, and lengths are rounded up to buckets so that
-windows of different requests can share a call. Measurements: docs/performance.md.
+The encoder costs more than its share for long inputs, and most of a short window is padding. So a short
+window is encoded at its own length plus a margin, and `SharedModel` fills the rest of the output with the
+encoder's output for silence. Given less than 1500 positions instead, the decoder repeats sentences and
+invents text. Lengths are bucketed, so that windows of different requests can share an encoder call.
+Measurements: docs/performance.md and docs/accuracy.md.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.engine.batching.batcher import Batcher
-from app.engine.whisper.audio_context import context_frames
+from app.engine.whisper.audio_context import FULL_FRAMES, context_frames
 from app.engine.whisper.decoding import FALLBACK_STEPS
 
 Array = npt.NDArray[Any]
@@ -42,19 +42,41 @@ class ModelCall:
 
 
 class SharedModel:
-    """One set of weights; every replica of it may run one call at a time."""
+    """One set of weights; every replica of it may run one call at a time.
+
+    A window that is encoded at its own length gets the encoder's output for silence behind it, so the decoder
+    sees the 1500 positions that it was trained with, and windows of any length share a call.
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._on_gpu = model.device == "cuda"
+        self._silence: Array | None = None  # [1, 1500, width]
+
+    def encode_silence(self) -> None:
+        """Make this model able to take windows shorter than 30 s; blocking, one encoder call."""
+        self._silence = self._encode(np.zeros((1, int(self._model.n_mels), FULL_FRAMES), dtype=np.float32))
+
+    def _encode(self, features: Array) -> Array:
+        """[B, n_mels, n_frames] -> [B, n_frames / 2, width]."""
+        storage = self._model.encode(ctranslate2.StorageView.from_array(features), to_cpu=self._on_gpu)
+        return _array(storage)
+
+    def _padded(self, encoded: Array) -> Array:
+        """[B, n_positions, width] -> [B, 1500, width], if the output for silence is known."""
+        if self._silence is None or encoded.shape[1] >= self._silence.shape[1]:
+            return encoded
+        tail = self._silence[:, encoded.shape[1] :]  # [1, 1500 - n_positions, width]
+        return np.concatenate([encoded, np.repeat(tail, len(encoded), axis=0)], axis=1)
 
     def run(self, _: Hashable, calls: Sequence[ModelCall]) -> list[Any]:
         """Make one call for rows that share a key; returns a result per row."""
-        stacked = ctranslate2.StorageView.from_array(_stack([call.rows for call in calls]))
+        rows = _stack([call.rows for call in calls])
         options = dict(calls[0].options)
         if calls[0].kind == "encode":
-            encoded = _array(self._model.encode(stacked, to_cpu=self._on_gpu))  # [B, n_positions, width]
+            encoded = self._padded(self._encode(rows))
             return [encoded[row : row + 1] for row in range(len(calls))]
+        stacked = ctranslate2.StorageView.from_array(rows)
         if calls[0].kind == "generate":
             return list(self._model.generate(stacked, [list(call.prompt) for call in calls], **options))
         if calls[0].kind == "detect_language":
@@ -76,7 +98,7 @@ class BatchedWhisper:
         cancelled: whether the caller has left.
         start_token: id of `<|startoftranscript|>`.
         repeat_beam: replace sampling by `FALLBACK_STEPS`, with this beam; None = sample.
-        adapt_context: encode a short window at its own length.
+        adapt_context: encode a short window at its own length; see `SharedModel.encode_silence`.
     """
 
     def __init__(

@@ -116,6 +116,47 @@ def test_a_short_window_is_encoded_at_its_own_length_only_when_asked() -> None:
     assert all(job.call.rows.flags.c_contiguous for job in recorder.jobs)
 
 
+def test_a_short_window_gets_the_output_for_silence_behind_it(demo: Model) -> None:
+    """All 1500 positions: first what its own frames give, then what 30 s of silence give at those positions."""
+    shared, features = SharedModel(demo.whisper.model), np.zeros((1, demo.whisper.model.n_mels, 500), np.float32)
+    features[..., :200] = 1.0
+    [short] = shared.run("e", [ModelCall("encode", features)])
+    assert short.shape[1] == 250
+    silent = np.zeros((1, demo.whisper.model.n_mels, 3000), np.float32)
+    [silence] = shared.run("e", [ModelCall("encode", silent)])
+    shared.encode_silence()
+    first, second = shared.run("e", [ModelCall("encode", features), ModelCall("encode", features * 0.5)])
+    assert first.shape == second.shape == (1, 1500, silence.shape[-1])
+    assert np.abs(first[:, :250] - short).max() < 1e-3
+    for row in (first, second):
+        assert np.array_equal(row[:, 250:], silence[:, 250:])
+
+
+def test_a_full_window_is_not_padded(demo: Model) -> None:
+    """A window of 30 s is returned as the encoder gives it."""
+    shared = SharedModel(demo.whisper.model)
+    shared.encode_silence()
+    [row] = shared.run("e", [ModelCall("encode", np.ones((1, demo.whisper.model.n_mels, 3000), np.float32))])
+    assert row.shape[1] == 1500
+
+
+def test_windows_of_any_length_share_a_decoding_call(demo: Model) -> None:
+    """Padded to the same positions, a clip of two seconds and one of six have one key and one call gives both texts."""
+    shared = SharedModel(demo.whisper.model)
+    shared.encode_silence()
+    rows = [
+        shared.run("e", [ModelCall("encode", np.zeros((1, demo.whisper.model.n_mels, n), np.float32))])[0]
+        for n in (500, 1000)
+    ]
+    recorder = Recorder()
+    for row in rows:
+        view_of(recorder).generate(row, [[SOT, 1, 2]])
+    assert recorder.keys[0] == recorder.keys[1]
+    prompt = tuple(int(demo.start_token) + offset for offset in (0, 1))
+    results = shared.run("g", [ModelCall("generate", row, prompt, (("max_length", 8),)) for row in rows])
+    assert len(results) == 2
+
+
 def test_retries_of_repeatable_requests_never_sample() -> None:
     """Every try above 0 becomes a deterministic one that forbids repetition."""
     for temperature in FALLBACK_STEPS:
