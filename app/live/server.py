@@ -29,7 +29,7 @@ from app.live.gateway import Gateway
 from app.live.protocols.whisperlive.frames import MAX_HANDSHAKE_CHARS
 from app.live.session.connection import Disconnected
 from app.live.upgrade import HttpAnswer, HttpRequest, UpgradeCheck
-from app.ops.client_address import TrustedProxies
+from app.ops.addresses import TrustedProxies
 from app.ops.keys import KeyRing
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from app.live.admission import Caller
 from app.live.gateway import Gateway
-from app.ops.client_address import TrustedProxies, client_address
+from app.ops.addresses import TrustedProxies, client_address
 from app.ops.keys import KeyRing, presented_key
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import httpx
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.ops.client_address import TrustedProxies
+from app.ops.addresses import TrustedProxies
 from app.ops.keys import require_sendable, split_keys
 from app.settings.explain import load
 

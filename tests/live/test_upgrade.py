@@ -4,7 +4,7 @@ import pytest
 
 from app.live.admission import Caller
 from app.live.upgrade import HttpAnswer, HttpRequest, UpgradeCheck, may_connect, offered_key
-from app.ops.client_address import TrustedProxies
+from app.ops.addresses import TrustedProxies
 from app.ops.keys import KeyRing
 from tests.live import live, virtual
 from tests.live.backend import Backend

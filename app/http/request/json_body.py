@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from starlette.requests import Request
 
 from app.core.errors import InvalidRequest, TooLarge
+from app.core.json_guard import TooMuchStructure, load_json
 from app.engine.engine import in_thread
 from app.http.request.multipart import IGNORED_PREFIX, MAX_FIELD_BYTES, MAX_FIELDS_BYTES, MAX_PARTS, Upload
 from app.http.request.receive import Share, chunks_of
@@ -28,9 +29,6 @@ MAX_AUDIO_BYTES = 25 * 1024 * 1024
 SLICE_CHARACTERS = 1024 * 1024
 # Larger bodies are parsed one after the other: parsing takes several times their size in memory.
 LARGE_BYTES = 1024 * 1024
-# Each of these makes a Python object, in one call that blocks all threads: 100,000 take about 10 ms. Base64 has none.
-STRUCTURE = b"[{,"
-MAX_STRUCTURE = 100_000
 WHITE_SPACE = b" \t\n\r\v\f"
 # For the fields beside the audio.
 AROUND_BYTES = 1024 * 1024
@@ -70,14 +68,11 @@ def parse(body: bytes | bytearray, *, limit_bytes: int) -> Upload:
     Raises:
         InvalidRequest, TooLarge: as `read_json`.
     """
-    if sum(body.count(each) for each in STRUCTURE) > MAX_STRUCTURE:
-        raise InvalidRequest(
-            f"The JSON body has too many lists, objects and items; the limit is {MAX_STRUCTURE} of the "
-            f"characters {' '.join(map(chr, STRUCTURE))} together."
-        )
     try:
-        given = json.loads(body)
-    except (ValueError, RecursionError) as exc:
+        given = load_json(body)
+    except TooMuchStructure as exc:
+        raise InvalidRequest(f"The JSON body has {exc}.") from exc
+    except ValueError as exc:
         raise InvalidRequest("The body is not JSON; let a JSON library build it.") from exc
     if not isinstance(given, dict):
         raise InvalidRequest("The body is not a JSON object; send one with 'model' and 'input_audio'.")

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from app.core.errors import InvalidRequest, TooLarge
+from app.core.json_guard import MAX_STRUCTURE
 from app.http.request import json_body
-from app.http.request.json_body import LARGE_BYTES, MAX_AUDIO_BYTES, MAX_STRUCTURE, parse, read_json
+from app.http.request.json_body import LARGE_BYTES, MAX_AUDIO_BYTES, parse, read_json
 from app.http.request.multipart import Upload
 from app.http.request.receive import Share, UploadBudget
 from tests.clients import PATH, Worker, tone_wav, worker
@@ -190,7 +191,7 @@ def test_long_audio_is_whole():
 def test_too_many_items_are_refused_unread(item: str, monkeypatch: pytest.MonkeyPatch):
     """Too many lists and objects, whose creation would block every thread, are counted and refused before parsing."""
     raw = ('{"model":"m","x":[' + item * MAX_STRUCTURE + "1]}").encode()
-    monkeypatch.setattr("app.http.request.json_body.json.loads", lambda _: pytest.fail("was read"))
+    monkeypatch.setattr("app.core.json_guard.json.loads", lambda _: pytest.fail("was read"))
     message = refusal(raw).message
     assert f"{MAX_STRUCTURE}" in message
     assert "JSON" in message
