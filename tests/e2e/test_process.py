@@ -256,7 +256,7 @@ def test_a_model_that_hangs_ends_the_process(tmp_path: Path) -> None:
         with pytest.raises(httpx.TransportError):
             httpx.post(f"{worker.url}/v1/audio/transcriptions", data={"model": "m"}, files=files, timeout=60)
         assert worker.process.wait(timeout=30) == 70
-    assert "the model has not come back" in worker.log
+    assert "a call of the model has not returned" in worker.log
     assert 'File "' in worker.log
 
 
