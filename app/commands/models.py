@@ -1,7 +1,7 @@
-"""`python -m app models fetch`: download the configured model and verify its files. Blocking.
+"""`python -m app models`: download the configured model, or name the best one on this machine. Blocking.
 
-Workers in containers have no internet access and a read-only model volume. This command runs once before them, in a
-container that may download.
+Workers in containers have no internet access and a read-only model volume. `models fetch` runs once before them, in a
+container that may download. `models local` is how a cluster chooses its model without loading the engine.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import sys
 from collections.abc import Sequence
 
 from app.core.errors import StartupError
-from app.settings.worker import load_settings
+from app.settings.worker import WorkerSettings, load_settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Fetch and verify; return the exit code."""
+    """Fetch and verify, or print a name; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m app models", description="Manage models on disk.")
-    fetch = parser.add_subparsers(dest="action", required=True).add_parser(
-        "fetch", help="download the configured model (MODEL_SIZE) and verify its files"
-    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("local", help="print the name of the best model that this machine has already")
+    fetch = actions.add_parser("fetch", help="download the configured model (MODEL_SIZE) and verify its files")
     fetch.add_argument(
         "--for-device",
         choices=("cpu", "cuda"),
@@ -28,17 +28,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         settings = load_settings()
-        if settings.model_size == "fake":
-            return 0
-        # Imported here: a bad setting is reported without loading CTranslate2.
-        from app.engine.whisper import checksums, model  # noqa: PLC0415 - see above
-
-        device = arguments.for_device or model.choose_device(settings.device)
-        name = model.choose_model(settings.model_size, device)
-        directory = model.locate(name)
-        checked = checksums.verify(directory)
+        line = _local(settings) if arguments.action == "local" else _fetch(settings, arguments.for_device)
     except StartupError as exc:
         print(f"error: {exc}", file=sys.stderr)  # noqa: T201 - the command's output
         return 1
-    print(f"{name}: {directory} ({checked} files verified)")  # noqa: T201 - the command's output
+    if line:
+        print(line)  # noqa: T201 - the command's output
     return 0
+
+
+def _local(settings: WorkerSettings) -> str:
+    # Imported here: a bad setting is reported without loading CTranslate2.
+    from app.engine.whisper import model  # noqa: PLC0415 - see above
+
+    return model.choose_local(model.choose_device(settings.device))
+
+
+def _fetch(settings: WorkerSettings, for_device: str | None) -> str:
+    if settings.model_size == "fake":
+        return ""
+    from app.engine.whisper import checksums, model, packaged  # noqa: PLC0415 - see above
+
+    device = for_device or model.choose_device(settings.device)
+    name = model.choose_model(settings.model_size, device)
+    directory = model.locate(name)
+    # Files of the package have been verified by `locate`.
+    checked = len(packaged.CHECKSUMS) if directory == packaged.directory() else checksums.verify(directory)
+    return f"{name}: {directory} ({checked} files verified)"

@@ -12,6 +12,7 @@ import socket
 import sys
 from pathlib import Path
 
+from app.commands import model_note
 from app.core.errors import StartupError
 from app.ops import logs, tuning
 from app.ops.addresses import authority
@@ -19,34 +20,43 @@ from app.settings.worker import WorkerSettings, load_settings
 
 log = logging.getLogger("app")
 
-DEMO_NOTE = (
-    "MODEL_SIZE is not set: using the bundled demo model (synthetic voices only); "
-    "for a real model: MODEL_SIZE=large-v3-turbo make run"
-)
+BETTER_MODEL = "MODEL_SIZE=small make run"
+SAMPLES = Path(__file__).resolve().parents[2] / "tests" / "audio"
 
 
-def run(*, demo: bool = False, **overrides: object) -> int:
+def run(*, demo: bool = False, local_model: bool = False, **overrides: object) -> int:
     """Serve until a signal; return the exit code.
 
     Args:
         demo: use the bundled demo model unless MODEL_SIZE is set, and print an example request.
+        local_model: the same with the best model that this machine has already.
         overrides: settings (host, port, ...) that take precedence over the environment.
     """
     try:
         settings = load_settings(**overrides)
         tuning.apply(enabled=settings.cpu_tuning)
-        if demo and "model_size" not in settings.model_fields_set:
-            settings = load_settings(**overrides, model_size="demo")
-            print(DEMO_NOTE, flush=True)  # noqa: T201 - for the user of `make run`
         listener = bind(settings.host, settings.port)
+        logs.configure(level=settings.log_level, style=settings.log_format, worker_id=settings.worker_id)
+        if (demo or local_model) and "model_size" not in settings.model_fields_set:
+            chosen = {"model_size": "demo"} if demo else _local_model(settings.device)
+            settings = load_settings(**{**overrides, **chosen})
+            note = model_note.describe(settings.model_size, better=BETTER_MODEL)
+            print(note, flush=True)  # noqa: T201 - for the user of `make run`
     except StartupError as exc:
-        print(f"error: {exc}", file=sys.stderr)  # noqa: T201 - logging is not configured yet
+        print(f"error: {exc}", file=sys.stderr)  # noqa: T201 - one line for people, whatever the log format
         return 1
-    logs.configure(level=settings.log_level, style=settings.log_format, worker_id=settings.worker_id)
     _log_start(settings)
     from app.http.server import serve  # noqa: PLC0415 - imports the engine: after the tuning, not before
 
-    return serve(settings, listener, on_ready=(lambda: _print_example(settings)) if demo else None)
+    return serve(settings, listener, on_ready=(lambda: _print_example(settings)) if demo or local_model else None)
+
+
+def _local_model(device: str) -> dict[str, str]:
+    """The settings of the best model that needs no download, with the device that it was chosen for."""
+    from app.engine.whisper import model  # noqa: PLC0415 - imports CTranslate2: after the tuning, not before
+
+    device = model.choose_device(device)
+    return {"model_size": model.choose_local(device), "device": device}
 
 
 def apply_tuning() -> None:
@@ -80,7 +90,8 @@ def example_request(settings: WorkerSettings) -> str:
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
     url = f"http://{authority(host, settings.port)}/v1/audio/transcriptions"
     key = " -H 'Authorization: Bearer '\"${API_KEY:?set it to one of API_KEYS}\"" if settings.keys else ""
-    sample = Path(__file__).resolve().parents[2] / "tests" / "audio" / "en-00.wav"
+    # The demo model knows synthetic voices only.
+    sample = SAMPLES / ("en-00.wav" if settings.model_size == "demo" else "human/jfk.wav")
     return (
         "ready; try:\n"
         f"  curl{key} -F file=@{shlex.quote(str(sample))} -F model=whisper-1 -F response_format=text "

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from app.audio.decode import decode_audio
+from app.commands import model_note
 from app.core import languages
 from app.core.errors import StartupError, TranscriptionError
 from app.core.options import Options
@@ -18,8 +19,9 @@ from app.core.pcm import SAMPLE_RATE_HZ
 from app.core.transcript import Progress, Transcript, TranscriptBuilder
 from app.engine.build import load_model, transcriber_of
 from app.engine.transcriber import Transcriber
+from app.engine.whisper import model as models
 from app.http.response.formats import ResponseFormat, render
-from app.settings.worker import load_settings
+from app.settings.worker import WorkerSettings, load_settings
 
 FileFormat = Literal["txt", "srt", "vtt", "json"]
 RENDERED_AS: dict[FileFormat, ResponseFormat] = {
@@ -54,7 +56,7 @@ def transcribe_files(
     """
     try:
         options = Options(language=languages.normalize(language or ""))
-        settings = load_settings(**({"model_size": model} if model else {}))
+        settings = _load_settings(model)
         target = _make_directory(output_dir)
         transcriber = transcriber_of(load_model(settings), settings)
     except (StartupError, TranscriptionError) as exc:
@@ -115,6 +117,19 @@ def output_path(directory: Path, file: Path, file_format: FileFormat, written: s
             candidates = [directory / f"{file.stem}-{number}.{file_format}"]
             number += 1
     return candidates[0]
+
+
+def _load_settings(model: str | None) -> WorkerSettings:
+    """Read the settings; without MODEL_SIZE a CPU gets a model that this machine has, if it is one for human speech."""
+    settings = load_settings(**({"model_size": model} if model else {}))
+    if "model_size" in settings.model_fields_set:
+        return settings
+    device = models.choose_device(settings.device)
+    local = models.choose_local(device)
+    if device == "cuda" or local in ("demo", models.choose_model("auto", device)):
+        return load_settings(device=device)
+    print(model_note.describe(local, better="--model small"), file=sys.stderr)  # noqa: T201 - the command's output
+    return load_settings(device=device, model_size=local)
 
 
 def _make_directory(path: str | None) -> Path | None:

