@@ -24,7 +24,7 @@ ELSEWHERE = {
     "core/transcript.py": "tests/http/response/test_formats.py",  # value types; rendering reads every field
     "http/server.py": "tests/e2e/test_process.py",  # binding, signals and exit codes need a process
     "ops/process.py": "tests/e2e/test_process.py",  # ending a process needs one
-    "live/policy/durations.py": "tests/live/policy/test_agreement.py",  # a value type; every policy reads it
+    "live/policy/stream_policy.py": "tests/live/policy/test_agreement.py",  # a value type; every policy reads it
 }
 
 

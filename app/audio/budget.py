@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 from functools import cache
 
-from app.core.errors import Overloaded
+from app.core.errors import MemoryFull
 from app.core.pcm import SAMPLE_RATE_HZ
 from app.ops.machine import available_bytes
 
-# Of the available memory; the rest is for the model, its windows and uploads on a memory file system.
+# Fraction of the available memory; the rest is for the model, its windows and uploads on a memory file system.
 SHARE = 0.5
 # The first minute of each request is not counted: long files never cause live text to be refused.
 FREE_BYTES = 60 * SAMPLE_RATE_HZ * 4
@@ -33,7 +33,7 @@ class AudioMemory:
         """Count one holder's `after_bytes` instead of its `before_bytes`.
 
         Raises:
-            Overloaded: all together would hold too much. A lone holder is never refused: waiting would not help it.
+            MemoryFull: all together would hold too much. A lone holder is never refused: waiting would not help it.
         """
         added_bytes = after_bytes - before_bytes
         with self._lock:
@@ -41,7 +41,7 @@ class AudioMemory:
             if alone or added_bytes <= 0 or self._held_bytes + added_bytes <= self._limit_bytes:
                 self._held_bytes += added_bytes
                 return
-        raise Overloaded(
+        raise MemoryFull(
             "Other long files fill the memory for decoded audio. Retry later, or send a shorter piece.",
             retry_after_s=RETRY_AFTER_S,
         )
@@ -58,7 +58,7 @@ class Claim:
         """Count `n_bytes` for this request from now on.
 
         Raises:
-            Overloaded: see `AudioMemory.change`; the previous count stays.
+            MemoryFull: see `AudioMemory.change`; the previous count stays.
         """
         counted_bytes = max(0, n_bytes - FREE_BYTES)
         self._memory.change(self._counted_bytes, counted_bytes)

@@ -80,12 +80,12 @@ def _read(upload: _Upload, claim: Claim, max_audio_s: float, budget_s: float) ->
         if pcm is None:
             pcm = _read_any(upload, claim, max_audio_s, budget_s)
     except AudioUndecodable:
-        upload.raise_if_unread()  # a file whose reading was stopped looks damaged
+        upload.raise_if_stopped()  # a file whose reading was stopped looks damaged
         raise
     except ffmpeg.DAMAGE as exc:
-        upload.raise_if_unread()
+        upload.raise_if_stopped()
         raise AudioUndecodable(f"file: {ffmpeg.NOT_AUDIO}") from exc
-    upload.raise_if_unread()
+    upload.raise_if_stopped()
     if pcm.size < MIN_AUDIO_S * SAMPLE_RATE_HZ:
         raise AudioTooShort(
             f"file: the audio is {pcm.size / SAMPLE_RATE_HZ:.3f} s long; send at least {MIN_AUDIO_S:g} s"
@@ -159,7 +159,7 @@ class _Upload:
         """The position, counted from the first byte after leading tags."""
         return self._position - self._start
 
-    def raise_if_unread(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raise if reading stopped for a reason that does not lie in the file.
 
         Raises:
@@ -175,7 +175,7 @@ class _Upload:
             if self._allowed_cpu_s is not None:
                 raise AudioUndecodable("file: no audio was decoded in time; send wav, or another encoding")
             raise AudioUndecodable(
-                f"file: decoding was given up after {self._allowed_s:.0f} s; send a shorter piece, or wav"
+                f"file: audio decoding was given up after {self._allowed_s:.0f} s; send a shorter piece, or wav"
             )
 
     def _is_over(self) -> bool:

@@ -81,7 +81,7 @@ def _parse(line: bytes) -> Scale | None:
             return None
         if order["order"] == "scale" and order["kind"] in ("worker", "gateway"):
             return Scale(order["kind"], int(order["count"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise StartupError("an order is one line of JSON with order, kind and count") from None
     raise StartupError(f"unknown order: {order['order']!r}")
 

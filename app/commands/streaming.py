@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 
 from app.core.errors import StartupError
-from app.live.admission import ConnectionLimits
+from app.live.admission import StreamLimits
 from app.live.gateway import Gateway
 from app.live.metrics import GatewayMetrics
-from app.live.policy.durations import StreamPolicy
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.remote import RemoteTranscriber, new_client
 from app.live.scheduler import Scheduler
 from app.live.server import ServerOptions, listening
@@ -101,7 +101,7 @@ def build_gateway(settings: GatewaySettings, client: httpx.AsyncClient) -> Gatew
             buffer_max_s=settings.buffer_max_s,
             buffer_stall_s=settings.buffer_stall_s,
         ),
-        admission=ConnectionLimits(
+        admission=StreamLimits(
             max_clients=settings.max_clients,
             max_per_key=settings.max_streams_per_key,
             max_per_address=settings.streams_per_address,

@@ -12,8 +12,11 @@
      ├── UnknownModel                 no such model here
      ├── Unauthorized                 no key, or a wrong one
      ├── Overloaded(retry_after_s)    every slot and every place in the queue is taken
+     │    ├── TooManyConnections      this process has as many connections as it allows
+     │    └── MemoryFull              uploads, decoded audio or the device fill the memory
      ├── NotReady(retry_after_s)      the model is still loading
      ├── ShuttingDown(retry_after_s)  the process is draining
+     │    └── DeviceLost              its device has failed, and a supervisor replaces it
      ├── Cancelled                    the caller has left; the answer would not be read
      └── EngineFailure                a bug or a broken device; the cause is logged, never sent
 
@@ -102,12 +105,24 @@ class Overloaded(RetryLater):
     """Every slot, and every place in the queue, is taken."""
 
 
+class TooManyConnections(Overloaded):
+    """This process has as many connections as it allows."""
+
+
+class MemoryFull(Overloaded):
+    """Uploads, decoded audio or the device's work fill the memory."""
+
+
 class NotReady(RetryLater):
     """The model is loading or warming up."""
 
 
 class ShuttingDown(RetryLater):
     """The process is draining and takes no new work."""
+
+
+class DeviceLost(ShuttingDown):
+    """The device has failed; the process is about to be replaced."""
 
 
 class StorageFull(RetryLater):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol, TypeVar
 
 from app.audio.decode import decode_audio
-from app.core.errors import EngineFailure, ShuttingDown, TranscriptionError
+from app.core.errors import DeviceLost, EngineFailure, ShuttingDown, TranscriptionError
 from app.core.options import Options
 from app.core.transcript import Timings, Transcript, TranscriptBuilder
 from app.engine.failures import FailureWatch
@@ -80,7 +80,7 @@ class Engine(Protocol):
         The first event proves that the audio was decoded. It is AudioInfo, or Progress if a long file begins
         with minutes without speech.
 
-        Owns `permit` from the moment it is called, also if nothing is ever read. Closing or dropping the
+        Takes ownership of `permit` at once, even if the stream is never iterated. Closing or dropping the
         generator, or cancelling the task that iterates it, stops the work at the next window.
 
         Raises:
@@ -206,7 +206,7 @@ class WhisperEngine:
             raise error
         log.error("the engine failed", exc_info=error)
         if self._failures.critical is not None:  # not the request's fault: another worker can serve it
-            raise ShuttingDown("This worker's device failed, it restarts. Retry shortly.", retry_after_s=2) from error
+            raise DeviceLost("This worker's device failed, it restarts. Retry shortly.", retry_after_s=2) from error
         raise EngineFailure("The server failed to transcribe this audio.") from error
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from app.core.errors import Overloaded
+from app.core.errors import MemoryFull
 
 log = logging.getLogger("app.engine")
 
@@ -82,7 +82,7 @@ class FailureWatch:
                 if is_out_of_memory(exc):
                     self._shrink(len(rows))
                     if len(rows) == 1:
-                        raise Overloaded("The device is out of memory. Retry shortly.", retry_after_s=2) from exc
+                        raise MemoryFull("The device is out of memory. Retry shortly.", retry_after_s=2) from exc
                     raise OutOfMemory(str(exc)) from exc
                 raise
 

@@ -48,7 +48,7 @@ def search_windows(
 def next_window(
     windows: Iterator[Window | Scanned], cancelled: Callable[[], bool], total_s: float, *, limit_s: float = math.inf
 ) -> Generator[Progress, None, Window | None]:
-    """Search for the next window; what was searched without a result is progress, up to `limit_s`.
+    """Search for the next window; yields Progress for audio without speech, up to `limit_s`.
 
     Returns:
         None when there is no more.

@@ -24,17 +24,17 @@ HOP_SAMPLES = FRAME_SAMPLES // 2
 LEVEL_FRAMES = 6
 EDGES_HZ = (60, 300, 700, 1500, 2500, 4000, 7600)
 EDGES = tuple(round(edge_hz * FRAME_SAMPLES / SAMPLE_RATE_HZ) for edge_hz in EDGES_HZ)
-WINDOW = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32)
+HANN = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32)
 # Below -99 dBFS in a band, or 60 dB under the loudest moment, there is rounding and leakage of other bands.
 LEAST_POWER = 1e-10 * (FRAME_SAMPLES / 2) ** 2
 LEAST_SHARE = 1e-6
-# Fewer levels than this say nothing about movement: three quarters of a second.
+# Fewer levels than this (three quarters of a second) are too few to judge.
 MIN_LEVELS = 8
 # In units of what random noise of the band does: its highest level (observed in noise: up to 5.8), and the mean
 # square of all (observed: up to 2.7).
 MAX_PEAK = 6.0
 MAX_MEAN_SQUARE = 3.0
-# A few levels of speech in loud noise can look steady by chance: shorter windows have to be steadier than noise.
+# Speech in loud noise can look steady for a moment, so stricter thresholds apply below 2 s.
 SHORT_S = 2.0
 SHORT_FACTOR = 0.25
 
@@ -67,7 +67,7 @@ def _levels(pcm: Pcm) -> npt.NDArray[np.float32]:
     if len(pcm) < FRAME_SAMPLES:
         return np.zeros((0, len(EDGES) - 1), np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(pcm, FRAME_SAMPLES)[::HOP_SAMPLES]
-    spectrum = np.fft.rfft(frames * WINDOW, axis=1)  # [n_frames, n_bins]
+    spectrum = np.fft.rfft(frames * HANN, axis=1)  # [n_frames, n_bins]
     power = spectrum.real**2 + spectrum.imag**2
     bands = np.add.reduceat(power[:, : EDGES[-1]], EDGES[:-1], axis=1)  # [n_frames, n_bands]
     n_levels = len(bands) // LEVEL_FRAMES

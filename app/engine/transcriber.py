@@ -125,7 +125,7 @@ class Transcriber:
         """
         if options.task == "translate" and not self._model.translates:
             raise InvalidRequest(
-                f"The model {self._model.name} cannot translate; ask a server that runs large-v3, medium or small.",
+                "This server's model cannot translate; use a server that runs large-v3, medium or small.",
                 param="model",
             )
         if options.language is None:
@@ -133,7 +133,7 @@ class Transcriber:
         known = self._model.whisper.hf_tokenizer.token_to_id(f"<|{options.language}|>") is not None
         if (self._model.multilingual and not known) or (not self._model.multilingual and options.language != "en"):
             raise InvalidRequest(
-                f"The model {self._model.name} does not know the language '{options.language}'.",
+                f"This server's model does not know the language '{options.language}'.",
                 param="languages" if options.languages else "language",  # whichever of the two named it
             )
 
@@ -173,7 +173,7 @@ class Transcriber:
         if first is None:
             yield AudioInfo(options.language or SILENT_LANGUAGE, 1.0 if options.language else 0.0, total_s)
         else:
-            # further windows may lie far behind a silence: progress ends where work waits
+            # further windows may follow a long silence: do not report progress beyond the first undecoded window
             second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
             lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
             request = _Request(pcm, options, self._view(owner, lane, options, stopped), lane, stopped)

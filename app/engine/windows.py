@@ -32,7 +32,7 @@ class SpeechSpan:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """The search for speech goes on behind `stop`, in samples of the upload; what lies before it is known."""
+    """VAD has processed the upload up to `stop`, in samples."""
 
     stop: int
 

@@ -9,6 +9,7 @@ idle longest makes room for a new one; if all are busy, new ones may still read 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
 from typing import cast
@@ -19,6 +20,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.contracts.openai import error_envelope
 from app.http.response.formats import encode_json
 
+# Sizes that the HTTP parser cannot read: 2^64 bytes and more.
+BEYOND_64_BITS = re.compile(rb"(?im)^content-length:[ \t]*0*[1-9][0-9]{19,}[ \t]*\r?$")
 # Key of a request's state: this server has more connections than it allows.
 CROWDED = "too_many_connections"
 
@@ -52,6 +55,7 @@ class Connection(HttpToolsProtocol):
     limits = ConnectionLimits()
     _in_head = True  # waiting for a request, or for the rest of its head
     _unread_bytes = 0  # since the last part of a request was complete
+    _received = b""  # the newest bytes
     _idle_since_s = 0.0
     _reading: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
@@ -76,6 +80,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, and limit the wait for the rest."""
         self._unread_bytes += len(data)
+        self._received = data
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -121,6 +126,9 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that are not HTTP, and close."""
+        if self._in_head and BEYOND_64_BITS.search(self._received):
+            self._refuse("413 Content Too Large", "The request body is too large.", code="request_too_large")
+            return
         self._refuse("400 Bad Request", f"{msg} Let an HTTP library build it.")
 
     def _refuse(self, status: str, message: str, *, code: str | None = None) -> None:
@@ -155,7 +163,7 @@ class Connection(HttpToolsProtocol):
         elif not self._in_head:
             self._stop(self._reading)
             self._reading = self.loop.call_later(self.limits.idle_body_timeout_s, self.transport.close)
-        elif self._reading is None:  # for the whole head, so that a byte now and then gains nothing
+        elif self._reading is None:  # for the whole head: a slow trickle does not extend the deadline
             self._reading = self.loop.call_later(self.limits.head_timeout_s, self._end_head)
 
     def _end_head(self) -> None:

@@ -11,13 +11,26 @@ from typing import Final, Literal, cast
 
 from starlette.types import Scope
 
-from app.core.errors import InvalidRequest, NotReady, Overloaded, ShuttingDown, StorageFull, TranscriptionError
+from app.core.errors import (
+    DeviceLost,
+    InvalidRequest,
+    MemoryFull,
+    NotReady,
+    Overloaded,
+    ShuttingDown,
+    StorageFull,
+    TooManyConnections,
+    TranscriptionError,
+)
 from app.core.options import Tier
 from app.core.transcript import AudioInfo, Timings
 
 Outcome = Literal[
     "ok",
     "rejected_busy",
+    "rejected_connections",
+    "rejected_memory",
+    "rejected_device",
     "rejected_loading",
     "rejected_draining",
     "rejected_storage",
@@ -40,6 +53,9 @@ _BY_STATUS: Final[Mapping[int, Outcome]] = {
 }
 _BY_ERROR: Final[Mapping[type[object], Outcome]] = {
     Overloaded: "rejected_busy",
+    TooManyConnections: "rejected_connections",
+    MemoryFull: "rejected_memory",
+    DeviceLost: "rejected_device",
     NotReady: "rejected_loading",
     ShuttingDown: "rejected_draining",
     StorageFull: "rejected_storage",

@@ -1,4 +1,4 @@
-"""Who may open a stream: the limits in all, per API key and per client address. Pure."""
+"""Who may open a stream: limits in total, per API key and per client address. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionLimits:
+class StreamLimits:
     """How many streams there may be, and how long a client may take to ask for one.
 
     Attributes:
@@ -43,7 +43,7 @@ class ConnectionLimits:
     handshake_timeout_s: float = 10.0
 
 
-def refusal(caller: Caller, streams: Collection[Caller], limits: ConnectionLimits) -> Refusal | None:
+def refusal(caller: Caller, streams: Collection[Caller], limits: StreamLimits) -> Refusal | None:
     """Why this caller cannot have another stream now; None if it can.
 
     Args:

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.contracts.whisperlive import Error, Handshake, Wait
-from app.live.admission import Caller, ConnectionLimits, Refusal, refusal
+from app.live.admission import Caller, Refusal, StreamLimits, refusal
 from app.live.metrics import GatewayMetrics
-from app.live.policy.durations import StreamPolicy
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.protocols.whisperlive.frames import BadHandshake, parse_handshake
 from app.live.remote import RemoteTranscriber
 from app.live.scheduler import Scheduler
@@ -32,7 +32,7 @@ MAX_HELD = 200  # further clients that get no place are closed at once
 
 
 @dataclass(eq=False, slots=True)
-class Connection:
+class OpenStream:
     """An admitted client.
 
     Attributes:
@@ -57,7 +57,7 @@ class Gateway:
         *,
         policy: StreamPolicy,
         limits: SessionLimits,
-        admission: ConnectionLimits,
+        admission: StreamLimits,
         remote: RemoteTranscriber,
         scheduler: Scheduler,
         metrics: GatewayMetrics,
@@ -68,8 +68,8 @@ class Gateway:
         self._remote = remote
         self._scheduler = scheduler
         self._metrics = metrics
-        self._connections: dict[str, Connection] = {}  # by our id
-        self._by_client: dict[tuple[str, str], Connection] = {}  # by the caller's identity and its uid
+        self._connections: dict[str, OpenStream] = {}  # by our id
+        self._by_client: dict[tuple[str, str], OpenStream] = {}  # by the caller's identity and its uid
         self._held = 0
         self._draining = False
         self._empty = asyncio.Event()
@@ -172,7 +172,7 @@ class Gateway:
             await socket.send(Error(uid=uid, message=text).to_json())
         await socket.close(1008, reason)
 
-    def _refusal(self, caller: Caller, previous: Connection | None) -> Refusal | Literal["draining"] | None:
+    def _refusal(self, caller: Caller, previous: OpenStream | None) -> Refusal | Literal["draining"] | None:
         """Why a client with a valid handshake is not admitted; a client that replaces its own stream needs no place."""
         if self._draining:
             return "draining"
@@ -197,7 +197,7 @@ class Gateway:
         await socket.close(1013, reason)
 
     def _wait_minutes(self, caller: Caller, reason: str) -> float:
-        """When the oldest of the streams in the way is ended at the latest."""
+        """The longest wait for a place, in minutes."""
         in_the_way = [
             each.session
             for each in self._connections.values()
@@ -208,9 +208,9 @@ class Gateway:
         remaining_s = [self._limits.max_connection_time_s - session.age_s for session in in_the_way]
         return round(max(0.1, min(remaining_s, default=60.0) / 60), 2)
 
-    def _admit(self, caller: Caller, uid: str, previous: Connection | None) -> Connection:
+    def _admit(self, caller: Caller, uid: str, previous: OpenStream | None) -> OpenStream:
         """Give the client a place: a free one, or that of its own previous connection."""
-        connection = Connection(uuid.uuid4().hex[:12], caller, uid)
+        connection = OpenStream(uuid.uuid4().hex[:12], caller, uid)
         if previous is not None:
             previous.replaced = True
             if previous.session is not None:
@@ -220,7 +220,7 @@ class Gateway:
         self._empty.clear()
         return connection
 
-    def _remove(self, connection: Connection) -> None:
+    def _remove(self, connection: OpenStream) -> None:
         del self._connections[connection.id]
         if not self._connections:
             self._empty.set()
@@ -229,7 +229,7 @@ class Gateway:
             del self._by_client[client]
         connection.ended.set()
 
-    async def _run(self, socket: Socket, handshake: Handshake, connection: Connection) -> None:
+    async def _run(self, socket: Socket, handshake: Handshake, connection: OpenStream) -> None:
         session = Session(
             socket,
             handshake,

@@ -108,7 +108,7 @@ def offered_key(request: HttpRequest) -> str:
 
 
 def may_connect(request: HttpRequest, origins: Sequence[str]) -> bool:
-    """Is the page or extension that connects one of `origins`, or the client a program?
+    """Return whether the Origin header is allowed: one of `origins`, or that of a program.
 
     Programs send no Origin, or, as the stock Python client does, the address that they connect to. That
     is trusted only if it is an IP address or localhost: any other name could be a page's own, pointed at

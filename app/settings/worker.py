@@ -195,7 +195,7 @@ class WorkerSettings(BaseSettings):
     @field_validator("api_keys", "api_token", mode="after")
     @classmethod
     def _sendable(cls, value: SecretStr) -> SecretStr:
-        """A key that no header can carry would lock everyone out."""
+        """Reject keys that cannot be sent in a header."""
         require_sendable(split_keys(value.get_secret_value()))
         return value
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from app.core.pcm import SAMPLE_RATE_HZ
-from app.live.policy.durations import StreamPolicy
 from app.live.policy.hypothesis import Hypothesis, Word
 from app.live.policy.stream import Stream
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.policy.windows import LiveWindow
 
 SENTENCES = (

@@ -35,3 +35,15 @@ def test_what_is_not_json_is_a_value_error(body):
 def test_base64_has_no_structure():
     """Audio in base64 counts for nothing, however long it is."""
     assert count_structure(json.dumps("AB+/" * 1000 + "==")) == 0
+
+
+@pytest.mark.parametrize("number", ["1" * 101, "-" + "9" * 4000, "0." + "1" * 200, "1e" + "0" * 200])
+def test_long_numbers_are_refused(number: str):
+    """Converting thousands of digits, thousands of times, would block every other thread."""
+    with pytest.raises(ValueError, match="100 characters"):
+        load_json(f'{{"a": [{number}]}}')
+
+
+def test_ordinary_numbers_are_read():
+    """Integers and floats of any usual length keep their values."""
+    assert load_json("[0, -12, 3.5, 1e-7, 18446744073709551616]") == [0, -12, 3.5, 1e-7, 2**64]

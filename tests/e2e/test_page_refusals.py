@@ -93,7 +93,7 @@ def test_a_server_with_keys_prompts_for_one(browser: Browser) -> None:
         expect(page["status"]).to_contain_text("Done")
         expect(page["key"]).to_be_hidden()
         assert page.page.evaluate("[localStorage.length, document.cookie, sessionStorage.length]") == [0, "", 1]
-        page.page.get_by_role("button", name="Forget it").click()
+        page.page.get_by_role("button", name="Remove key").click()
         assert page.page.evaluate("sessionStorage.length") == 0
         expect(page["key"]).to_be_visible()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
-from app.live.admission import ConnectionLimits
+from app.live.admission import StreamLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, real, stock, tones
 from tests.live.backend import Backend, HttpServer
@@ -95,7 +95,7 @@ def test_full_server_is_understood(tmp_path):
     with (
         HttpServer(Backend()) as service,
         real.running(
-            service.url, admission=ConnectionLimits(max_clients=1), limits=SessionLimits(drain_grace_s=1)
+            service.url, admission=StreamLimits(max_clients=1), limits=SessionLimits(drain_grace_s=1)
         ) as running,
     ):
 

@@ -4,12 +4,15 @@ import pytest
 
 from app.core.errors import (
     AudioTooShort,
+    DeviceLost,
     EngineFailure,
     InvalidRequest,
+    MemoryFull,
     NotReady,
     Overloaded,
     ShuttingDown,
     StorageFull,
+    TooManyConnections,
     TranscriptionError,
     UploadStalled,
 )
@@ -31,6 +34,9 @@ from app.http.request_record import RequestRecord
         (500, EngineFailure("x"), "error"),
         (408, UploadStalled("x"), "stalled"),
         (503, Overloaded("x", retry_after_s=1), "rejected_busy"),
+        (503, TooManyConnections("x", retry_after_s=1), "rejected_connections"),
+        (503, MemoryFull("x", retry_after_s=1), "rejected_memory"),
+        (503, DeviceLost("x", retry_after_s=1), "rejected_device"),
         (503, NotReady("x", retry_after_s=1), "rejected_loading"),
         (503, ShuttingDown("x", retry_after_s=1), "rejected_draining"),
         (503, StorageFull("x", retry_after_s=1), "rejected_storage"),

@@ -13,10 +13,10 @@ import httpx
 import numpy as np
 
 from app.contracts.whisperlive import END_OF_AUDIO
-from app.live.admission import Caller, ConnectionLimits
+from app.live.admission import Caller, StreamLimits
 from app.live.gateway import Gateway
 from app.live.metrics import GatewayMetrics
-from app.live.policy.durations import StreamPolicy
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.remote import RemoteTranscriber
 from app.live.scheduler import Scheduler
 from app.live.session.connection import Disconnected, SessionLimits
@@ -34,7 +34,7 @@ async def gateway(
     *,
     policy: StreamPolicy | None = None,
     limits: SessionLimits | None = None,
-    admission: ConnectionLimits | None = None,
+    admission: StreamLimits | None = None,
     slots: int = 8,
     timeout_s: float = 30.0,
 ) -> AsyncIterator[Gateway]:
@@ -45,7 +45,7 @@ async def gateway(
         yield Gateway(
             policy=policy or StreamPolicy(),
             limits=limits or SessionLimits(),
-            admission=admission or ConnectionLimits(),
+            admission=admission or StreamLimits(),
             remote=remote,
             scheduler=Scheduler(slots),
             metrics=metrics,

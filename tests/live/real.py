@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.live.admission import ConnectionLimits
+from app.live.admission import StreamLimits
 from app.live.gateway import Gateway
 from app.live.metrics import GatewayMetrics
-from app.live.policy.durations import StreamPolicy
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.remote import RemoteTranscriber, new_client
 from app.live.scheduler import Scheduler
 from app.live.server import ServerOptions, listening
@@ -55,7 +55,7 @@ def running(
     *,
     policy: StreamPolicy | None = None,
     limits: SessionLimits | None = None,
-    admission: ConnectionLimits | None = None,
+    admission: StreamLimits | None = None,
     slots: int = 8,
     keys: tuple[str, ...] = (),
     max_frame_bytes: int = 2 * 2**20,
@@ -72,7 +72,7 @@ def running(
             gateway = Gateway(
                 policy=policy or StreamPolicy(),
                 limits=limits or SessionLimits(),
-                admission=admission or ConnectionLimits(),
+                admission=admission or StreamLimits(),
                 remote=RemoteTranscriber(client, url=url, on_answer=metrics.answered),
                 scheduler=Scheduler(slots),
                 metrics=metrics,

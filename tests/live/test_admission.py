@@ -1,8 +1,8 @@
 import pytest
 
-from app.live.admission import Caller, ConnectionLimits, refusal
+from app.live.admission import Caller, StreamLimits, refusal
 
-LIMITS = ConnectionLimits(max_clients=4, max_per_key=3, max_per_address=2)
+LIMITS = StreamLimits(max_clients=4, max_per_key=3, max_per_address=2)
 ALICE = Caller(key="a1", address="203.0.113.1")
 ALICE_ELSEWHERE = Caller(key="a1", address="203.0.113.9")
 STRANGER = Caller(address="203.0.113.1")
@@ -33,7 +33,7 @@ def test_the_limit_that_is_reached_is_named(caller, streams, reason):
 
 def test_limits_of_0_are_no_limits():
     """Without a limit, one key or address can use every place."""
-    limits = ConnectionLimits(max_clients=100)
+    limits = StreamLimits(max_clients=100)
     assert refusal(ALICE, [ALICE] * 99, limits) is None
     assert refusal(STRANGER, [STRANGER] * 99, limits) is None
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.live.admission import Caller, ConnectionLimits
+from app.live.admission import Caller, StreamLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, tones, virtual
 from tests.live.backend import Backend
@@ -59,7 +59,7 @@ def test_full_gateway_says_wait_and_holds_the_socket():
     recording = tones.chatter(20, seed=80)
 
     async def main():
-        admission = ConnectionLimits(max_clients=1)
+        admission = StreamLimits(max_clients=1)
         async with live.gateway(
             Backend(), admission=admission, limits=SessionLimits(max_connection_time_s=600)
         ) as gate:
@@ -86,7 +86,7 @@ def test_burst_of_clients_cannot_pass_the_limit():
     """Of fifty handshakes at the same time, ten are served and forty get WAIT."""
 
     async def main():
-        async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=10)) as gate:
+        async with live.gateway(Backend(), admission=StreamLimits(max_clients=10)) as gate:
             sockets = [live.MemorySocket() for _ in range(50)]
             tasks = [asyncio.create_task(gate.serve(socket, live.LOCAL)) for socket in sockets]
             for i, socket in enumerate(sockets):
@@ -148,7 +148,7 @@ def test_missing_handshake_times_out():
     """A silent client is closed after the handshake timeout."""
 
     async def main():
-        async with live.gateway(Backend(), admission=ConnectionLimits(handshake_timeout_s=10)) as gate:
+        async with live.gateway(Backend(), admission=StreamLimits(handshake_timeout_s=10)) as gate:
             socket = live.MemorySocket()
             await gate.serve(socket, live.LOCAL)
             return socket, asyncio.get_running_loop().time()
@@ -176,7 +176,7 @@ def test_a_client_that_comes_back_takes_over():
     recording = tones.chatter(10, seed=81)
 
     async def main():
-        async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=1)) as gate:
+        async with live.gateway(Backend(), admission=StreamLimits(max_clients=1)) as gate:
             old = live.MemorySocket()
             served = asyncio.create_task(gate.serve(old, STRANGER))
             old.say(live.handshake(uid="same"))
@@ -202,7 +202,7 @@ def test_the_uid_of_another_client_replaces_nothing(owner, other):
     recording = tones.chatter(10, seed=82)
 
     async def main():
-        async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=1)) as gate:
+        async with live.gateway(Backend(), admission=StreamLimits(max_clients=1)) as gate:
             served = asyncio.create_task(live.stream(gate, recording, uid="same", caller=owner))
             await asyncio.sleep(2)
             thief = live.MemorySocket()
@@ -220,7 +220,7 @@ def test_one_uid_cannot_pass_the_limit():
     """Of thirty connections with one uid at once, only the last one is served, in a single place."""
 
     async def main():
-        async with live.gateway(Backend(), admission=ConnectionLimits(max_clients=2)) as gate:
+        async with live.gateway(Backend(), admission=StreamLimits(max_clients=2)) as gate:
             sockets = [live.MemorySocket() for _ in range(30)]
             tasks = [asyncio.create_task(gate.serve(socket, STRANGER)) for socket in sockets]
             most = 0
@@ -243,7 +243,7 @@ def test_one_uid_cannot_pass_the_limit():
 
 def test_one_address_cannot_take_every_place():
     """Over its limit a client gets WAIT, counted with its own reason, while others are served."""
-    limits = ConnectionLimits(max_clients=10, max_per_address=3)
+    limits = StreamLimits(max_clients=10, max_per_address=3)
 
     async def main():
         async with live.gateway(Backend(), admission=limits) as gate:
@@ -267,7 +267,7 @@ def test_one_address_cannot_take_every_place():
 
 def test_one_key_cannot_take_every_place():
     """A key counts from all addresses; the estimate is that of its own streams."""
-    limits = ConnectionLimits(max_clients=10, max_per_key=1)
+    limits = StreamLimits(max_clients=10, max_per_key=1)
 
     async def main():
         session = SessionLimits(max_connection_time_s=600)

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.commands.streaming import serve
-from app.live.admission import ConnectionLimits
+from app.live.admission import StreamLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, real, tones
 from tests.live.backend import Backend, HttpServer
@@ -245,7 +245,7 @@ async def test_reset_connection_frees_its_place(gateway):
 async def test_many_idle_connections(service):
     """Two hundred silent sockets do not keep a client from being served."""
     with real.running(
-        service, admission=ConnectionLimits(handshake_timeout_s=3), limits=SessionLimits(drain_grace_s=1)
+        service, admission=StreamLimits(handshake_timeout_s=3), limits=SessionLimits(drain_grace_s=1)
     ) as running:
         idle = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(100)]
         silent = [await connect(running.url) for _ in range(100)]
@@ -273,7 +273,7 @@ async def test_burst_of_clients(service):
             return tuple(await listening)
 
     with real.running(
-        service, admission=ConnectionLimits(max_clients=40), limits=SessionLimits(drain_grace_s=1)
+        service, admission=StreamLimits(max_clients=40), limits=SessionLimits(drain_grace_s=1)
     ) as running:
         results = await asyncio.gather(*(one(running.url) for _ in range(60)))
     assert results.count("wait") == 20

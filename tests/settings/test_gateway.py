@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from app.commands.streaming import is_loopback, serve, stream_policy
 from app.core.errors import StartupError
-from app.live.policy.durations import StreamPolicy
+from app.live.policy.stream_policy import StreamPolicy
 from app.settings.gateway import GatewaySettings, load_gateway_settings
 from app.settings.worker import load_settings
 

@@ -212,7 +212,7 @@ class Batcher(Generic[P, R]):
 
 
 def _notify(listener: Callable[..., object], *about: object) -> None:
-    """Call a listener; its failure is its own, not that of the rows."""
+    """Call a listener; an exception is logged and does not affect results."""
     try:
         listener(*about)
     except Exception:

@@ -29,7 +29,7 @@ def lane_of(tier: Tier, *, short: bool) -> int:
 
 
 class LaneSemaphore:
-    """A counting semaphore whose waiting threads go by lane, and inside a lane in the order of their coming.
+    """A counting semaphore whose waiting threads are served by lane, and first come, first served inside a lane.
 
     Args:
         n_permits: threads that may be inside at once.

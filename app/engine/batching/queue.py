@@ -1,12 +1,12 @@
 """Which calls the model makes next: lanes, turns and batches, decided without threads or clocks.
 
 A batch is the jobs that came while the model was busy; there is no timer, and a lone job never waits.
-The lower lane goes first. A request that was not served for `ageing_s` goes up a lane, and up another
+Lane 0 has the highest priority. A request that was not served for `ageing_s` goes up a lane, and up another
 one after as long again, so nothing starves. Inside a lane requests take turns, however many jobs each
 of them has.
 
 A request that is between two of its calls (encoded, not yet decoded) is `expected`: for a few
-milliseconds a lower lane does not take the model from under it.
+milliseconds requests of lower priority wait, so it keeps its turn.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class BatchQueue(Generic[P]):
     """Waiting jobs. Not thread-safe: the batcher holds a lock around it.
 
     Args:
-        mix_lanes: let jobs of slower lanes share a call with a quick one. Right where another row costs
+        mix_lanes: allow one batch to contain jobs of different lanes. Right where another row costs
             nothing (GPU); wrong on a CPU, where every row makes the call longer.
         ageing_s: a request that was not served for this long goes up one lane.
         expect_s: how long a lower lane leaves the model to a request that is between two calls.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.errors import Overloaded, RetryLater, TooLarge, TranscriptionError
+from app.core.errors import RetryLater, TooLarge, TooManyConnections, TranscriptionError
 from app.core.options import Tier
 from app.http.connection import CROWDED
 from app.http.request.multipart import ENVELOPE_BYTES, too_large
@@ -65,7 +65,7 @@ class Gate:
         if size is not None and size > self._max_upload_bytes + ENVELOPE_BYTES:
             raise TooLarge(too_large(self._max_upload_bytes))
         if scope.get("state", {}).get(CROWDED):
-            raise Overloaded("This server has too many open connections. Retry shortly.", retry_after_s=1)
+            raise TooManyConnections("This server has too many open connections. Retry shortly.", retry_after_s=1)
         # the field of the same name is not read yet, but Vexa sends both
         refusal = self._refusal(tier_of(headers.get("x-transcription-tier")))
         if refusal is not None:

@@ -52,7 +52,7 @@ async def read_json(request: Request, *, max_file_bytes: int, share: Share, turn
     body = bytearray()
     try:
         max_body_bytes = limit_bytes * 4 // 3 + AROUND_BYTES
-        async for chunk in chunks_of(request, max_body_bytes=max_body_bytes, timeout_s=share.limits.chunk_timeout_s):
+        async for chunk in chunks_of(request, max_body_bytes=max_body_bytes, limits=share.limits):
             body += chunk
             share.hold(len(body))
     except TooLarge as exc:

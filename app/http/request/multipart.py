@@ -25,7 +25,7 @@ from app.http.request.receive import Share, chunks_of
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
 
-log = logging.getLogger("app.api")
+log = logging.getLogger("app.http")
 
 STORAGE_RETRY_S = 5  # other uploads free their space within seconds
 SPOOL_BYTES = 8 * 1024 * 1024
@@ -77,9 +77,7 @@ async def read_upload(request: Request, *, max_file_bytes: int, share: Share) ->
     try:
         boundary = _boundary(request)
         parser = MultipartParser(boundary, parts.callbacks(), max_header_size=MAX_PART_HEADER_BYTES)
-        chunks = chunks_of(
-            request, max_body_bytes=max_file_bytes + ENVELOPE_BYTES, timeout_s=share.limits.chunk_timeout_s
-        )
+        chunks = chunks_of(request, max_body_bytes=max_file_bytes + ENVELOPE_BYTES, limits=share.limits)
         async for chunk in _without_preamble(chunks, boundary):
             parser.write(chunk)
             await parts.spool()

@@ -51,7 +51,7 @@ def tier_of(value: str | None) -> Tier:
 
 
 def one_line(value: str) -> str | None:
-    """The end of a text in one line, as prompts are; None if nothing is left."""
+    """The last 4000 characters of a text, on one line; None if nothing is left."""
     return CONTROL.sub(" ", value[-PROMPT_CHARACTERS:]).strip() or None
 
 

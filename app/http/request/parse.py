@@ -15,6 +15,7 @@ from app.http.request.options import DOCUMENTED, Schema, TranscriptionRequest, o
 from app.http.response.formats import ResponseFormat
 
 # The bodies that can hold log-probabilities.
+_NOUNS = {"boolean": "true or false", "number": "a number", "integer": "a whole number", "string": "a text"}
 LOGPROB_FORMATS: tuple[ResponseFormat, ...] = ("json", "verbose_json")
 
 
@@ -110,17 +111,29 @@ def _explain(path: list[str], kind: str, value: str) -> InvalidRequest:
 
 
 def _allowed(schema: Schema) -> str:
+    """What a field's schema allows, to follow "is not"."""
+    inner = schema.get("items") or next(iter(schema.get("anyOf", ())), None)
+    if inner is not None:
+        return _allowed(inner)
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
+    if "const" in schema:
+        return str(schema["const"])
+    return _NOUNS.get(schema.get("type", ""), "allowed here") + _bounds(schema)
+
+
+def _bounds(schema: Schema) -> str:
     match schema:
-        case {"items": items}:
-            return _allowed(items)
         case {"minimum": low, "maximum": high}:
-            return f"a number from {low:g} to {high:g}"
-        case {"enum": values}:
-            return f"one of {', '.join(values)}"
-        case {"const": value}:
-            return str(value)
+            return f" from {low:g} to {high:g}"
+        case {"minimum": low}:
+            return f" of at least {low:g}"
+        case {"maximum": high}:
+            return f" of at most {high:g}"
+        case {"maxLength": longest}:
+            return f" of at most {longest} characters"
         case _:
-            return "true or false"
+            return ""
 
 
 def _options(request: TranscriptionRequest, *, logprobs: bool, tier: Tier) -> Options:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
-from app.core.errors import Cancelled, Overloaded, TooLarge, UploadStalled
+from app.core.errors import Cancelled, MemoryFull, TooLarge, UploadStalled
 
 # Sizes of 10^18 bytes and above are all the same; int() would refuse numbers of thousands of digits.
 MAX_SIZE_DIGITS: Final = 18
@@ -29,10 +30,12 @@ class UploadLimits:
 
     Attributes:
         chunk_timeout_s: a client may pause this long while it sends.
+        min_bytes_per_s: the slowest upload over all, after its first `chunk_timeout_s`.
         max_unfinished_bytes: memory of all uploads that are not complete.
     """
 
     chunk_timeout_s: float = 60.0
+    min_bytes_per_s: float = 1024.0
     max_unfinished_bytes: int = 512 * 1024 * 1024
 
 
@@ -48,7 +51,7 @@ class Share:
         """Hold so many bytes, instead of those held before.
 
         Raises:
-            Overloaded: that would exceed the budget of all uploads.
+            MemoryFull: that would exceed the budget of all uploads.
         """
         self._budget.change(n_bytes - self._held_bytes)
         self._held_bytes = n_bytes
@@ -73,26 +76,33 @@ class UploadBudget:
     def change(self, n_bytes: int) -> None:
         """Add to what is held; errors as in `Share.hold`."""
         if n_bytes > 0 and self.held_bytes + n_bytes > self.limits.max_unfinished_bytes:
-            raise Overloaded("Too many uploads are in progress. Retry shortly.", retry_after_s=BUDGET_RETRY_S)
+            raise MemoryFull("Too many uploads are in progress. Retry shortly.", retry_after_s=BUDGET_RETRY_S)
         self.held_bytes += n_bytes
 
 
-async def chunks_of(request: Request, *, max_body_bytes: int, timeout_s: float) -> AsyncGenerator[bytes, None]:
+async def chunks_of(
+    request: Request, *, max_body_bytes: int, limits: UploadLimits, clock: Callable[[], float] = time.monotonic
+) -> AsyncGenerator[bytes, None]:
     """The body as it arrives.
 
     Args:
         request: with an unread body.
         max_body_bytes: the longest body, counted as it arrives.
-        timeout_s: the longest wait for the next chunk.
+        limits: the longest wait for the next chunk, and the slowest rate.
+        clock: seconds.
     Raises:
         TooLarge: the body is longer than `max_body_bytes`.
-        UploadStalled: nothing arrived for `timeout_s`.
+        UploadStalled: nothing, or too little, arrived.
         Cancelled: the client left.
     """
-    received = 0
+    received, started_s = 0, clock()
     stream = request.stream()
-    while (chunk := await _next(stream, timeout_s)) is not None:
+    while (chunk := await _next(stream, limits.chunk_timeout_s)) is not None:
         received += len(chunk)
+        if clock() - started_s > limits.chunk_timeout_s + received / limits.min_bytes_per_s:
+            raise UploadStalled(
+                f"The upload is slower than {limits.min_bytes_per_s:g} bytes per second; it was given up."
+            )
         if received > max_body_bytes:
             raise TooLarge(f"The request body is larger than {max_body_bytes / 1024 / 1024:g} MiB.")
         yield chunk

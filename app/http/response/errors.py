@@ -42,8 +42,11 @@ TABLE: tuple[tuple[type[errors.TranscriptionError], _Row], ...] = (
     (errors.UploadStalled, _Row(408, "invalid_request_error", "upload_stalled")),
     (errors.UnknownModel, _Row(404, "invalid_request_error", "model_not_found")),
     (errors.Unauthorized, _Row(401, "invalid_request_error", "invalid_api_key")),
+    (errors.TooManyConnections, _Row(503, "server_error", "server_is_overloaded")),
+    (errors.MemoryFull, _Row(503, "server_error", "server_is_overloaded")),
     (errors.Overloaded, _Row(503, "server_error", "server_is_overloaded")),
     (errors.NotReady, _Row(503, "server_error", "model_loading")),
+    (errors.DeviceLost, _Row(503, "server_error", "shutting_down")),
     (errors.ShuttingDown, _Row(503, "server_error", "shutting_down")),
     (errors.StorageFull, _Row(503, "server_error", "insufficient_storage")),
     # Only for the log: the client is gone. nginx uses this number for the same case.

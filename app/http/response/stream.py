@@ -24,7 +24,7 @@ from app.http.request_record import record_of
 from app.http.response import errors as api_errors
 from app.http.response.events import PING, EventWriter, event_bytes
 
-log = logging.getLogger("app.api")
+log = logging.getLogger("app.http")
 T = TypeVar("T")
 
 EngineEvent = AudioInfo | Segment | Progress

@@ -25,7 +25,7 @@ from app.http.response.formats import ResponseFormat, render
 from app.http.response.stream import EngineEvent, EventStream, encode_events
 from app.http.state import WorkerState, state_of
 
-log = logging.getLogger("app.api")
+log = logging.getLogger("app.http")
 router = APIRouter(tags=["audio"])
 
 

@@ -43,7 +43,7 @@ export class TranscriptView {
     if (this.#address !== null) URL.revokeObjectURL(this.#address);
     this.#address = URL.createObjectURL(file);
     this.#player.hidden = false;
-    this.#hint.textContent = "Choose a line to hear it.";
+    this.#hint.textContent = "Click a line to play it.";
     this.#hint.classList.remove("bad");
     this.#player.src = this.#address;
   }

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from app.live.policy.durations import StreamPolicy
 from app.live.policy.hypothesis import Word
+from app.live.policy.stream_policy import StreamPolicy
 
 CommitRule = Literal["closed", "agreed", "guarded", "overdue", "full", "nothing"]
 
@@ -29,7 +29,7 @@ class WindowHypothesis:
     Attributes:
         words: in seconds of the stream.
         start_s, end_s: the window that was sent.
-        closed: the window's end cut no speech off.
+        closed: the window ends in silence.
     """
 
     words: tuple[Word, ...]

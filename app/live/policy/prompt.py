@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.live.policy.durations import StreamPolicy
 from app.live.policy.hypothesis import Word
+from app.live.policy.stream_policy import StreamPolicy
 
 KEEP_BACK_S = 1.0  # committed audio kept in a trimmed window, so that the repeated words can be found
 SEARCH_BACK_S = 5.0  # a window is trimmed at the widest gap within this much audio

@@ -16,12 +16,12 @@ from app.live.policy.activity import Activity
 from app.live.policy.agreement import WindowHypothesis, decide, ended_before
 from app.live.policy.buffer import Arrivals, AudioBuffer
 from app.live.policy.dead_audio import DeadAudioDetector, DeadAudioRun
-from app.live.policy.durations import StreamPolicy
 from app.live.policy.hypothesis import Hypothesis, Word
 from app.live.policy.language import LanguageVotes
 from app.live.policy.overlap import count_committed, without_loops
 from app.live.policy.prompt import CommittedContext
 from app.live.policy.segmenting import Segment, Segmenter, segment_of
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.policy.windows import (
     LiveWindow,
     Update,

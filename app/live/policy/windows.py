@@ -8,8 +8,8 @@ from typing import Literal
 from app.core.pcm import SAMPLE_RATE_HZ, to_samples
 from app.live.policy.activity import Activity
 from app.live.policy.agreement import CommitRule
-from app.live.policy.durations import StreamPolicy
 from app.live.policy.segmenting import Segment
+from app.live.policy.stream_policy import StreamPolicy
 
 BACKLOG_CUTS_S = (0.5, 0.2, 0.06)  # a backlog is cut at a pause, else between words, else at any dip
 MIN_LONGEST_S = 6.0  # timeouts shorten windows down to this: enough for a sentence

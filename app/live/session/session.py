@@ -15,8 +15,8 @@ from typing import Any
 
 from app.contracts.whisperlive import Handshake
 from app.live.metrics import GatewayMetrics
-from app.live.policy.durations import StreamPolicy
 from app.live.policy.stream import Stream
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.protocols.whisperlive.renderer import WhisperLiveRenderer
 from app.live.remote import RemoteOptions, RemoteTranscriber
 from app.live.scheduler import Scheduler

@@ -1,6 +1,6 @@
 """The messages to a client besides the transcript, and the statistics of its stream.
 
-Every loss of audio is reported; any other topic at most every 30 seconds.
+Audio loss is always reported; other warnings at most every 30 seconds.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ import pytest
 
 from app.core.errors import InvalidRequest, UnsupportedValue
 from app.core.options import Options
-from app.http.request.options import PROMPT_CHARACTERS
-from app.http.request.parse import ParsedRequest, parse
+from app.http.request.options import PROMPT_CHARACTERS, Schema
+from app.http.request.parse import ParsedRequest, _allowed, parse
 
 
 def form(*fields: tuple[str, str], tier_header: str | None = None) -> ParsedRequest:
@@ -327,3 +327,20 @@ def test_messages_show_little_of_a_long_value():
         message = refusal((name, "\x1b\n\u202e" + "z" * 400_000)).message
         assert len(message) < 1000
         assert message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("schema", "allowed"),
+    [
+        ({"type": "integer", "minimum": 0}, "a whole number of at least 0"),
+        ({"type": "integer", "minimum": 1, "maximum": 9}, "a whole number from 1 to 9"),
+        ({"anyOf": [{"type": "number", "maximum": 2}, {"type": "null"}]}, "a number of at most 2"),
+        ({"type": "string", "maxLength": 5}, "a text of at most 5 characters"),
+        ({"type": "array", "items": {"enum": ["a", "b"]}}, "one of a, b"),
+        ({"type": "boolean"}, "true or false"),
+        ({}, "allowed here"),
+    ],
+)
+def test_an_error_says_what_a_field_allows(schema: Schema, allowed: str):
+    """Every kind of field that pydantic can declare has words of its own, so a new field needs no new message."""
+    assert _allowed(schema) == allowed

@@ -11,7 +11,7 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 from app.core.pcm import to_pcm16
-from app.live.admission import ConnectionLimits
+from app.live.admission import StreamLimits
 from app.live.client.client import Line, ListenerCallbacks, LiveClient, Refused
 from app.live.client.sources import paced
 from app.live.session.connection import SessionLimits
@@ -154,7 +154,7 @@ async def test_refusals_are_final(service):
     pcm = to_pcm16(tones.speak([["alpha"]]).pcm)
     events, _, _ = listener()
     with real.running(
-        service, keys=("k",), admission=ConnectionLimits(max_clients=1), limits=SessionLimits(drain_grace_s=1)
+        service, keys=("k",), admission=StreamLimits(max_clients=1), limits=SessionLimits(drain_grace_s=1)
     ) as running:
         with pytest.raises(Refused, match="401"):
             await LiveClient(running.url, handshake={}, events=events, key="bad").run(paced(pcm))

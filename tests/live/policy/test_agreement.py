@@ -3,8 +3,8 @@
 import pytest
 
 from app.live.policy.agreement import WindowHypothesis, agreed, decide
-from app.live.policy.durations import StreamPolicy
 from app.live.policy.hypothesis import Word
+from app.live.policy.stream_policy import StreamPolicy
 
 POLICY = StreamPolicy()
 

@@ -1,6 +1,6 @@
-from app.live.policy.durations import StreamPolicy
 from app.live.policy.hypothesis import Word
 from app.live.policy.prompt import CommittedContext
+from app.live.policy.stream_policy import StreamPolicy
 
 POLICY = StreamPolicy(prompt_chars=20)
 

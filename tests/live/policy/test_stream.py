@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from app.core.pcm import to_pcm16
-from app.live.policy.durations import StreamPolicy
 from app.live.policy.hypothesis import Hypothesis, Word, from_body
 from app.live.policy.stream import Stream
+from app.live.policy.stream_policy import StreamPolicy
 from tests.live import tones
 
 RATE = tones.RATE

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from app.live.policy.activity import Activity
-from app.live.policy.durations import StreamPolicy
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.policy.windows import LiveWindow, WindowPacing, due_window
 
 RATE = 16_000

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.contracts.whisperlive import END_OF_AUDIO
-from app.live.admission import ConnectionLimits
+from app.live.admission import StreamLimits
 from app.live.session.connection import SessionLimits
 from tests.live import live, tones, virtual
 from tests.live.backend import Backend
@@ -235,7 +235,7 @@ def test_a_uid_that_comes_again_and_again_holds_one_place():
     recording = tones.speak([["alpha", "bravo"]])
 
     async def main():
-        async with live.gateway(Backend(delay_s=1e6), admission=ConnectionLimits(max_clients=2)) as gate:
+        async with live.gateway(Backend(delay_s=1e6), admission=StreamLimits(max_clients=2)) as gate:
             tasks = []
             for _ in range(10):
                 socket = live.MemorySocket()

@@ -8,7 +8,7 @@ import pytest
 
 from app.contracts.whisperlive import END_OF_AUDIO
 from app.live.policy import overlap, stream
-from app.live.policy.durations import StreamPolicy
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.session.connection import SessionLimits
 from tests.live import live, tones, virtual
 from tests.live.backend import Backend

@@ -9,8 +9,8 @@ import pytest
 from app.contracts.whisperlive import Handshake
 from app.core.pcm import to_pcm16
 from app.live.metrics import GatewayMetrics
-from app.live.policy.durations import StreamPolicy
 from app.live.policy.stream import Stream
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.protocols.whisperlive.renderer import WhisperLiveRenderer
 from app.live.remote import RemoteOptions, RemoteTranscriber
 from app.live.scheduler import Scheduler
