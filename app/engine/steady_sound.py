@@ -13,6 +13,8 @@ not steady: they reach the model as before.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,6 +30,9 @@ HANN = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32)
 # Below -99 dBFS in a band, or 60 dB under the loudest moment, there is rounding and leakage of other bands.
 LEAST_POWER = 1e-10 * (FRAME_SAMPLES / 2) ** 2
 LEAST_SHARE = 1e-6
+# Two steps of 16 bit: dither, but no sound. At least an eighth of a second of it divides two sounds.
+DIGITAL_SILENCE = 2 / 32768
+SILENT_BLOCKS = 4
 # Fewer levels than this (three quarters of a second) are too few to judge.
 MIN_LEVELS = 8
 # In units of what random noise of the band does: its highest level (observed in noise: up to 5.8), and the mean
@@ -45,8 +50,11 @@ def is_steady(pcm: Pcm) -> bool:
     Args:
         pcm: [n_samples] float32, 16 kHz mono.
     """
-    if not pcm.any():
-        return True
+    return not pcm.any() or _is_steady_stretch(pcm) or all(_is_steady_stretch(stretch) for stretch in _sounding(pcm))
+
+
+def _is_steady_stretch(pcm: Pcm) -> bool:
+    """The same for a stretch without silence in it."""
     levels = _levels(pcm)
     if len(levels) < MIN_LEVELS:
         return False
@@ -60,6 +68,22 @@ def is_steady(pcm: Pcm) -> bool:
     if movement.max() > factor * MAX_PEAK:
         return False
     return bool((movement**2).mean(axis=0).max() <= factor * MAX_MEAN_SQUARE)
+
+
+def _sounding(pcm: Pcm) -> Iterator[Pcm]:
+    """Split at digital silence, so that a tone that starts within the window is judged from its start.
+
+    The blocks in which a sound starts and stops are left out: they hold only a part of it.
+    """
+    n_blocks = -(-len(pcm) // FRAME_SAMPLES)
+    blocks = np.zeros(n_blocks * FRAME_SAMPLES, np.float32)
+    blocks[: len(pcm)] = np.abs(pcm)
+    loud = np.flatnonzero(blocks.reshape(n_blocks, FRAME_SAMPLES).max(axis=1) > DIGITAL_SILENCE)
+    for run in np.split(loud, np.flatnonzero(np.diff(loud) > SILENT_BLOCKS) + 1):
+        if run.size:
+            first = int(run[0]) + (run[0] > 0)
+            stop = int(run[-1]) + (run[-1] == n_blocks - 1)
+            yield pcm[first * FRAME_SAMPLES : max(stop, first) * FRAME_SAMPLES]
 
 
 def _levels(pcm: Pcm) -> npt.NDArray[np.float32]:

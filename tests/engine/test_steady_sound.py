@@ -122,3 +122,23 @@ def loud_pieces(pcm: Pcm, *, at_least: float) -> list[Pcm]:
         for start in range(0, max(1, len(pcm) - n_seconds * SECOND), n_seconds * SECOND // 2)
     ]
     return [piece for piece in pieces if (np.abs(piece) > at_least).mean() > 0.1]
+
+
+@pytest.mark.parametrize("silence_s", [0.2, 0.5, 1.0, 2.0, 5.0])
+@pytest.mark.parametrize("dither", [0.0, 1 / 32768])
+def test_a_tone_that_starts_or_stops_within_the_window_is_steady(silence_s: float, dither: float) -> None:
+    """Silence before, after or between hum and tones is no movement of speech."""
+    silence = np.sign(hiss(silence_s, 1.0)) * np.float32(dither)
+    for sound in (hum(50, 3, 0.1), tone(1000, 3, 0.1), tone(440, 9, 0.01)):
+        for window in ([silence, sound], [sound, silence], [sound, silence, sound]):
+            assert is_steady(as_16_bit(np.concatenate(window)))
+
+
+@pytest.mark.parametrize("file", SPOKEN[:8])
+def test_speech_between_digital_silence_is_kept(file: str) -> None:
+    """A noise gate writes zeros between words; the words are judged by themselves and are not steady."""
+    pcm = pcm_of(file)
+    zeros = np.zeros(SECOND, np.float32)
+    assert not is_steady(np.concatenate([zeros, pcm, zeros]))
+    gated = np.where(np.abs(pcm) < 0.01, np.float32(0), pcm)
+    assert not is_steady(gated)
