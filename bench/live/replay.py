@@ -46,7 +46,6 @@ class Player:
     renderer: WhisperLiveRenderer
     n_fed: int = 0
     answer: tuple[float, LiveWindow, Hypothesis] | None = None
-    calls: int = 0
     cpu_s: list[float] = field(default_factory=list)
 
     def feed(self, now_s: float) -> None:
