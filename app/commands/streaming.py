@@ -134,6 +134,7 @@ def stream_policy(settings: GatewaySettings) -> StreamPolicy:
         max_window_s=settings.max_window_s,
         full_s=0.9 * settings.max_window_s,
         max_segment_s=settings.max_segment_s,
+        complete_after_s=settings.complete_after_s,
         prompt_chars=settings.prompt_chars,
     )
 

@@ -12,6 +12,7 @@ from app.engine.whisper import model as models
 from app.engine.whisper.calls import SharedModel
 from app.engine.whisper.model import Model
 from app.ops.machine import available_cores
+from app.ops.tuning import release_memory
 from app.settings.worker import WorkerSettings
 
 # Twice the rows of a batch: while one batch runs, the next one fills.
@@ -79,6 +80,7 @@ def build_engine(settings: WorkerSettings) -> Engine:
         return FakeEngine(max_audio_s=settings.max_audio_seconds)
     model = load_model(settings)
     models.warm_up(model)
+    release_memory()  # what loading needed
     failures = FailureWatch(stall_limit_s=settings.stall_limit_s)
     info = EngineInfo(
         model=model.name,

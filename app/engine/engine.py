@@ -22,7 +22,9 @@ from app.core.errors import DeviceLost, EngineFailure, ShuttingDown, Transcripti
 from app.core.options import Options
 from app.core.transcript import Timings, Transcript, TranscriptBuilder
 from app.engine.failures import FailureWatch
+from app.engine.idle_memory import IdleMemory
 from app.engine.transcriber import EngineEvent, Transcriber
+from app.ops.tuning import release_memory
 
 log = logging.getLogger("app.engine")
 
@@ -120,6 +122,7 @@ class WhisperEngine:
         self._info = info
         self._max_audio_s = max_audio_s
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="request")
+        self._idle_memory = IdleMemory(release_memory)
         self._closing = threading.Event()
 
     @property
@@ -169,8 +172,10 @@ class WhisperEngine:
         except RuntimeError as exc:  # the threads have been shut down
             permit.release()
             raise ShuttingDown("The server is shutting down. Retry shortly.", retry_after_s=1) from exc
+        self._idle_memory.started()
         work.add_done_callback(lambda _: put(None))
         work.add_done_callback(lambda _: release_on_loop(loop, permit))
+        work.add_done_callback(lambda _: on_loop(loop, self._idle_memory.ended))
         stream = self._read(events, work, abandoned)
         weakref.finalize(stream, abandoned.set)  # a generator that never began has no `finally`
         return stream
@@ -213,13 +218,19 @@ class WhisperEngine:
         """Stop every request at its next window; wait for the threads."""
         self._closing.set()
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        self._idle_memory.close()
         await asyncio.to_thread(self._transcriber.close)
 
 
 def release_on_loop(loop: asyncio.AbstractEventLoop, permit: Permit) -> None:
     """Release a permit from any thread: permits belong to the event loop."""
+    on_loop(loop, permit.release)
+
+
+def on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    """Call a function on the event loop from any thread; not if the loop is closed."""
     if not loop.is_closed():
-        loop.call_soon_threadsafe(permit.release)
+        loop.call_soon_threadsafe(function)
 
 
 async def in_thread(function: Callable[[], T]) -> T:

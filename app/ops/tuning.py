@@ -5,11 +5,14 @@
 - CTranslate2 uses AVX2 on AVX-512 machines of vendors other than Intel.
 - NumPy's BLAS and OpenMP use every core for the small products around the model, where one is faster.
 
-All of these are read when a process starts, hence the re-execution. Numbers: docs/performance.md.
+All of these are read when a process starts, hence the re-execution. Memory that is kept between calls is returned
+by `release_memory` when there is nothing to do. Numbers: docs/performance.md.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import sys
 from collections.abc import Mapping
@@ -57,3 +60,12 @@ def cpu_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     except OSError:
         return frozenset()
     return frozenset(next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), ()))
+
+
+def release_memory() -> None:
+    """Return the allocator's free memory to the system; the next model call takes tens of milliseconds to get it back.
+
+    Does nothing where the C library is not glibc.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

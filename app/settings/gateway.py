@@ -171,6 +171,13 @@ class GatewaySettings(BaseSettings):
     max_segment_s: float = Field(
         default=10.0, ge=2, le=30, description="A segment without a sentence end is completed at this length."
     )
+    complete_after_s: float = Field(
+        default=3.0,
+        ge=1,
+        le=30,
+        description="The first words of a longer sentence are completed after this much audio, at the end of a clause "
+        "after half of it. 30: whole sentences.",
+    )
     prompt_chars: int = Field(
         default=0,
         ge=0,

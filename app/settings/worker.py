@@ -169,7 +169,12 @@ class WorkerSettings(BaseSettings):
         Field(description="true: model names that are not in /v1/models get 404. false: any name is accepted."),
     ] = False
 
-    beam_size: Annotated[int, Field(ge=1, le=20, description="Beam width. 1 is fastest, 5 is most accurate.")] = 5
+    beam_size: Annotated[
+        int,
+        Field(
+            ge=1, le=20, description="Beam width. 1 is fastest, 5 is most accurate. The realtime tier always uses 1."
+        ),
+    ] = 5
     vad_filter: Annotated[bool, Field(description="Skip audio without speech. A request can override this.")] = True
     verbose_json_language: Annotated[
         Literal["code", "name"],

@@ -102,4 +102,5 @@ def _handshake(uid: str, language: str | None) -> dict[str, Any]:
         "use_vad": True,
         "send_last_n_segments": 10,
         "stats": True,
+        "word_timestamps": True,
     }

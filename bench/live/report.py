@@ -29,6 +29,7 @@ def client_result(number: int, record: ClientRecord, score: Score, *, raw: bool)
         "cer": score.cer,
         "first_partial_s": spread(score.first_partial_s),
         "commit_latency": {"p50": spread(score.commit_s).get("median"), "p95": spread(score.commit_s).get("p95")},
+        **_delays([score]),
         "eos_lag_s": score.eos_lag_s,
         "dropped_s": score.dropped_s,
         "http_503": score.http_503,
@@ -54,6 +55,7 @@ def summary(records: list[ClientRecord], scores: list[Score], total_s: float) ->
         "avg_processing_time": _mean(processing),
         "latency": spread([seconds for score in scores for seconds in score.commit_s]),
         "first_partial": spread([seconds for score in scores for seconds in score.first_partial_s]),
+        **_delays(scores),
         "eos_lag": spread([score.eos_lag_s for score in scores if score.eos_lag_s is not None]),
         "wer": _mean(wers),
         "cer": _mean(cers),
@@ -82,12 +84,17 @@ def line(level: dict[str, Any]) -> str:
     def seconds(values: dict[str, float], key: str) -> str:
         return f"{values[key]:.2f}" if values else "-"
 
+    done = "; ".join(
+        f"{name.replace('_', ' ')} p50 {seconds(level[name], 'median')} p95 {seconds(level[name], 'p95')} s"
+        for name in ("word_shown", "word_stable", "word_done", "segment_done")
+    )
     rate = f"{level['wer']:.1%}" if level["wer"] is not None else "-"
     lost = f"{level['dropped_s']:.1f}" if level["dropped_s"] is not None else "-"
     return (
         f"{level['target_clients']:>4} clients: {level['successful_clients']} ok; "
         f"first text p50 {seconds(first, 'median')} p95 {seconds(first, 'p95')} s; "
         f"final p50 {seconds(latency, 'median')} p95 {seconds(latency, 'p95')} s; "
+        f"{done}; "
         f"end lag p95 {seconds(level['eos_lag'], 'p95')} s; WER {rate}; lost {lost} s; "
         f"{level['calls']} calls, {level['http_503']} refused"
     )
@@ -111,6 +118,19 @@ def _messages(record: ClientRecord) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _delays(scores: list[Score]) -> dict[str, dict[str, float]]:
+    """The delays of all final words and segments, and the lengths of the segments."""
+    words = [word for score in scores for word in score.words]
+    segments = [segment for score in scores for segment in score.segments]
+    return {
+        "word_shown": spread([word.first_shown_s for word in words]),
+        "word_stable": spread([word.stable_s for word in words]),
+        "word_done": spread([word.done_s for word in words]),
+        "segment_done": spread([segment.done_s for segment in segments]),
+        "segment_length": spread([segment.length_s for segment in segments]),
+    }
 
 
 def _sum_known(values: list[float | None]) -> float | None:

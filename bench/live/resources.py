@@ -24,9 +24,9 @@ class Resources:
         started = loop.time()
         while True:
             for name, pid in self._pids.items():
-                usage = _usage(pid)
-                if usage is not None:
-                    self.samples[name].append((loop.time() - started, *usage))
+                used = usage(pid)
+                if used is not None:
+                    self.samples[name].append((loop.time() - started, *used))
             await asyncio.sleep(every_s)
 
     def summary(self) -> dict[str, dict[str, float]]:
@@ -46,7 +46,7 @@ class Resources:
         return report
 
 
-def _usage(pid: int) -> tuple[float, float] | None:
+def usage(pid: int) -> tuple[float, float] | None:
     """Resident MiB and processor seconds of a process; None if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()

@@ -3,6 +3,7 @@
 first partial   the first text that reaches into a sentence, minus the time its first sample was sent
 commit          the first final text that covers a sentence's end, minus the time its last sample was sent
 end lag         the last new final text, minus the time END_OF_AUDIO was sent
+words, segments the delays of each final word and segment, see `words`
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import jiwer
 
 from bench.live.client import ClientRecord
+from bench.live.words import SegmentDelay, WordDelays, segment_delays, word_delays
 
 INTO_S = 0.2  # text that ends at least this far into a sentence belongs to it
 SHORT_OF_S = 0.6  # models end a sentence slightly early
@@ -35,6 +37,8 @@ class Score:
     cer: float | None
     finals: int
     warnings: list[str]
+    words: list[WordDelays]
+    segments: list[SegmentDelay]
 
 
 def score(record: ClientRecord, speed: float) -> Score:
@@ -76,6 +80,8 @@ def score(record: ClientRecord, speed: float) -> Score:
         cer=character_errors,
         finals=len(finals),
         warnings=warnings,
+        words=word_delays(record.messages, record.started_s, speed),
+        segments=segment_delays(record.messages, record.started_s, speed),
     )
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.ops.tuning import AVX512_FLAGS, applied, cpu_flags, tuned
+from app.ops.tuning import AVX512_FLAGS, MALLOC, applied, cpu_flags, tuned
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -62,6 +62,30 @@ def test_a_tuned_process_can_be_recognised() -> None:
     """By the variable that prevents a second re-execution."""
     assert applied({"CPU_TUNING_APPLIED": "1"})
     assert not applied({})
+
+
+def test_free_memory_returns_to_the_system() -> None:
+    """What was freed in the middle of the heap is no longer resident afterwards, although the top of it is in use."""
+    program = """
+import sys
+from pathlib import Path
+from app.ops.tuning import release_memory
+pages = lambda: int(Path("/proc/self/statm").read_text().split()[1])
+blocks = [bytes(65536) for _ in range(1000)]
+for block in range(999): blocks[block] = None
+before = pages()
+release_memory()
+print(before - pages())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "GLIBC_TUNABLES": MALLOC},
+    )
+    assert int(done.stdout) > 10_000
 
 
 def test_flags_are_read_from_the_first_processor(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ FALLBACK_STEPS: dict[float, dict[str, Any]] = {
     0.2: {"repetition_penalty": 1.1, "no_repeat_ngram_size": 4},
     0.4: {"repetition_penalty": 1.3, "no_repeat_ngram_size": 3, "beam_size": 1},
 }
+# Live windows are decoded once a second: beam width 1 has the error rate of 5 on them, docs/accuracy.md.
+REALTIME_BEAM_SIZE = 1
 # Between the tries of a caller who asked for sampling.
 SAMPLING_STEP = 0.2
 # Whisper's control tokens are removed from a caller's text.
@@ -50,7 +52,7 @@ def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int) -> De
     return Decoding(
         tokenizer=tokenizer,
         options=TranscriptionOptions(
-            beam_size=beam_size,
+            beam_size=REALTIME_BEAM_SIZE if options.tier == "realtime" else beam_size,
             best_of=5,
             patience=1,
             length_penalty=1,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from app.live.policy.hypothesis import Word
 
 SEARCH_WORDS = 4  # how many words the boundary may be away from where the times put it
-SAME_WITHIN_S = 0.7  # a repeated word ends this close to where it ended before
+SAME_WITHIN_S = 0.7  # a repeated word starts or ends this close to where it did before
 COMPARED_WORDS = 5
 MATCH_WORTH_S = 0.05  # one more equal word outweighs this much difference in time
 LONGEST_LOOP = 5  # words of a repeated phrase
@@ -43,7 +43,8 @@ def _cost(words: Sequence[Word], committed: Sequence[Word]) -> float | None:
     """
     distances: list[float] = []
     for word, earlier in zip(reversed(words), reversed(committed), strict=False):
-        distance = abs(word.end - earlier.end)
+        # a model may stretch the last word into the pause after it in one pass and not in the next
+        distance = min(abs(word.start - earlier.start), abs(word.end - earlier.end))
         if word.key != earlier.key or distance > SAME_WITHIN_S or len(distances) == COMPARED_WORDS:
             break
         distances.append(distance)

@@ -45,7 +45,9 @@ class Stream:
         self._dead = DeadAudioDetector()
         self._arrivals = Arrivals()
         self._context = CommittedContext(initial_prompt=initial_prompt, policy=policy)
-        self._segmenter = Segmenter(max_segment_s=policy.max_segment_s, gap_s=policy.gap_s)
+        self._segmenter = Segmenter(
+            max_segment_s=policy.max_segment_s, gap_s=policy.gap_s, complete_after_s=policy.complete_after_s
+        )
         self._languages = LanguageVotes(language)
         self._pacing = WindowPacing(policy)
         self._cut = 0  # audio before this sample is no longer needed
@@ -204,7 +206,7 @@ class Stream:
         seconds = sum(word.end - word.start for word in final)
         hinted = window.language is not None
         self._languages.add(hypothesis.language, hypothesis.language_probability, seconds, hinted=hinted)
-        completed = self._segmenter.add(final, close=window.closed, language=hypothesis.language)
+        completed = self._segmenter.add(final, close=window.closed, heard_s=end_s, language=hypothesis.language)
         language = self._languages.report(hypothesis, committed=bool(final))
         return Update(
             completed=tuple(completed),

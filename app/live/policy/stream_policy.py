@@ -29,6 +29,8 @@ class StreamPolicy:
         max_window_s: the longest window, whatever the backlog.
         full_s: a window this long commits up to its last segment boundary.
         max_segment_s: a segment without a sentence end is completed at this length.
+        complete_after_s: a long sentence is completed in parts when its first word that is not completed ended
+            this long before the end of the newest window; at a clause or a short break after half of it.
         gap_s: silence between two words that ends a segment.
         context_s: silence after which the prompt is dropped: the subject may be new, and a loop ends.
         prompt_chars: committed text sent as a prompt; 0, because a small model may repeat it endlessly.
@@ -48,6 +50,7 @@ class StreamPolicy:
     max_window_s: float = 28.0
     full_s: float = 25.0
     max_segment_s: float = 10.0
+    complete_after_s: float = 3.0
     gap_s: float = 0.8
     context_s: float = 5.0
     prompt_chars: int = 0

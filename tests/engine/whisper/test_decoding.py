@@ -5,7 +5,7 @@ import itertools
 import pytest
 from faster_whisper.tokenizer import Tokenizer
 
-from app.core.options import Options
+from app.core.options import Options, Tier
 from app.engine.whisper.decoding import (
     HOTWORD_TOKENS,
     PROMPT_BUCKETS,
@@ -86,6 +86,12 @@ def test_words_and_hot_words_reach_the_model(tokenizer: Tokenizer) -> None:
     assert decoding.options.hotwords == "fire"
     assert decoding.options.condition_on_previous_text is False
     assert tokenizer.decode(list(decoding.prompt_tokens)).strip() == "Hello there."
+
+
+@pytest.mark.parametrize(("tier", "beam_size"), [("realtime", 1), ("standard", 5), ("deferred", 5)])
+def test_live_text_is_decoded_greedily(tokenizer: Tokenizer, tier: Tier, beam_size: int) -> None:
+    """The realtime tier has beam width 1, the others that of the settings."""
+    assert decoding_of(Options(tier=tier), tokenizer, beam_size=5).options.beam_size == beam_size
 
 
 def test_endless_hot_words_are_trimmed(tokenizer: Tokenizer) -> None:

@@ -21,6 +21,13 @@ def test_another_spelling_falls_back_on_time():
     assert count_committed(line("hour own haze art the stars"), line("we all gaze at")) == 4
 
 
+def test_word_stretched_into_a_pause_is_not_new():
+    """A committed word whose end moves far into the pause after it is recognised by its start."""
+    committed = line("to our country.")
+    stretched = Word(committed[-1].start + 0.02, committed[-1].end + 0.73, " country.")
+    assert count_committed([*line("to our"), stretched, Word(4.0, 4.3, " At")], committed) == 3
+
+
 def test_genuine_repeat_is_new():
     """The word "no" spoken again after a committed "no" is another word."""
     committed = line("no")

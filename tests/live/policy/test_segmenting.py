@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from app.live.policy.hypothesis import Word
@@ -9,9 +11,9 @@ def words(text, start=0.0, step=0.4, length=0.3):
     return [Word(start + i * step, start + i * step + length, f" {w}") for i, w in enumerate(text.split())]
 
 
-def sentences(max_segment_s=10.0, gap_s=0.8):
+def sentences(max_segment_s=10.0, gap_s=0.8, complete_after_s=3.0):
     """Sentences with ordinary limits."""
-    return Segmenter(max_segment_s=max_segment_s, gap_s=gap_s)
+    return Segmenter(max_segment_s=max_segment_s, gap_s=gap_s, complete_after_s=complete_after_s)
 
 
 def texts(segments):
@@ -52,6 +54,57 @@ def test_endless_sentence_is_broken_at_its_widest_gap():
     gathered = sentences(max_segment_s=4.0)
     speech = [*words("a b c d e f"), *words("g h i j k", start=2.7)]
     assert texts(gathered.add(speech, close=False)) == [" a b c d e f"]
+
+
+def test_first_words_of_a_long_sentence_do_not_wait_for_its_end():
+    """Words that ended half of the limit ago are completed at the end of a clause."""
+    gathered = sentences(complete_after_s=3.0)
+    speech = words("we all gaze at, and thou")
+    assert gathered.add(speech, close=False, heard_s=speech[0].end + 1.4) == []
+    assert texts(gathered.add((), close=False, heard_s=speech[0].end + 1.5)) == [" we all gaze at,"]
+    assert [word.text for word in gathered.open_words] == [" and", " thou"]
+
+
+def test_first_words_are_completed_at_a_short_break():
+    """A break between two words that is too short for the end of a sentence is as good as a comma."""
+    gathered = sentences(complete_after_s=3.0)
+    speech = [*words("we all gaze at"), *words("and thou", start=1.8)]
+    assert texts(gathered.add(speech, close=False, heard_s=3.0)) == [" we all gaze at"]
+
+
+def test_sentence_without_clauses_is_divided_at_its_widest_gap():
+    """After the whole limit the words are completed at the widest gap; before it they wait for a better place."""
+    gathered = sentences(complete_after_s=3.0)
+    speech = [*words("a b c d e"), *words("f g h i", start=2.05)]
+    assert gathered.add(speech, close=False, heard_s=3.2) == []
+    assert texts(gathered.add((), close=False, heard_s=3.4)) == [" a b c d e"]
+
+
+def test_part_of_a_sentence_is_not_too_short():
+    """A clause of one or two words is no line of its own; it waits for more words."""
+    gathered = sentences(complete_after_s=3.0)
+    assert gathered.add(words("well, you"), close=False, heard_s=9.0) == []
+    assert texts(gathered.add(words("know, all gaze", start=0.8), close=False, heard_s=9.0)) == [" well, you know, all"]
+
+
+def test_newest_word_stays_open():
+    """Words are never divided after the newest one, because what follows it is not known."""
+    gathered = sentences(complete_after_s=3.0)
+    done = gathered.add(words("a b c d e f"), close=False, heard_s=9.0)
+    assert "".join(texts(done)) == " a b c d e"
+    assert [word.text for word in gathered.open_words] == [" f"]
+
+
+def test_parts_lose_no_word_and_stay_in_order():
+    """However the words arrive, the segments contain each word once, in order, and never overlap."""
+    speech = words("a b c d, e f g h i j k l m n, o p q r s t u v w x y z")
+    gathered, done = sentences(complete_after_s=2.0), []
+    for word in speech:
+        done += gathered.add([word], close=False, heard_s=word.end + 1.0)
+    done += gathered.add((), close=True, heard_s=speech[-1].end + 1.0)
+    assert [word for segment in done for word in segment.words] == speech
+    assert all(before.end <= after.start for before, after in pairwise(done))
+    assert max(segment.end - segment.start for segment in done) < 4.0
 
 
 def test_one_long_word_is_one_segment():
