@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from app.live.policy.durations import StreamPolicy
 
 from app.live.policy.hypothesis import Hypothesis
 from app.live.policy.stream import Stream
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.policy.windows import LiveWindow, Update
 from app.live.protocols.whisperlive.renderer import WhisperLiveRenderer
 from app.live.remote import RemoteOptions, RemoteTranscriber

@@ -5,10 +5,10 @@ import os
 from typing import cast
 
 import numpy as np
-from app.live.policy.durations import StreamPolicy
 
 from app.core.pcm import to_pcm16
 from app.live.policy.hypothesis import Hypothesis, from_body
+from app.live.policy.stream_policy import StreamPolicy
 from app.live.policy.windows import LiveWindow
 from app.live.remote import RemoteOptions, RemoteTranscriber
 from bench.live.material import Material
