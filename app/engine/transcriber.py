@@ -12,7 +12,7 @@ import copy
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, cast
 
@@ -28,8 +28,10 @@ from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.batching.batcher import Batcher
 from app.engine.batching.lanes import SHORT, LaneSemaphore, lane_of
+from app.engine.evidence import evidence_of
 from app.engine.parallelism import Parallelism
 from app.engine.search import next_window, search_windows
+from app.engine.speech_track import SpeechTrack
 from app.engine.whisper.calls import BatchedWhisper, ModelCall
 from app.engine.whisper.decoding import Decoding, choose_language, decoding_of
 from app.engine.whisper.model import MAX_WINDOW_S, Model
@@ -49,6 +51,7 @@ class _Request:
     """One upload, its options and its place among the other requests."""
 
     pcm: Pcm
+    track: SpeechTrack
     options: Options
     whisper: WhisperModel  # over this request's view of the model
     lane: int
@@ -94,6 +97,7 @@ class Transcriber:
         self._vad_filter = vad_filter
         self._adapt_context = adapt_context
         self._on_skipped: Callable[[], None] = lambda: None
+        self._on_suppressed: Callable[[str], None] = lambda _: None
         self._feature_turns = LaneSemaphore(parallelism.feature_threads)
 
     def on_batch(self, listener: Callable[[str, int], None]) -> None:
@@ -104,6 +108,10 @@ class Transcriber:
     def on_skipped(self, listener: Callable[[], None]) -> None:
         """Set what is called, on a request thread, for each window that is left out as silence or steady sound."""
         self._on_skipped = listener
+
+    def on_suppressed(self, listener: Callable[[str], None]) -> None:
+        """Set what is called, on a request thread, with the reason for each segment that is not given out."""
+        self._on_suppressed = listener
 
     def last_inference_age_s(self) -> float | None:
         """Seconds since a call of the model last succeeded; None before the first."""
@@ -162,7 +170,9 @@ class Transcriber:
         def stopped() -> bool:
             return over.is_set() or cancelled()
 
+        track = SpeechTrack(pcm)
         windows = search_windows(
+            track,
             pcm,
             options,
             vad_filter=self._vad_filter,
@@ -176,7 +186,7 @@ class Transcriber:
             # further windows may lie far behind a silence: progress ends where work waits
             second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
             lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
-            request = _Request(pcm, options, self._view(owner, lane, options, stopped), lane, stopped)
+            request = _Request(pcm, track, options, self._view(owner, lane, options, stopped), lane, stopped)
             rest = windows if second is None else chain((second,), windows)
             try:
                 yield from self._speech(request, first, rest)
@@ -220,10 +230,18 @@ class Transcriber:
                 window, decoded = result
                 for each in decoded:
                     segment = to_segment(each, window, number=n_segments, words=request.options.words)
-                    if segment is not None:
+                    if segment is not None and (judged := self._judged(segment, request.track)) is not None:
                         n_segments += 1
-                        yield segment
+                        yield judged
                 yield Progress(done_s=min(window.stop_s, request.total_s), total_s=request.total_s)
+
+    def _judged(self, segment: Segment, track: SpeechTrack) -> Segment | None:
+        """The segment with what speaks against it; None if that is enough to leave it out."""
+        found = evidence_of(segment, track)
+        if found.suppressed is not None:
+            self._on_suppressed(found.suppressed)
+            return None
+        return replace(segment, speech_prob=round(found.speech_prob, 4), suspect=found.suspect)
 
     def _features(self, request: _Request, window: Window) -> Features:
         """[n_mels, n_frames] of one window."""

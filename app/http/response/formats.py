@@ -145,6 +145,8 @@ def _segment_body(segment: Segment, *, words: bool) -> SegmentBody:
         "avg_logprob": bounded(segment.avg_logprob, -_SCORE_LIMIT, 0.0),
         "compression_ratio": bounded(segment.compression_ratio, 0.0, _SCORE_LIMIT),
         "no_speech_prob": bounded(segment.no_speech_prob, 0.0, 1.0),
+        "speech_prob": bounded(segment.speech_prob, 0.0, 1.0),
+        "suspect": segment.suspect,
         "audio_start": start_ms / 1000,
         "audio_end": end_ms / 1000,
     }
