@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from app.core.errors import Cancelled
 from app.core.options import Options
-from app.core.pcm import Pcm, to_samples
+from app.core.pcm import to_samples
 from app.core.transcript import Progress
 from app.engine.speech_spans import all_spans, speech_spans
 from app.engine.speech_track import SpeechTrack
@@ -27,7 +27,6 @@ MIN_WINDOW_S = 1.0
 
 def search_windows(
     track: SpeechTrack,
-    pcm: Pcm,
     options: Options,
     *,
     vad_filter: bool,
@@ -37,8 +36,7 @@ def search_windows(
     """The windows that the model has to decode, found lazily.
 
     Args:
-        track: the probability of speech along `pcm`; it is searched as far as the windows that were given out.
-        pcm: [n_samples] float32, 16 kHz mono.
+        track: the upload and the probability of speech along it; searched as far as the windows that were given out.
         options: may override the search's defaults.
         vad_filter: leave out audio without speech unless `options` say otherwise.
         max_window_s: length of the model's longest window.
@@ -47,8 +45,8 @@ def search_windows(
     Yields:
         Windows in order; a `Scanned` where the search went on without finding one.
     """
-    for found in _packed(track, pcm, options, vad_filter=vad_filter, max_window_s=max_window_s):
-        if isinstance(found, Window) and is_steady(found.cut(pcm)):
+    for found in _packed(track, options, vad_filter=vad_filter, max_window_s=max_window_s):
+        if isinstance(found, Window) and is_steady(found.cut(track.pcm)):
             on_skipped()
             yield Scanned(found.pieces[-1].stop)
         else:
@@ -76,7 +74,7 @@ def next_window(
 
 
 def _packed(
-    track: SpeechTrack, pcm: Pcm, options: Options, *, vad_filter: bool, max_window_s: float
+    track: SpeechTrack, options: Options, *, vad_filter: bool, max_window_s: float
 ) -> Iterator[Window | Scanned]:
     longest_s = min(max_window_s, options.max_speech_duration_s or max_window_s)
     min_silence_ms = MIN_SILENCE_MS if options.min_silence_duration_ms is None else options.min_silence_duration_ms
@@ -91,5 +89,5 @@ def _packed(
     else:
         spans = all_spans(track, min_silence_ms=min_silence_ms)
     return pack_windows(
-        spans, pcm, max_samples=to_samples(max(longest_s, MIN_WINDOW_S)), keep_gap_samples=to_samples(KEEP_GAP_S)
+        spans, track.pcm, max_samples=to_samples(max(longest_s, MIN_WINDOW_S)), keep_gap_samples=to_samples(KEEP_GAP_S)
     )

@@ -27,7 +27,7 @@ class SpeechTrack:
     """
 
     def __init__(self, pcm: Pcm, *, detect: Detector = speech_probabilities, block_frames: int = BLOCK_FRAMES) -> None:
-        self._pcm = pcm
+        self.pcm = pcm
         self._detect = detect
         self._block_frames = block_frames
         self._probabilities: Probabilities = np.zeros(-(-len(pcm) // FRAME_SAMPLES), np.float32)
@@ -36,7 +36,7 @@ class SpeechTrack:
     @property
     def n_samples(self) -> int:
         """Length of the upload."""
-        return len(self._pcm)
+        return len(self.pcm)
 
     def blocks(self) -> Iterator[tuple[int, Probabilities]]:
         """Search from where the last search ended: the first frame of each block and its probabilities."""
@@ -44,7 +44,7 @@ class SpeechTrack:
             first = self.n_known
             context = min(first, CONTEXT_FRAMES)
             stop = min(first + self._block_frames, len(self._probabilities))
-            heard = self._pcm[(first - context) * FRAME_SAMPLES : stop * FRAME_SAMPLES]
+            heard = self.pcm[(first - context) * FRAME_SAMPLES : stop * FRAME_SAMPLES]
             self._probabilities[first:stop] = self._detect(heard)[context:]
             self.n_known = stop
             yield first, self._probabilities[first:stop]

@@ -50,7 +50,6 @@ SILENT_LANGUAGE = "en"
 class _Request:
     """One upload, its options and its place among the other requests."""
 
-    pcm: Pcm
     track: SpeechTrack
     options: Options
     whisper: WhisperModel  # over this request's view of the model
@@ -60,7 +59,7 @@ class _Request:
     @property
     def total_s(self) -> float:
         """Length of the audio in seconds."""
-        return len(self.pcm) / SAMPLE_RATE_HZ
+        return self.track.n_samples / SAMPLE_RATE_HZ
 
     def check_caller(self) -> None:
         """Stop if the caller has left."""
@@ -173,7 +172,6 @@ class Transcriber:
         track = SpeechTrack(pcm)
         windows = search_windows(
             track,
-            pcm,
             options,
             vad_filter=self._vad_filter,
             max_window_s=self._model.max_window_s,
@@ -186,7 +184,7 @@ class Transcriber:
             # further windows may lie far behind a silence: progress ends where work waits
             second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
             lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
-            request = _Request(pcm, track, options, self._view(owner, lane, options, stopped), lane, stopped)
+            request = _Request(track, options, self._view(owner, lane, options, stopped), lane, stopped)
             rest = windows if second is None else chain((second,), windows)
             try:
                 yield from self._speech(request, first, rest)
@@ -246,7 +244,7 @@ class Transcriber:
     def _features(self, request: _Request, window: Window) -> Features:
         """[n_mels, n_frames] of one window."""
         with self._feature_turns.held(request.lane):
-            features: Features = request.whisper.feature_extractor(window.cut(request.pcm))
+            features: Features = request.whisper.feature_extractor(window.cut(request.track.pcm))
         return features
 
     def _view(self, owner: Hashable, lane: int, options: Options, cancelled: Callable[[], bool]) -> WhisperModel:

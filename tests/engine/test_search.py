@@ -21,7 +21,6 @@ def windows_of(
     found = list(
         search_windows(
             SpeechTrack(pcm),
-            pcm,
             options,
             vad_filter=vad_filter,
             max_window_s=max_window_s,
@@ -92,8 +91,6 @@ def test_the_search_knows_the_speech_under_each_window() -> None:
     pcm = pcm_of("long-en.wav")
     for vad_filter in (True, False):
         track = SpeechTrack(pcm, block_frames=400)
-        for each in search_windows(
-            track, pcm, Options(), vad_filter=vad_filter, max_window_s=10.0, on_skipped=lambda: None
-        ):
+        for each in search_windows(track, Options(), vad_filter=vad_filter, max_window_s=10.0, on_skipped=lambda: None):
             if isinstance(each, Window):
                 assert track.n_known * FRAME_SAMPLES >= each.pieces[-1].stop - SECOND
