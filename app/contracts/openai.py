@@ -35,6 +35,7 @@ _SEGMENT: Final[dict[str, JsonValue]] = {
     "no_speech_prob": 0.01,
     "speech_prob": 0.94,
     "suspect": None,
+    "language": "en",
     "audio_start": 0.0,
     "audio_end": 1.4,
 }
@@ -167,6 +168,7 @@ class SegmentBody(TypedDict):
         Literal["repetition", "silence", "boilerplate"] | None,
         Field(description="Why the text may be wrong; null if nothing speaks against it."),
     ]
+    language: Annotated[str, Field(description="The language of the segment, in the form of the top-level `language`.")]
     audio_start: Annotated[Seconds, Field(description="The same as `start`.")]
     audio_end: Annotated[Seconds, Field(description="The same as `end`.")]
     words: NotRequired[Annotated[list[SegmentWordBody], Field(description="Present if words were requested.")]]

@@ -38,6 +38,7 @@ class Segment:
         logprobs: None unless the request has `logprobs`.
         speech_prob: mean probability of speech over the segment, 0..1, as voice activity detection hears it.
         suspect: why the text may be wrong; None if nothing speaks against it.
+        language: of the segment's window; None = the language of the audio.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Segment:
     logprobs: tuple[TokenLogprob, ...] | None = None
     speech_prob: float = 1.0
     suspect: Suspect | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

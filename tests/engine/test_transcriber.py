@@ -428,3 +428,23 @@ def test_suppressed_segments_are_counted_and_leave_no_gap(demo: Model, monkeypat
     assert [segment.id for segment in result.segments] == list(range(len(result.segments)))
     assert [segment.suspect for segment in result.segments[:2]] == ["silence", None]
     assert [segment.speech_prob for segment in result.segments[:2]] == [0.25, 0.9]
+
+
+def test_a_file_that_changes_its_language_is_transcribed_in_each(exact: Transcriber) -> None:
+    """English, then German: each is understood, and its segments carry its language; the upload's is the first."""
+    parts = [("en", "long-en.wav", 12), ("de", "long-de.wav", 12)]
+    pcm = np.concatenate([pcm_of(file)[: seconds * SECOND] for _, file, seconds in parts])
+    result = transcribe(exact, pcm, Options(max_speech_duration_s=10.0))
+    assert result.info is not None
+    assert result.info.language == "en"
+    assert {segment.language for segment in result.segments if segment.end < 10.0} == {"en"}
+    assert {segment.language for segment in result.segments if segment.start > 16.0} == {"de"}
+
+
+def test_a_file_in_one_language_is_the_same_with_the_language_given_or_found(transcriber: Transcriber) -> None:
+    """Later windows are detected too, and change nothing."""
+    for language in ("en", "de"):
+        pcm = pcm_of(f"long-{language}.wav")
+        found, given = (transcribe(transcriber, pcm, Options(language=each)) for each in (None, language))
+        assert found.segments == given.segments
+        assert {segment.language for segment in found.segments} == {language}
