@@ -49,6 +49,9 @@ class HeldEngine:
     def on_skipped(self, listener: Callable[[], None]) -> None:
         """Nothing is skipped."""
 
+    def on_suppressed(self, listener: Callable[[str], None]) -> None:
+        """Nothing is suppressed."""
+
     async def stream(
         self,
         source: Source,

@@ -98,3 +98,17 @@ def word_error_rate(references: list[str], hypotheses: list[str]) -> float:
 def plain(text: str) -> str:
     """Lower case, letters and apostrophes only, single spaces."""
     return " ".join(re.sub(r"[^\w' ]+", " ", text.lower()).split())
+
+
+def at_level(pcm: Pcm, level_db: float) -> Pcm:
+    """The same sound with this root mean square, in dBFS."""
+    quieter: Pcm = (pcm * (10 ** (level_db / 20) / np.sqrt(np.mean(pcm**2)))).astype(np.float32)
+    return quieter
+
+
+def knock() -> Pcm:
+    """A loud knock in half a second of silence."""
+    pcm = np.zeros(8000, np.float32)
+    decay = np.exp(-np.arange(1600) / 200)
+    pcm[3200:4800] = np.clip(0.5 * np.random.default_rng(0).standard_normal(1600) * decay, -1.0, 1.0)
+    return pcm

@@ -30,6 +30,7 @@ SEGMENT = Segment(
         TokenLogprob("\ufffd", -0.5, (195,)),
         TokenLogprob("\ufffd", -0.0625, (188,)),
     ),
+    speech_prob=0.90625,
 )
 TRANSCRIPT = Transcript(
     info=AudioInfo(language="de", language_probability=0.96875, duration_s=3671.0004),
@@ -44,6 +45,8 @@ TRANSCRIPT = Transcript(
             text=" A & B --> <C>,\n\n 你好。",
             words=(Word(3661.0, 3661.5, " A & B --> <C>,\n\n", 0.75), Word(3661.5, 3670.5, " 你好。", 0.25)),
             logprobs=(TokenLogprob(" A", -1.5, (32, 65)),),
+            speech_prob=0.125,
+            suspect="silence",
         ),
     ),
 )
@@ -88,6 +91,7 @@ def odd_transcripts() -> Iterator[Transcript]:
                 avg_logprob=number(),
                 compression_ratio=number(),
                 no_speech_prob=number(),
+                speech_prob=number(),
                 temperature=number(),
                 words=rng.choice([None, tuple(word() for _ in range(rng.randrange(5)))]),
             )

@@ -33,6 +33,9 @@ _SEGMENT: Final[dict[str, JsonValue]] = {
     "avg_logprob": -0.21,
     "compression_ratio": 0.78,
     "no_speech_prob": 0.01,
+    "speech_prob": 0.94,
+    "suspect": None,
+    "language": "en",
     "audio_start": 0.0,
     "audio_end": 1.4,
 }
@@ -158,6 +161,14 @@ class SegmentBody(TypedDict):
     avg_logprob: Annotated[float, Field(description="Below -1 the text is unreliable.")]
     compression_ratio: Annotated[float, Field(description="Above 2.4 the text repeats itself.")]
     no_speech_prob: Probability
+    speech_prob: Annotated[
+        Probability, Field(description="Mean probability of speech over the segment (voice activity detection).")
+    ]
+    suspect: Annotated[
+        Literal["repetition", "silence", "boilerplate"] | None,
+        Field(description="Why the text may be wrong; null if nothing speaks against it."),
+    ]
+    language: Annotated[str, Field(description="The language of the segment, in the form of the top-level `language`.")]
     audio_start: Annotated[Seconds, Field(description="The same as `start`.")]
     audio_end: Annotated[Seconds, Field(description="The same as `end`.")]
     words: NotRequired[Annotated[list[SegmentWordBody], Field(description="Present if words were requested.")]]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+Suspect = Literal["repetition", "silence", "boilerplate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,9 @@ class Segment:
         text: as the model wrote it, leading space included.
         words: None unless the request has `words`.
         logprobs: None unless the request has `logprobs`.
+        speech_prob: mean probability of speech over the segment, 0..1, as voice activity detection hears it.
+        suspect: why the text may be wrong; None if nothing speaks against it.
+        language: of the segment's window; None = the language of the audio.
     """
 
     id: int
@@ -47,6 +53,9 @@ class Segment:
     temperature: float
     words: tuple[Word, ...] | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
+    speech_prob: float = 1.0
+    suspect: Suspect | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,9 @@ class Engine(Protocol):
     def on_skipped(self, listener: Callable[[], None]) -> None:
         """Set what is called, from any thread, for each window of silence or steady sound, which is not decoded."""
 
+    def on_suppressed(self, listener: Callable[[str], None]) -> None:
+        """Set what is called, from any thread, with the reason for each segment that is not given out."""
+
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """Events as they become known: AudioInfo, then Segments and Progress, Timings last.
 
@@ -151,6 +154,10 @@ class WhisperEngine:
     def on_skipped(self, listener: Callable[[], None]) -> None:
         """See `Engine.on_skipped`."""
         self._transcriber.on_skipped(listener)
+
+    def on_suppressed(self, listener: Callable[[str], None]) -> None:
+        """See `Engine.on_suppressed`."""
+        self._transcriber.on_suppressed(listener)
 
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`. The work starts here, not with the first read, so the permit always has a thread."""

@@ -61,6 +61,9 @@ class FakeEngine:
     def on_skipped(self, listener: Callable[[], None]) -> None:
         """Never called: every window is transcribed."""
 
+    def on_suppressed(self, listener: Callable[[str], None]) -> None:
+        """Never called: every segment is given out."""
+
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
         stream = self._stream(source, options, permit)

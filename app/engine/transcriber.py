@@ -2,7 +2,7 @@
 
 faster-whisper's long-form logic (fallback per window, timestamps, word times, no-speech check) runs
 unchanged on every window, over a view of the shared model. This project adds: where windows are cut,
-several windows of a file at once, one language for the whole upload, times on the upload's clock,
+several windows of a file at once, a language for each window, times on the upload's clock,
 and stopping between windows.
 """
 
@@ -12,14 +12,13 @@ import copy
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from faster_whisper import WhisperModel
-from faster_whisper import audio as fw_audio
 from faster_whisper.tokenizer import Tokenizer
 
 from app.core.errors import Cancelled, InvalidRequest
@@ -28,10 +27,13 @@ from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.batching.batcher import Batcher
 from app.engine.batching.lanes import SHORT, LaneSemaphore, lane_of
+from app.engine.evidence import evidence_of
 from app.engine.parallelism import Parallelism
 from app.engine.search import next_window, search_windows
+from app.engine.speech_track import SpeechTrack
+from app.engine.spoken_language import LanguageFinder, SpokenLanguage
 from app.engine.whisper.calls import BatchedWhisper, ModelCall
-from app.engine.whisper.decoding import Decoding, choose_language, decoding_of
+from app.engine.whisper.decoding import Decoding, decoding_of
 from app.engine.whisper.model import MAX_WINDOW_S, Model
 from app.engine.whisper.segments import DecodedSegment, decode_window, to_segment
 from app.engine.window_pipeline import decode_in_order
@@ -48,7 +50,7 @@ SILENT_LANGUAGE = "en"
 class _Request:
     """One upload, its options and its place among the other requests."""
 
-    pcm: Pcm
+    track: SpeechTrack
     options: Options
     whisper: WhisperModel  # over this request's view of the model
     lane: int
@@ -57,12 +59,20 @@ class _Request:
     @property
     def total_s(self) -> float:
         """Length of the audio in seconds."""
-        return len(self.pcm) / SAMPLE_RATE_HZ
+        return self.track.n_samples / SAMPLE_RATE_HZ
 
     def check_caller(self) -> None:
         """Stop if the caller has left."""
         if self.cancelled():
             raise Cancelled("The caller has gone.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """One window's segments and their language."""
+
+    language: str
+    segments: list[DecodedSegment]
 
 
 class Transcriber:
@@ -94,6 +104,7 @@ class Transcriber:
         self._vad_filter = vad_filter
         self._adapt_context = adapt_context
         self._on_skipped: Callable[[], None] = lambda: None
+        self._on_suppressed: Callable[[str], None] = lambda _: None
         self._feature_turns = LaneSemaphore(parallelism.feature_threads)
 
     def on_batch(self, listener: Callable[[str, int], None]) -> None:
@@ -104,6 +115,10 @@ class Transcriber:
     def on_skipped(self, listener: Callable[[], None]) -> None:
         """Set what is called, on a request thread, for each window that is left out as silence or steady sound."""
         self._on_skipped = listener
+
+    def on_suppressed(self, listener: Callable[[str], None]) -> None:
+        """Set what is called, on a request thread, with the reason for each segment that is not given out."""
+        self._on_suppressed = listener
 
     def last_inference_age_s(self) -> float | None:
         """Seconds since a call of the model last succeeded; None before the first."""
@@ -162,8 +177,9 @@ class Transcriber:
         def stopped() -> bool:
             return over.is_set() or cancelled()
 
+        track = SpeechTrack(pcm)
         windows = search_windows(
-            pcm,
+            track,
             options,
             vad_filter=self._vad_filter,
             max_window_s=self._model.max_window_s,
@@ -176,7 +192,7 @@ class Transcriber:
             # further windows may follow a long silence: do not report progress beyond the first undecoded window
             second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
             lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
-            request = _Request(pcm, options, self._view(owner, lane, options, stopped), lane, stopped)
+            request = _Request(track, options, self._view(owner, lane, options, stopped), lane, stopped)
             rest = windows if second is None else chain((second,), windows)
             try:
                 yield from self._speech(request, first, rest)
@@ -188,21 +204,24 @@ class Transcriber:
         yield Progress(done_s=total_s, total_s=total_s)
 
     def _speech(self, request: _Request, first: Window, rest: Iterator[Window | Scanned]) -> Iterator[EngineEvent]:
-        """Events of audio that holds speech: the language is the first window's."""
+        """Events of audio that holds speech: the upload's language is that of its first window."""
         request.check_caller()
         features = self._features(request, first)
-        language, probability, encoded = self._language(request, features)
-        yield AudioInfo(language, probability, request.total_s)
-        tokenizer = Tokenizer(
-            request.whisper.hf_tokenizer, self._model.multilingual, task=request.options.task, language=language
-        )
-        decoding = decoding_of(request.options, tokenizer, beam_size=self._beam_size)
+        languages = LanguageFinder(request.whisper, request.options, multilingual=self._model.multilingual)
+        upload = languages.of_upload(features)
+        yield AudioInfo(upload.code, upload.probability, request.total_s)
+        decodings = {upload.code: self._decoding(request, upload.code)}
 
-        def decode_first() -> list[DecodedSegment]:
-            return _decode(request, decoding, features, encoded=encoded, prompt=decoding.prompt_tokens)
+        def decode_first() -> _Decoded:
+            decoding = decodings[upload.code]
+            return _decode(request, upload, decoding, features, prompt=decoding.prompt_tokens)
 
-        def decode_later(window: Window) -> list[DecodedSegment]:
-            return _decode(request, decoding, self._features(request, window))
+        def decode_later(window: Window) -> _Decoded:
+            heard = self._features(request, window)
+            spoken = languages.of_window(heard, window_s=window.n_samples / SAMPLE_RATE_HZ, upload=upload)
+            if spoken.code not in decodings:
+                decodings[spoken.code] = self._decoding(request, spoken.code)
+            return _decode(request, spoken, decodings[spoken.code], heard)
 
         results = decode_in_order(
             (first, decode_first),
@@ -218,17 +237,25 @@ class Transcriber:
                     yield Progress(done_s=result.stop_s, total_s=request.total_s)
                     continue
                 window, decoded = result
-                for each in decoded:
+                for each in decoded.segments:
                     segment = to_segment(each, window, number=n_segments, words=request.options.words)
-                    if segment is not None:
+                    if segment is not None and (judged := self._judged(segment, request.track)) is not None:
                         n_segments += 1
-                        yield segment
+                        yield replace(judged, language=decoded.language)
                 yield Progress(done_s=min(window.stop_s, request.total_s), total_s=request.total_s)
+
+    def _judged(self, segment: Segment, track: SpeechTrack) -> Segment | None:
+        """The segment with what speaks against it; None if that is enough to leave it out."""
+        found = evidence_of(segment, track)
+        if found.suppressed is not None:
+            self._on_suppressed(found.suppressed)
+            return None
+        return replace(segment, speech_prob=round(found.speech_prob, 4), suspect=found.suspect)
 
     def _features(self, request: _Request, window: Window) -> Features:
         """[n_mels, n_frames] of one window."""
         with self._feature_turns.held(request.lane):
-            features: Features = request.whisper.feature_extractor(window.cut(request.pcm))
+            features: Features = request.whisper.feature_extractor(window.cut(request.track.pcm))
         return features
 
     def _view(self, owner: Hashable, lane: int, options: Options, cancelled: Callable[[], bool]) -> WhisperModel:
@@ -249,37 +276,31 @@ class Transcriber:
         )
         return whisper
 
-    def _language(self, request: _Request, features: Features) -> tuple[str, float, Any]:
-        """The upload's language, its probability, and the encoder's output if it was needed."""
-        if request.options.language is not None:
-            return request.options.language, 1.0, None
-        if not self._model.multilingual:
-            return "en", 1.0, None
-        n_frames = request.whisper.feature_extractor.nb_max_frames
-        # faster-whisper leaves the last frame out too: the text is the same with the language given or found
-        content = features[:, : min(n_frames, features.shape[-1] - 1)]
-        encoded = request.whisper.encode(fw_audio.pad_or_trim(content))
-        found = request.whisper.model.detect_language(encoded)[0]
-        return *choose_language(found, request.options.languages), encoded
+    def _decoding(self, request: _Request, language: str) -> Decoding:
+        tokenizer = Tokenizer(
+            request.whisper.hf_tokenizer, self._model.multilingual, task=request.options.task, language=language
+        )
+        return decoding_of(request.options, tokenizer, beam_size=self._beam_size)
 
 
 def _decode(
     request: _Request,
+    language: SpokenLanguage,
     decoding: Decoding,
     features: Features,
     *,
-    encoded: Any = None,
     prompt: tuple[int, ...] = (),
-) -> list[DecodedSegment]:
+) -> _Decoded:
     """Decode one window; called on the request's thread for the first, on window threads for the rest."""
     live = request.options.tier == "realtime" or request.options.max_speech_duration_s is not None
-    return decode_window(
+    segments = decode_window(
         request.whisper,
         features,
         decoding.tokenizer,
         decoding.options,
-        encoded=encoded,
+        encoded=language.encoded,
         prompt=prompt,
         logprobs=request.options.logprobs,
         split=live,
     )
+    return _Decoded(language.code, segments)

@@ -1,71 +1,109 @@
-"""Find speech in audio with Silero VAD, block by block.
+"""The probability of speech in each 32 ms of audio: Silero VAD, on the audio as it is and on quiet parts made louder.
 
-The first window of a long file is ready long before the search reaches its end, and memory stays bounded.
+Silero gives quiet speech (-40 dBFS) a probability of zero when something loud was heard before. So stretches that
+it rejects are raised to the level of a near voice and judged again; the larger probability counts.
 Source: faster-whisper's `vad` module (Silero v6, ONNX, one thread, the GIL released).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import numpy as np
+import numpy.typing as npt
 import onnxruntime
-from faster_whisper.vad import VadOptions, get_speech_timestamps
+from faster_whisper.vad import get_vad_model
 
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
-from app.engine.windows import Scanned, SpeechSpan
+from app.engine.windows import SpeechSpan
 
-# Two minutes: Silero needs about a second for it, and 80 MB of scratch memory.
-BLOCK_SAMPLES = 120 * SAMPLE_RATE_HZ
-# A word that begins right before a block's end is searched again in the next block.
-REVISIT_SAMPLES = SAMPLE_RATE_HZ
-THRESHOLD = 0.5
+Probabilities = npt.NDArray[np.float32]
+Detector = Callable[[Pcm], Probabilities]
+
+# Silero judges frames of this length.
+FRAME_SAMPLES = 512
+FRAMES_PER_SECOND = SAMPLE_RATE_HZ / FRAME_SAMPLES
+# The level of a near voice, -23 dBFS, and the most that quiet audio is raised, 30 dB.
+TARGET_RMS = 0.07
+MAX_GAIN = 30.0
+# The level is that of a second: longer than a word, shorter than a sentence.
+LEVEL_FRAMES = 32
+# A stretch is judged again if its frames are below REJECTED for half a second, and its level is not far below hearing.
+REJECTED = 0.3
+MIN_REJECTED_FRAMES = 16
+MIN_RMS = 1e-4
+MIN_GAIN = 1.5
+# The detector hears this much before and after a stretch that it judges again.
+CONTEXT_FRAMES = 32
 
 # onnxruntime has a telemetry client. Nothing about the audio leaves this machine.
 onnxruntime.disable_telemetry_events()
 
 
-def speech_spans(
-    pcm: Pcm,
-    *,
-    min_silence_ms: float,
-    pad_ms: float,
-    threshold: float | None = None,
-    block_samples: int = BLOCK_SAMPLES,
-) -> Iterator[SpeechSpan | Scanned]:
-    """Where speech is, ascending and apart, computed lazily; a `Scanned` after each block but the last.
+def silero(pcm: Pcm) -> Probabilities:
+    """Silero's probability of speech.
 
     Args:
         pcm: [n_samples] float32, 16 kHz mono.
-        min_silence_ms: a shorter pause does not end a span.
-        pad_ms: silence kept on both sides, so that no onset is clipped.
-        threshold: probability above which a frame counts as speech; None = 0.5.
-        block_samples: samples of one call of the detector.
+
+    Returns:
+        [n_frames], one for each FRAME_SAMPLES; the last frame may be incomplete.
     """
-    options = VadOptions(
-        threshold=THRESHOLD if threshold is None else threshold,
-        min_silence_duration_ms=int(min_silence_ms),
-        speech_pad_ms=int(pad_ms),
-    )
-    offset = spoken_until = 0
-    while offset < len(pcm):
-        block = pcm[offset : offset + block_samples]
-        last = offset + len(block) >= len(pcm)
-        found = [
-            SpeechSpan(offset + part["start"], offset + part["end"]) for part in get_speech_timestamps(block, options)
-        ]
-        if last:
-            next_offset = len(pcm)
-        elif found and found[-1].stop >= offset + len(block) and found[-1].start > offset:
-            next_offset = found.pop().start  # speech runs across the border: see it whole
-        elif found and found[-1].stop >= offset + len(block):
-            next_offset = offset + len(block)  # two minutes without a pause
+    found: Probabilities = get_vad_model()(np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES)))
+    return found.reshape(-1)
+
+
+def speech_probabilities(pcm: Pcm, detect: Detector = silero) -> Probabilities:
+    """The larger of the detector's probabilities on the audio as it is and with its quiet parts raised.
+
+    Args:
+        pcm: [n_samples] float32, 16 kHz mono.
+        detect: gives [n_samples] their probabilities, one for each FRAME_SAMPLES.
+
+    Returns:
+        [n_frames] float32, 0..1.
+    """
+    if not len(pcm):
+        return np.zeros(0, np.float32)
+    found = detect(pcm)
+    gains = gains_of(pcm)
+    for stretch in _rejected(found, gains):
+        before = max(stretch.start - CONTEXT_FRAMES, 0)
+        after = min(stretch.stop + CONTEXT_FRAMES, len(found))
+        louder = _raised(pcm[before * FRAME_SAMPLES : after * FRAME_SAMPLES], gains[before:after])
+        again = detect(louder)
+        found[before:after] = np.maximum(found[before:after], again)
+    return found
+
+
+def gains_of(pcm: Pcm) -> Probabilities:
+    """What raises each frame to the level of a near voice, [n_frames]: 1 for loud audio, 0 for silence."""
+    padded = np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
+    energy = np.einsum("ij,ij->i", padded, padded) / FRAME_SAMPLES  # [n_frames]
+    half = LEVEL_FRAMES // 2
+    total = np.cumsum(np.pad(energy, (half + 1, half), mode="edge"), dtype=np.float64)
+    rms = np.sqrt((total[LEVEL_FRAMES:] - total[:-LEVEL_FRAMES]) / LEVEL_FRAMES)[: len(energy)]
+    gains: Probabilities = np.clip(TARGET_RMS / np.maximum(rms, 1e-9), 1.0, MAX_GAIN).astype(np.float32)
+    gains[rms < MIN_RMS] = 0.0
+    return gains
+
+
+def _rejected(found: Probabilities, gains: Probabilities) -> Iterator[SpeechSpan]:
+    """Stretches of frames without speech that are worth a second look."""
+    quiet = (found < REJECTED) & (gains != 0.0)
+    edges = np.flatnonzero(np.diff(np.pad(quiet.astype(np.int8), 1)))
+    merged: list[SpeechSpan] = []
+    for start, stop in edges.reshape(-1, 2).tolist():
+        if stop - start < MIN_REJECTED_FRAMES or gains[start:stop].max() < MIN_GAIN:
+            continue
+        if merged and start - merged[-1].stop <= 2 * CONTEXT_FRAMES:
+            merged[-1] = SpeechSpan(merged[-1].start, stop)
         else:
-            next_offset = max(offset + len(block) - REVISIT_SAMPLES, found[-1].stop if found else 0)
-        for span in found:
-            start = max(span.start, spoken_until)
-            if span.stop > start:
-                yield SpeechSpan(start, span.stop)
-                spoken_until = span.stop
-        offset = next_offset
-        if not last:
-            yield Scanned(offset)
+            merged.append(SpeechSpan(start, stop))
+    yield from merged
+
+
+def _raised(pcm: Pcm, gains: Probabilities) -> Pcm:
+    """Each frame with its gain, within [-1, 1]."""
+    louder: Pcm = np.clip(pcm * np.repeat(gains, FRAME_SAMPLES)[: len(pcm)], -1.0, 1.0).astype(np.float32)
+    return louder

@@ -7,7 +7,7 @@ the upload; `Window.source_s` maps its times back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -17,14 +17,21 @@ from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 
 # Unbroken speech is cut at the quietest 30 ms: shorter than a vowel, longer than one period of a deep voice.
 QUIET_FRAME_SAMPLES = SAMPLE_RATE_HZ * 30 // 1000
+# A window that is full ends at the longest pause of its last part, which begins here.
+LEAST_FILL = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechSpan:
-    """A stretch of the upload in samples, stop excluded."""
+    """A stretch of the upload in samples, stop excluded.
+
+    Attributes:
+        pause: samples of silence around its start; 0 where speech goes on without a pause.
+    """
 
     start: int
     stop: int
+    pause: int = 0
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -105,36 +112,57 @@ def pack_windows(
         max_samples: length of the longest window.
         keep_gap_samples: a pause up to this long stays in the window as it is.
     """
-    pieces: list[SpeechSpan] = []
-    packed = 0
+    waiting: list[SpeechSpan] = []
     for span in spans:
         if isinstance(span, Scanned):
-            yield Scanned(pieces[0].start) if pieces else span
+            yield Scanned(waiting[0].start) if waiting else span
             continue
         for part in split(span, pcm, max_samples=max_samples):
-            gap = part.start - pieces[-1].stop if pieces else 0
-            bridged = gap if gap <= keep_gap_samples else 0
-            if pieces and packed + bridged + len(part) > max_samples:
-                yield Window(tuple(pieces))
-                pieces, packed, bridged = [], 0, 0
-            if pieces and gap <= keep_gap_samples:
-                pieces[-1] = SpeechSpan(pieces[-1].start, part.stop)
-            else:
-                pieces.append(part)
-            packed += bridged + len(part)
-    if pieces:
-        yield Window(tuple(pieces))
+            while waiting and _packed(_pieces([*waiting, part], keep_gap_samples)) > max_samples:
+                n_spans = _best_cut(waiting, part, keep_gap_samples, max_samples)
+                yield Window(tuple(_pieces(waiting[:n_spans], keep_gap_samples)))
+                del waiting[:n_spans]
+            waiting.append(part)
+    if waiting:
+        yield Window(tuple(_pieces(waiting, keep_gap_samples)))
+
+
+def _pieces(spans: Sequence[SpeechSpan], keep_gap_samples: int) -> list[SpeechSpan]:
+    """The spans with the short pauses between them."""
+    pieces = [SpeechSpan(spans[0].start, spans[0].stop)]
+    for span in spans[1:]:
+        if span.start - pieces[-1].stop <= keep_gap_samples:
+            pieces[-1] = SpeechSpan(pieces[-1].start, span.stop)
+        else:
+            pieces.append(SpeechSpan(span.start, span.stop))
+    return pieces
+
+
+def _packed(pieces: Sequence[SpeechSpan]) -> int:
+    return sum(len(piece) for piece in pieces)
+
+
+def _best_cut(waiting: Sequence[SpeechSpan], part: SpeechSpan, keep_gap_samples: int, max_samples: int) -> int:
+    """How many of the waiting spans make the window: up to the longest pause of its last part."""
+    following = [*waiting[1:], part]
+    best = len(waiting)
+    for n_spans in range(len(waiting), 0, -1):
+        if _packed(_pieces(waiting[:n_spans], keep_gap_samples)) < max_samples * LEAST_FILL:
+            break
+        if following[n_spans - 1].pause > following[best - 1].pause:
+            best = n_spans
+    return best
 
 
 def split(span: SpeechSpan, pcm: Pcm, *, max_samples: int) -> Iterator[SpeechSpan]:
     """Cut a span that is too long at the quietest place of the last third of each window."""
-    start = span.start
+    start, pause = span.start, span.pause
     while span.stop - start > max_samples:
         earliest = start + max_samples * 2 // 3
         cut = quietest(pcm[earliest : start + max_samples]) + earliest
-        yield SpeechSpan(start, cut)
-        start = cut
-    yield SpeechSpan(start, span.stop)
+        yield SpeechSpan(start, cut, pause=pause)
+        start, pause = cut, 0
+    yield SpeechSpan(start, span.stop, pause=pause)
 
 
 def quietest(pcm: Pcm) -> int:

@@ -188,5 +188,6 @@ async def _open(worker: WorkerState, settings: WorkerSettings, build: Callable[[
     }
     engine.on_batch(worker.metrics.count_batch)
     engine.on_skipped(worker.metrics.count_skipped)
+    engine.on_suppressed(worker.metrics.count_suppressed)
     worker.metrics.set_model(model=worker.model_name, device=engine.info.device, compute_type=engine.info.compute_type)
     log.info("ready", extra={"fields": record})

@@ -64,6 +64,9 @@ class WorkerMetrics:
         self._skipped = self._counter(
             "skipped_windows", "Windows of silence or steady sound that skipped the model", ()
         )
+        self._suppressed = self._counter(
+            "suppressed_segments", "Segments without speech that were left out of the transcript", ("reason",)
+        )
         self._batch_rows = self._histogram("batch_size", "Windows in one model call", _BATCH_ROWS, ("call",))
         self._model = self._gauge("model_info", "Always 1; its labels name the model", ("model", "device", "compute"))
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran a timer")
@@ -105,6 +108,10 @@ class WorkerMetrics:
     def count_skipped(self) -> None:
         """Count a window that was left out; may be called from any thread."""
         self._skipped.inc()
+
+    def count_suppressed(self, reason: str) -> None:
+        """Count a segment that was left out; may be called from any thread."""
+        self._suppressed.labels(reason).inc()
 
     def set_model(self, *, model: str, device: str, compute_type: str) -> None:
         """Record which model is loaded."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from itertools import chain, repeat
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,13 +18,14 @@ from app.core.options import Options, Tier
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.batching.lanes import DEFERRED, LIVE, LONG, SHORT
+from app.engine.evidence import Evidence
 from app.engine.failures import Run
+from app.engine.speech_track import SpeechTrack
 from app.engine.transcriber import EngineEvent, Transcriber
-from app.engine.vad import speech_spans
 from app.engine.whisper.calls import ModelCall
 from app.engine.whisper.model import Model
 from tests.engine.transcribing import CountingModel, Transcribed, transcribe, transcriber_over
-from tests.samples import pcm_of, sample, short, word_error_rate
+from tests.samples import at_level, knock, pcm_of, sample, short, word_error_rate
 
 SECOND = SAMPLE_RATE_HZ
 
@@ -186,7 +188,7 @@ def test_four_hours_of_silence_are_not_searched_for_a_caller_who_has_left(transc
 
 def test_the_search_for_speech_reports_its_progress(transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence first: Progress before AudioInfo, ascending, never behind the speech that still waits."""
-    monkeypatch.setattr("app.engine.search.speech_spans", partial(speech_spans, block_samples=5 * SECOND))
+    monkeypatch.setattr("app.engine.transcriber.SpeechTrack", partial(SpeechTrack, block_frames=5 * 31))
     quiet, voice = np.zeros(20 * SECOND, np.float32), pcm_of("en-00.wav")
     events = list(transcriber.events(np.concatenate([quiet, voice, quiet, quiet]), Options(), lambda: False))
     first = next(number for number, event in enumerate(events) if isinstance(event, AudioInfo))
@@ -411,3 +413,58 @@ def test_detection_chooses_among_the_languages_that_are_allowed(transcriber: Tra
     assert info is not None
     assert info.language in ("es", "fr")
     assert 0 <= info.language_probability < 1
+
+
+def test_quiet_speech_around_a_knock_is_in_the_text(transcriber: Transcriber) -> None:
+    """A sentence at -40 dBFS, a loud knock and the sentence again: both are understood, and nothing is suspect."""
+    quiet = at_level(pcm_of("en-12.wav"), -40)
+    result = transcribe(transcriber, np.concatenate([quiet, knock(), quiet]), Options(language="en"))
+    spoken = sample("en-12.wav").text
+    assert word_error_rate([f"{spoken} {spoken}"], [result.text]) < 0.5
+    assert all(segment.speech_prob > 0.5 and segment.suspect is None for segment in result.segments)
+
+
+def test_segments_carry_the_probability_of_speech(transcriber: Transcriber) -> None:
+    """Clear speech has a high one and nothing against it, with and without detection."""
+    for vad_filter in (True, False):
+        result = transcribe(transcriber, pcm_of("en-08.wav"), Options(vad_filter=vad_filter, language="en"))
+        assert result.segments
+        for segment in result.segments:
+            assert 0.5 < segment.speech_prob <= 1.0
+            assert segment.suspect is None
+
+
+def test_suppressed_segments_are_counted_and_leave_no_gap(demo: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dropped segment is neither in the text nor in the numbering; its reason is reported."""
+    verdicts = chain(
+        [Evidence(0.1, suppressed="boilerplate"), Evidence(0.25, suspect="silence")], repeat(Evidence(0.9))
+    )
+    monkeypatch.setattr("app.engine.transcriber.evidence_of", lambda *_: next(verdicts))
+    made, suppressed = transcriber_over(demo), list[str]()
+    made.on_suppressed(suppressed.append)
+    result = transcribe(made, pcm_of("long-en.wav")[: 30 * SECOND], Options(language="en"))
+    made.close()
+    assert suppressed == ["boilerplate"]
+    assert [segment.id for segment in result.segments] == list(range(len(result.segments)))
+    assert [segment.suspect for segment in result.segments[:2]] == ["silence", None]
+    assert [segment.speech_prob for segment in result.segments[:2]] == [0.25, 0.9]
+
+
+def test_a_file_that_changes_its_language_is_transcribed_in_each(exact: Transcriber) -> None:
+    """English, then German: each is understood, and its segments carry its language; the upload's is the first."""
+    parts = [("en", "long-en.wav", 12), ("de", "long-de.wav", 12)]
+    pcm = np.concatenate([pcm_of(file)[: seconds * SECOND] for _, file, seconds in parts])
+    result = transcribe(exact, pcm, Options(max_speech_duration_s=10.0))
+    assert result.info is not None
+    assert result.info.language == "en"
+    assert {segment.language for segment in result.segments if segment.end < 10.0} == {"en"}
+    assert {segment.language for segment in result.segments if segment.start > 16.0} == {"de"}
+
+
+def test_a_file_in_one_language_is_the_same_with_the_language_given_or_found(transcriber: Transcriber) -> None:
+    """Later windows are detected too, and change nothing."""
+    for language in ("en", "de"):
+        pcm = pcm_of(f"long-{language}.wav")
+        found, given = (transcribe(transcriber, pcm, Options(language=each)) for each in (None, language))
+        assert found.segments == given.segments
+        assert {segment.language for segment in found.segments} == {language}

@@ -87,3 +87,24 @@ def test_times_of_a_window_become_times_of_the_upload() -> None:
     assert window.source_s(3.0) == 51.0
     assert window.source_s(7.0, is_end=True) == 55.0
     assert window.source_s(99.0) == 55.0
+
+
+def test_a_full_window_ends_at_the_longest_pause_of_its_second_half() -> None:
+    """Not at the last one, where a window might begin a moment before a word."""
+    pcm = np.zeros(60 * SECOND, np.float32)
+    edges = [0, 6, 9, 13, 18, 24, 29, 35]
+    pauses = [0.0, 3.0, 0.2, 0.2, 0.9, 0.3, 0.2]
+    spans = [
+        SpeechSpan(a * SECOND, b * SECOND, pause=round(pause_s * SECOND))
+        for (a, b), pause_s in zip(itertools.pairwise(edges), pauses, strict=True)
+    ]
+    windows = list(pack_windows(spans, pcm, max_samples=30 * SECOND, keep_gap_samples=2 * SECOND))
+    assert windows == [Window((SpeechSpan(0, 18 * SECOND),)), Window((SpeechSpan(18 * SECOND, 35 * SECOND),))]
+
+
+def test_of_equal_pauses_the_last_one_ends_the_window() -> None:
+    """Windows are as long as they can be."""
+    pcm = np.zeros(60 * SECOND, np.float32)
+    spans = [SpeechSpan(n * 5 * SECOND, (n + 1) * 5 * SECOND, pause=SECOND) for n in range(8)]
+    windows = list(pack_windows(spans, pcm, max_samples=30 * SECOND, keep_gap_samples=2 * SECOND))
+    assert windows[0] == Window((SpeechSpan(0, 30 * SECOND),))

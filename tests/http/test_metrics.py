@@ -150,6 +150,16 @@ def test_skipped_windows_are_counted():
     assert samples(metrics.render().decode())["whisper_skipped_windows_total", ()] == 1
 
 
+def test_suppressed_segments_are_counted_by_reason():
+    """Text for noise and silence that no client sees."""
+    metrics = WorkerMetrics()
+    for reason in ("silence", "boilerplate", "silence"):
+        metrics.count_suppressed(reason)
+    seen = samples(metrics.render().decode())
+    assert seen["whisper_suppressed_segments_total", (("reason", "silence"),)] == 2
+    assert seen["whisper_suppressed_segments_total", (("reason", "boilerplate"),)] == 1
+
+
 def test_two_applications_do_not_add_up():
     """Each has its own registry."""
     one, other = WorkerMetrics(), WorkerMetrics()

@@ -100,11 +100,15 @@ def _json_body(transcript: Transcript, task: Task) -> TranscriptionJson:
     return {"text": transcript.text, "languages": language_bodies(transcript.info), "usage": _usage(transcript)}
 
 
+def _shown(language: str, style: LanguageStyle) -> str:
+    return languages.name(language) if style == "name" else language
+
+
 def _verbose_head(transcript: Transcript, task: Task, style: LanguageStyle) -> TranscriptionVerbose:
     info = transcript.info
     return {
         "task": task,
-        "language": languages.name(info.language) if style == "name" else info.language,
+        "language": _shown(info.language, style),
         "language_probability": bounded(info.language_probability, 0.0, 1.0),
         "duration": to_ms(info.duration_s) / 1000,
         "text": transcript.text,
@@ -132,7 +136,7 @@ def _word_bodies(segment: Segment) -> list[WordBody]:
     ]
 
 
-def _segment_body(segment: Segment, *, words: bool) -> SegmentBody:
+def _segment_body(segment: Segment, *, words: bool, language: str) -> SegmentBody:
     start_ms, end_ms = span_ms(segment.start, segment.end)
     body: SegmentBody = {
         "id": segment.id,
@@ -145,6 +149,9 @@ def _segment_body(segment: Segment, *, words: bool) -> SegmentBody:
         "avg_logprob": bounded(segment.avg_logprob, -_SCORE_LIMIT, 0.0),
         "compression_ratio": bounded(segment.compression_ratio, 0.0, _SCORE_LIMIT),
         "no_speech_prob": bounded(segment.no_speech_prob, 0.0, 1.0),
+        "speech_prob": bounded(segment.speech_prob, 0.0, 1.0),
+        "suspect": segment.suspect,
+        "language": language,
         "audio_start": start_ms / 1000,
         "audio_end": end_ms / 1000,
     }
@@ -163,11 +170,14 @@ def logprob_bodies(segments: Iterable[Segment]) -> list[LogprobBody]:
 
 
 def _verbose_lists(
-    transcript: Transcript, *, words: bool, segments: bool, logprobs: bool
+    transcript: Transcript, *, words: bool, segments: bool, logprobs: bool, style: LanguageStyle
 ) -> dict[str, Iterable[Sequence[Mapping[str, object]]]]:
     lists: dict[str, Iterable[Sequence[Mapping[str, object]]]] = {}
     if segments:
-        lists["segments"] = ([_segment_body(segment, words=words)] for segment in transcript.segments)
+        lists["segments"] = (
+            [_segment_body(each, words=words, language=_shown(each.language or transcript.info.language, style))]
+            for each in transcript.segments
+        )
     if words:
         lists["words"] = (_word_bodies(segment) for segment in transcript.segments)
     if logprobs:
@@ -214,7 +224,7 @@ def render(
             return Rendering(encode_json(short), _JSON_TYPE)
         case "verbose_json":
             head = _verbose_head(transcript, task, language_style)
-            lists = _verbose_lists(transcript, words=words, segments=segments, logprobs=logprobs)
+            lists = _verbose_lists(transcript, words=words, segments=segments, logprobs=logprobs, style=language_style)
             return Rendering(_encode_with_lists(head, lists), _JSON_TYPE)
         case "text":
             return Rendering(_encode_text(transcript.text + "\n"), _TEXT_TYPE)

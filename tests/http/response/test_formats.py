@@ -242,6 +242,7 @@ def test_any_transcript_gives_sound_json():
             assert 0 <= segment["start"] < segment["end"]
             assert (segment["audio_start"], segment["audio_end"]) == (segment["start"], segment["end"])
             assert 0 <= segment["no_speech_prob"] <= 1
+            assert 0 <= segment["speech_prob"] <= 1
             for word in segment["words"]:
                 assert segment["start"] <= word["start"] < word["end"] <= segment["end"]
                 assert 0 <= word["probability"] <= 1
@@ -253,7 +254,16 @@ def test_numbers_within_bounds_are_unchanged():
     """Bounds are for broken numbers only: a real segment's times and scores pass unchanged."""
     segment = strict_json(draw(TRANSCRIPT, "verbose_json").body)["segments"][1]
     original = TRANSCRIPT.segments[1]
-    scores = ("start", "end", "avg_logprob", "compression_ratio", "no_speech_prob", "temperature", "seek")
+    scores = (
+        "start",
+        "end",
+        "avg_logprob",
+        "compression_ratio",
+        "no_speech_prob",
+        "speech_prob",
+        "temperature",
+        "seek",
+    )
     assert {key: segment[key] for key in scores} == {key: getattr(original, key) for key in scores}
     assert segment["tokens"] == list(original.tokens)
 

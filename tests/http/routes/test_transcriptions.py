@@ -33,7 +33,7 @@ from tests.fakes import HeldEngine
 BODY = body_of(MODEL_PART, part('name="file"; filename="audio.wav"', tone_wav()))
 SEGMENT_KEYS = {
     "id", "seek", "start", "end", "text", "tokens", "temperature", "avg_logprob", "compression_ratio", "no_speech_prob",
-    "audio_start", "audio_end",
+    "speech_prob", "suspect", "language", "audio_start", "audio_end",
 }  # fmt: skip
 
 
