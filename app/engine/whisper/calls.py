@@ -42,25 +42,36 @@ class ModelCall:
 
 
 class SharedModel:
-    """One set of weights; every replica of it may run one call at a time."""
+    """One set of weights; every replica of it may run one call at a time.
 
-    def __init__(self, model: Any) -> None:
+    Args:
+        model: CTranslate2's Whisper.
+        encode: another encoder, [B, n_mels, n_frames] -> [B, n_positions, width]; None = CTranslate2's.
+    """
+
+    def __init__(self, model: Any, encode: Callable[[Array], Array] | None = None) -> None:
         self._model = model
         self._on_gpu = model.device == "cuda"
+        self._encode = encode or self.encode
 
     def run(self, _: Hashable, calls: Sequence[ModelCall]) -> list[Any]:
         """Make one call for rows that share a key; returns a result per row."""
-        stacked = ctranslate2.StorageView.from_array(_stack([call.rows for call in calls]))
-        options = dict(calls[0].options)
+        rows = _stack([call.rows for call in calls])
         if calls[0].kind == "encode":
-            encoded = _array(self._model.encode(stacked, to_cpu=self._on_gpu))  # [B, n_positions, width]
+            encoded = self._encode(rows)
             return [encoded[row : row + 1] for row in range(len(calls))]
+        stacked = ctranslate2.StorageView.from_array(rows)
+        options = dict(calls[0].options)
         if calls[0].kind == "generate":
             return list(self._model.generate(stacked, [list(call.prompt) for call in calls], **options))
         if calls[0].kind == "detect_language":
             return list(self._model.detect_language(stacked))
         # align takes one start sequence a call and is exact only alone: never more than one row
         return [self._model.align(stacked, **options)]
+
+    def encode(self, features: Array) -> Array:
+        """CTranslate2's encoder: [B, n_mels, n_frames] -> [B, n_positions, width]."""
+        return _array(self._model.encode(ctranslate2.StorageView.from_array(features), to_cpu=self._on_gpu))
 
 
 class BatchedWhisper:
