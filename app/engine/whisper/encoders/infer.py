@@ -20,17 +20,18 @@ def cpu_supports_bfloat16() -> bool:
 
 @dataclass(slots=True)
 class _Request:
-    """The inference request of one thread, and the shapes that it has run."""
+    """The inference request of one thread, and the lengths that it has run."""
 
     request: Any
-    shapes: set[tuple[int, ...]] = field(default_factory=set)
+    lengths: set[int] = field(default_factory=set)
 
 
 class OpenVinoEncoder:
     """[B, n_mels, n_frames] float32 -> [B, n_positions, width] float32.
 
     Each thread has a request of its own. A request prepares its kernels at its first call with a
-    shape; two threads that did so at the same time have hung, so these calls run one after another.
+    length; two threads that did so at the same time have hung, so these calls run one after another.
+    The rows of a call also run one after another: together they are not faster, and they need more memory.
 
     Args:
         graph: an `openvino.Model`.
@@ -56,13 +57,16 @@ class OpenVinoEncoder:
 
     def __call__(self, features: Array) -> Array:
         """Encode the rows of one call."""
-        features = np.ascontiguousarray(features, dtype=np.float32)
         own = self._request_of_this_thread()
-        if features.shape in own.shapes:
-            return self._infer(own, features)
+        rows = [self._encode_row(own, np.ascontiguousarray(row[np.newaxis], np.float32)) for row in features]
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+    def _encode_row(self, own: _Request, row: Array) -> Array:
+        if row.shape[-1] in own.lengths:
+            return self._infer(own, row)
         with self._first_calls:
-            encoded = self._infer(own, features)
-        own.shapes.add(features.shape)
+            encoded = self._infer(own, row)
+        own.lengths.add(row.shape[-1])
         return encoded
 
     def _request_of_this_thread(self) -> _Request:
@@ -72,6 +76,7 @@ class OpenVinoEncoder:
                 own = self._own.request = _Request(self._compiled.create_infer_request())
         return own
 
-    def _infer(self, own: _Request, features: Array) -> Array:
-        encoded: Array = own.request.infer([features], share_inputs=True)[0]  # a copy: the request keeps its buffer
+    @staticmethod
+    def _infer(own: _Request, row: Array) -> Array:
+        encoded: Array = own.request.infer([row], share_inputs=True)[0]  # a copy: the request keeps its buffer
         return encoded
