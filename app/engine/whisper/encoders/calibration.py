@@ -23,7 +23,7 @@ LEVELS = 256
 # Other voices reach values that the calibration speech does not.
 MARGIN = 1.15
 # An activation whose rounding noise would be stronger stays in floating point: one outlier takes most levels.
-LEAST_SIGNAL_TO_NOISE_DB = 20.0
+LEAST_SIGNAL_TO_NOISE_DB = 30.0
 SMALLEST = 1e-5
 # The activations of one layer: (name, the linear layer that reads it, the layer norm that writes it).
 ACTIVATIONS = (
