@@ -6,6 +6,7 @@ BIN := .venv/bin
 NODE := tests/e2e/node
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+OPENVINO := .cache/openvino
 NEWER_NGINX := .cache/nginx-newer/nginx
 
 .PHONY: setup run cluster packages check test lock
@@ -48,16 +49,23 @@ check: .venv/.installed-dev  ## lint, types and unit tests, under 90 seconds on 
 	$(BIN)/mypy
 	PYTHONASYNCIODEBUG=1 $(BIN)/pytest --quiet --numprocesses 2 -m "not slow"
 
-test: .venv/.installed-dev packages $(NODE)/node_modules/.installed  ## lint, types and every test
+# An own folder: in .venv, ENCODER=auto would try it in every test that loads a model.
+$(OPENVINO)/.installed: requirements-openvino.txt .venv/.installed
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $(OPENVINO) --requirement requirements-openvino.txt
+	@touch $@
+
+test: .venv/.installed-dev packages $(NODE)/node_modules/.installed $(OPENVINO)/.installed  ## lint, types and every test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONASYNCIODEBUG=1 $(BIN)/pytest
+	PYTHONPATH=$(OPENVINO) $(BIN)/pytest tests/engine/whisper/encoders
 
 lock:  ## write both lock files anew from pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra bench -c requirements.txt -c requirements-dev.txt pyproject.toml -o requirements-bench.txt
+	printf 'openvino>=2026.2\nopenvino-telemetry\n' | uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --no-deps - -o requirements-openvino.txt
 
 .venv/.installed-bench: requirements-bench.txt .venv/.installed
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-bench.txt

@@ -13,8 +13,9 @@ import numpy as np
 from app.core.errors import StartupError
 from app.core.options import Options
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
-from app.engine.build import load_model, parallelism_for, slots_for, transcriber_of
+from app.engine.build import encoder_of, load_model, parallelism_for, slots_for, transcriber_of
 from app.engine.whisper import cublas
+from app.engine.whisper.encoders.choose import OPENVINO, Encoder
 from app.engine.whisper.model import Model, device_facts, warm_up
 from app.ops import tuning
 from app.ops.machine import available_cores
@@ -125,11 +126,13 @@ def model_report(settings: WorkerSettings) -> list[ReportLine]:
     loaded_s = time.monotonic() - started
     warm_up(model)
     spread = parallelism_for(settings, model.device)
-    window_s = time_window(model, settings)
+    encoder = encoder_of(model, settings)
+    window_s = time_window(model, settings, encoder)
     slow = window_s > LIVE_WINDOW_S
     return [
         ReportLine("model", f"{model.name} on {model.device}, loaded in {loaded_s:.1f} s"),
         ReportLine("compute type", f"{model.compute_type} (requested: {model.compute_type_asked})"),
+        encoder_line(encoder, settings.encoder),
         ReportLine(
             "replicas x threads", f"{spread.replicas} x {spread.threads}, up to {spread.max_batch} windows per call"
         ),
@@ -142,9 +145,19 @@ def model_report(settings: WorkerSettings) -> list[ReportLine]:
     ]
 
 
-def time_window(model: Model, settings: WorkerSettings) -> float:
+def encoder_line(encoder: Encoder, asked: str) -> ReportLine:
+    """Return what runs the encoder and why; not to get the one that was asked for is worth a note."""
+    missed = asked == OPENVINO != encoder.name
+    return ReportLine(
+        "encoder",
+        f"{encoder.name}: {encoder.reason}",
+        f"ENCODER=openvino is not possible: {encoder.reason}" if missed else "",
+    )
+
+
+def time_window(model: Model, settings: WorkerSettings, encoder: Encoder) -> float:
     """Return the seconds that one window takes, after a warm-up."""
-    transcriber = transcriber_of(model, settings)
+    transcriber = transcriber_of(model, settings, encoder=encoder)
     pcm = pulsed_tone()
     options = Options(language="en", vad_filter=False, tier="realtime")
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from app.engine.batching.batcher import Batcher
 from app.engine.engine import Engine, EngineInfo, WhisperEngine
 from app.engine.failures import FailureWatch
@@ -10,10 +12,13 @@ from app.engine.parallelism import Parallelism, choose
 from app.engine.transcriber import Transcriber
 from app.engine.whisper import model as models
 from app.engine.whisper.calls import SharedModel
+from app.engine.whisper.encoders.choose import Encoder, choose_encoder
 from app.engine.whisper.model import Model
 from app.ops.machine import available_cores
 from app.ops.tuning import release_memory
 from app.settings.worker import WorkerSettings
+
+log = logging.getLogger("app.engine")
 
 # Twice the rows of a batch: while one batch runs, the next one fills.
 CPU_SLOTS, GPU_SLOTS = 8, 32
@@ -44,10 +49,20 @@ def parallelism_for(settings: WorkerSettings, device: str) -> Parallelism:
     )
 
 
-def transcriber_of(model: Model, settings: WorkerSettings, failures: FailureWatch | None = None) -> Transcriber:
+def encoder_of(model: Model, settings: WorkerSettings) -> Encoder:
+    """What runs the model's encoder; ENCODER=auto tries it out. Says so in the log."""
+    encoder = choose_encoder(settings.encoder, model, SharedModel(model.whisper.model).encode)
+    log.info("encoder: %s, %s", encoder.name, encoder.reason)
+    return encoder
+
+
+def transcriber_of(
+    model: Model, settings: WorkerSettings, failures: FailureWatch | None = None, encoder: Encoder | None = None
+) -> Transcriber:
     """The blocking part of the engine, with its model threads."""
+    encode = (encoder or encoder_of(model, settings)).encode
     watch = failures or FailureWatch()
-    shared = SharedModel(model.whisper.model)
+    shared = SharedModel(model.whisper.model, encode)
     # measured on CPUs only: on a GPU the encoder takes a small part of the time
     adapt_context = settings.audio_context == "auto" and model.device == "cpu"
     if adapt_context:

@@ -102,6 +102,16 @@ class WorkerSettings(BaseSettings):
             "several times faster and as accurate. full: encode every window as 30 s."
         ),
     ] = "auto"
+    encoder: Annotated[
+        Literal["auto", "ctranslate2", "openvino"],
+        AnyCase,
+        Field(
+            description=(
+                "Library that runs the encoder on a CPU: ctranslate2 or openvino (optional package). auto: "
+                "openvino if it is installed and faster in a trial of two seconds at start."
+            )
+        ),
+    ] = "auto"
     cpu_tuning: Annotated[
         bool, Field(description="Start with the memory allocator and CPU instruction settings that measured fastest.")
     ] = True

@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 
 from app.commands import doctor
-from app.commands.doctor import cublas_status, describe_allocator, describe_instruction_set, pulsed_tone, run
+from app.commands.doctor import (
+    cublas_status,
+    describe_allocator,
+    describe_instruction_set,
+    encoder_line,
+    pulsed_tone,
+    run,
+)
+from app.engine.whisper.encoders.choose import Encoder
 from app.ops.tuning import MALLOC
 
 
@@ -60,6 +68,15 @@ def test_a_slow_machine_gets_a_recommendation(
     monkeypatch.setattr(doctor, "time_window", lambda *_: 9.0)
     assert run() == 0
     assert "too slow for live text" in report(capsys)
+
+
+def test_the_encoder_is_reported_with_the_reason() -> None:
+    """One line; if ENCODER=openvino is not possible, there is a note too."""
+    missing = Encoder("ctranslate2", "openvino is not installed")
+    line = encoder_line(missing, "auto")
+    assert (line.name, line.value, line.advice) == ("encoder", "ctranslate2: openvino is not installed", "")
+    assert encoder_line(missing, "openvino").advice == "ENCODER=openvino is not possible: openvino is not installed"
+    assert encoder_line(Encoder("openvino", "as set by ENCODER"), "openvino").advice == ""
 
 
 def test_an_open_server_is_noted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app.core.errors import StartupError
 from app.core.options import Options
-from app.engine.build import build_engine, load_model, parallelism_for, slots_for, transcriber_of
+from app.engine.build import build_engine, encoder_of, load_model, parallelism_for, slots_for, transcriber_of
 from app.engine.failures import FailureWatch
 from app.engine.fake import FakeEngine
+from app.engine.whisper.calls import SharedModel
+from app.engine.whisper.encoders.choose import Encoder
 from tests.clients import settings_for_test
 from tests.samples import pcm_of
 
@@ -52,6 +56,32 @@ def test_command_line_gets_the_same_model_without_threads():
     transcriber = transcriber_of(load_model(settings), settings)
     transcriber.check(Options(language="en"))
     transcriber.close()
+
+
+def test_the_encoder_is_the_one_of_the_setting_and_is_logged(caplog: pytest.LogCaptureFixture):
+    """ENCODER=ctranslate2 tries nothing out; the log says what runs the encoder and why."""
+    settings = settings_for_test(model_size="demo", device="cpu", encoder="ctranslate2")
+    with caplog.at_level(logging.INFO):
+        encoder = encoder_of(load_model(settings), settings)
+    assert (encoder.name, encoder.encode) == ("ctranslate2", None)
+    assert "encoder: ctranslate2, as set by ENCODER" in caplog.text
+
+
+def test_the_chosen_encoder_is_used():
+    """A request's windows go to the encoder that the transcriber was built with."""
+    settings = settings_for_test(model_size="demo", device="cpu", beam_size=1)
+    model, lengths = load_model(settings), list[int]()
+
+    def encode(features: np.ndarray) -> np.ndarray:
+        lengths.append(features.shape[2])
+        return SharedModel(model.whisper.model).encode(features)
+
+    transcriber = transcriber_of(model, settings, encoder=Encoder("openvino", "for this test", encode))
+    try:
+        list(transcriber.events(pcm_of("en-01.wav"), Options(language="en"), lambda: False))
+    finally:
+        transcriber.close()
+    assert lengths
 
 
 @pytest.mark.parametrize(("device", "windows"), [("cpu", 8), ("cuda", 16)])

@@ -46,21 +46,40 @@ class SharedModel:
 
     A window that is encoded at its own length gets the encoder's output for silence behind it, so the decoder
     sees the 1500 positions that it was trained with, and windows of any length share a call.
+
+    Args:
+        model: CTranslate2's Whisper.
+        encode: another encoder, [B, n_mels, n_frames] -> [B, n_positions, width]; None = CTranslate2's.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, encode: Callable[[Array], Array] | None = None) -> None:
         self._model = model
         self._on_gpu = model.device == "cuda"
+        self._encode = encode or self.encode
         self._silence: Array | None = None  # [1, 1500, width]
 
     def encode_silence(self) -> None:
         """Make this model able to take windows shorter than 30 s; blocking, one encoder call."""
         self._silence = self._encode(np.zeros((1, int(self._model.n_mels), FULL_FRAMES), dtype=np.float32))
 
-    def _encode(self, features: Array) -> Array:
-        """[B, n_mels, n_frames] -> [B, n_frames / 2, width]."""
-        storage = self._model.encode(ctranslate2.StorageView.from_array(features), to_cpu=self._on_gpu)
-        return _array(storage)
+    def run(self, _: Hashable, calls: Sequence[ModelCall]) -> list[Any]:
+        """Make one call for rows that share a key; returns a result per row."""
+        rows = _stack([call.rows for call in calls])
+        if calls[0].kind == "encode":
+            encoded = self._padded(self._encode(rows))
+            return [encoded[row : row + 1] for row in range(len(calls))]
+        stacked = ctranslate2.StorageView.from_array(rows)
+        options = dict(calls[0].options)
+        if calls[0].kind == "generate":
+            return list(self._model.generate(stacked, [list(call.prompt) for call in calls], **options))
+        if calls[0].kind == "detect_language":
+            return list(self._model.detect_language(stacked))
+        # align takes one start sequence a call and is exact only alone: never more than one row
+        return [self._model.align(stacked, **options)]
+
+    def encode(self, features: Array) -> Array:
+        """CTranslate2's encoder: [B, n_mels, n_frames] -> [B, n_positions, width]."""
+        return _array(self._model.encode(ctranslate2.StorageView.from_array(features), to_cpu=self._on_gpu))
 
     def _padded(self, encoded: Array) -> Array:
         """[B, n_positions, width] -> [B, 1500, width], if the output for silence is known."""
@@ -68,21 +87,6 @@ class SharedModel:
             return encoded
         tail = self._silence[:, encoded.shape[1] :]  # [1, 1500 - n_positions, width]
         return np.concatenate([encoded, np.repeat(tail, len(encoded), axis=0)], axis=1)
-
-    def run(self, _: Hashable, calls: Sequence[ModelCall]) -> list[Any]:
-        """Make one call for rows that share a key; returns a result per row."""
-        rows = _stack([call.rows for call in calls])
-        options = dict(calls[0].options)
-        if calls[0].kind == "encode":
-            encoded = self._padded(self._encode(rows))
-            return [encoded[row : row + 1] for row in range(len(calls))]
-        stacked = ctranslate2.StorageView.from_array(rows)
-        if calls[0].kind == "generate":
-            return list(self._model.generate(stacked, [list(call.prompt) for call in calls], **options))
-        if calls[0].kind == "detect_language":
-            return list(self._model.detect_language(stacked))
-        # align takes one start sequence a call and is exact only alone: never more than one row
-        return [self._model.align(stacked, **options)]
 
 
 class BatchedWhisper:

@@ -241,3 +241,20 @@ def test_half_precision_output_can_be_read(demo: Model) -> None:
         fake = SimpleNamespace(device="cuda", encode=lambda _rows, *, to_cpu, storage=storage: storage if to_cpu else 0)
         [row] = SharedModel(fake).run("e", [ModelCall("encode", np.zeros((1, 80, 100), np.float32))])
         np.testing.assert_array_equal(np.asarray(row, np.float32), values)
+
+
+def test_another_encoder_takes_the_place_of_ctranslate2s(demo: Model) -> None:
+    """It gets all rows of a call as one array, and each row of its output is decoded by CTranslate2."""
+    counting, seen = CountingModel(demo.whisper.model), list[tuple[int, ...]]()
+
+    def encode(features: np.ndarray) -> np.ndarray:
+        seen.append(features.shape)
+        return SharedModel(demo.whisper.model).encode(features)
+
+    model = SharedModel(counting, encode)
+    rows = [np.full((1, 80, 100), value, np.float32) for value in (0.1, 0.2)]
+    encoded = model.run("e", [ModelCall("encode", row) for row in rows])
+    assert seen == [(2, 80, 100)]
+    assert [row.shape[:2] for row in encoded] == [(1, 50), (1, 50)]
+    model.run("d", [ModelCall("detect_language", encoded[0])])
+    assert counting.calls == {"detect_language": 1}
