@@ -97,6 +97,13 @@ def test_error_envelope_always_has_four_keys():
     }
 
 
+def without_nulls(value: Any) -> Any:
+    """FastAPI leaves nulls out of the examples in its document; `http.response.openapi` puts them back."""
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    return [without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
 def test_fastapi_documents_the_bodies_with_their_examples():
     """A route that names the types has named schemas with examples and optional lists in its document."""
     app = FastAPI()
@@ -106,6 +113,6 @@ def test_fastapi_documents_the_bodies_with_their_examples():
 
     schemas = app.openapi()["components"]["schemas"]
     verbose = schemas["TranscriptionVerbose"]
-    assert verbose["examples"] == [example(wire.TranscriptionVerbose)]
+    assert verbose["examples"] == [without_nulls(example(wire.TranscriptionVerbose))]
     assert {"segments", "words"}.isdisjoint(verbose["required"])
     assert sorted(schemas["ErrorBody"]["required"]) == ["code", "message", "param", "type"]

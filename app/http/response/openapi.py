@@ -204,7 +204,7 @@ def _document(app: FastAPI) -> Schema:
             operation["responses"].pop("422", None)
             for response in operation["responses"].values():
                 _restore_nulls(response.get("content", {}).get("application/json", {}).get("example"))
-    for kind in (ErrorBody, ErrorEnvelope, Model, ModelList):
+    for kind in (ErrorBody, ErrorEnvelope, Model, ModelList, TranscriptionVerbose):
         schemas[kind.__name__]["examples"] = TypeAdapter[Any](kind).json_schema()["examples"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
