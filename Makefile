@@ -47,7 +47,7 @@ check: .venv/.installed-dev  ## lint, types and unit tests, under 90 seconds on 
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	PYTHONASYNCIODEBUG=1 $(BIN)/pytest --quiet --numprocesses 2 -m "not slow"
+	$(BIN)/pytest --quiet --numprocesses 2 -m "not slow"
 
 # An own folder: in .venv, ENCODER=auto would try it in every test that loads a model.
 $(OPENVINO)/.installed: requirements-openvino.txt .venv/.installed

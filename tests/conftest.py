@@ -15,8 +15,10 @@ from tests.clients import Worker, worker
 TESTS = Path(__file__).resolve().parent
 # Other processes, browsers, real time or a model at work: run by `make test`, left out by `make check`.
 SLOW = (
+    "bench/test_random_model.py",
     "cluster/test_cluster.py",
     "cluster/test_cluster_life.py",
+    "cluster/test_cluster_start.py",
     "cluster/test_gateways_behind_nginx.py",
     "cluster/test_nginx.py",
     "cluster/test_nginx_limits.py",
@@ -27,10 +29,12 @@ SLOW = (
     "commands/test_listen.py",
     "deploy",
     "e2e",
+    "engine/test_steady_sound.py",
     "engine/test_transcriber.py",
     "engine/whisper/test_determinism.py",
     "http/response/test_openapi.py",
     "live/client/test_client.py",
+    "live/test_gateway.py",
     "live/test_server.py",
     "load/test_client.py",
     "test_load_test_client.py",
