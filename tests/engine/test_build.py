@@ -105,7 +105,7 @@ async def test_engine_says_how_its_work_is_spread():
 
 def test_lost_device_reaches_the_engine():
     """A sticky error in a call makes the whole engine critical: loading joins the watch with the model threads."""
-    settings = settings_for_test(model_size="demo", device="cpu", audio_context="full")
+    settings = settings_for_test(model_size="demo", device="cpu", audio_context="full", encoder="ctranslate2")
     model, failures = load_model(settings), FailureWatch()
 
     def lost(*_: object, **__: object) -> None:
@@ -125,7 +125,7 @@ def test_lost_device_reaches_the_engine():
 @pytest.mark.parametrize(("audio_context", "n_positions"), [("auto", 500), ("full", 3000)])
 def test_a_cpu_encodes_short_windows_at_their_own_length(audio_context: str, n_positions: int):
     """AUDIO_CONTEXT=auto on a CPU: a clip of 2 s is encoded as 5 s; full: as 30 s."""
-    settings = settings_for_test(model_size="demo", device="cpu", audio_context=audio_context)
+    settings = settings_for_test(model_size="demo", device="cpu", audio_context=audio_context, encoder="ctranslate2")
     model, frames = load_model(settings), list[int]()
     whisper = model.whisper.model
     encode = whisper.encode

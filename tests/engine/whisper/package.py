@@ -13,7 +13,8 @@ from app.engine.whisper.packaged import PACKAGE
 def install(site: Path) -> dict[str, str]:
     """Put the demo model's files into `site` as the package's; return their checksums."""
     model = site / PACKAGE / "model"
-    shutil.copytree(DEMO_DIRECTORY, model)
+    # ENCODER=openvino may have left a conversion beside the weights
+    shutil.copytree(DEMO_DIRECTORY, model, ignore=shutil.ignore_patterns("openvino"))
     (site / PACKAGE / "__init__.py").touch()
     return {file.name: sha256_of(file) for file in sorted(model.iterdir())}
 
