@@ -15,15 +15,11 @@ from typing import Literal
 from app.core.transcript import Segment, Suspect
 from app.engine.boilerplate import is_boilerplate
 from app.engine.speech_track import SpeechTrack
-from app.engine.vad import FRAMES_PER_SECOND
+from app.engine.vad import FRAMES_PER_SECOND, SPEECH
+from app.engine.whisper.decoding import MAX_COMPRESSION_RATIO, MIN_AVG_LOGPROB
 
 Suppressed = Literal["no_text", "silence", "boilerplate"]
 
-# Whisper's own limits: text above or below them is retried.
-MAX_COMPRESSION_RATIO = 2.4
-MIN_AVG_LOGPROB = -1.0
-# A frame is speech from here on; the search for windows has the same threshold.
-SPEECH = 0.3
 # Audio holds speech if it has a fifth of a second of it: the shortest word.
 MIN_SPOKEN_S = 0.2
 # Times of segments are that exact.

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from app.core.pcm import SAMPLE_RATE_HZ
 from app.engine.speech_track import SpeechTrack
-from app.engine.vad import FRAME_SAMPLES
+from app.engine.vad import FRAME_SAMPLES, SPEECH
 from app.engine.windows import Scanned, SpeechSpan
 
-THRESHOLD = 0.3
 # Speech goes on while the probability is at most this much below the threshold.
 HYSTERESIS = 0.2
 LEAST_THRESHOLD = 0.01
@@ -53,7 +52,7 @@ def speech_spans(
     pad = int(pad_ms * SAMPLE_RATE_HZ / 1000)
     start = ended = 0
     waiting: SpeechSpan | None = None  # without padding behind it
-    for found in _runs(track, THRESHOLD if threshold is None else threshold, min_silence_ms):
+    for found in _runs(track, SPEECH if threshold is None else threshold, min_silence_ms):
         if isinstance(found, SpeechSpan):
             gap = found.start - ended
             if waiting is not None:
@@ -83,7 +82,7 @@ def all_spans(track: SpeechTrack, *, min_silence_ms: float) -> Iterator[SpeechSp
     """The whole upload, cut in the middle of its pauses."""
     begin = pause = 0
     ended: int | None = None
-    for found in _runs(track, THRESHOLD, min_silence_ms):
+    for found in _runs(track, SPEECH, min_silence_ms):
         if isinstance(found, SpeechSpan):
             if ended is not None:
                 middle = (ended + found.start) // 2

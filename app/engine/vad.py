@@ -28,8 +28,9 @@ TARGET_RMS = 0.07
 MAX_GAIN = 30.0
 # The level is that of a second: longer than a word, shorter than a sentence.
 LEVEL_FRAMES = 32
-# A stretch is judged again if its frames are below REJECTED for half a second, and its level is not far below hearing.
-REJECTED = 0.3
+# From this probability on a frame is speech.
+SPEECH = 0.3
+# A stretch is judged again if its frames are below SPEECH for half a second, and its level is not far below hearing.
 MIN_REJECTED_FRAMES = 16
 MIN_RMS = 1e-4
 MIN_GAIN = 1.5
@@ -90,7 +91,7 @@ def gains_of(pcm: Pcm) -> Probabilities:
 
 def _rejected(found: Probabilities, gains: Probabilities) -> Iterator[SpeechSpan]:
     """Stretches of frames without speech that are worth a second look."""
-    quiet = (found < REJECTED) & (gains != 0.0)
+    quiet = (found < SPEECH) & (gains != 0.0)
     edges = np.flatnonzero(np.diff(np.pad(quiet.astype(np.int8), 1)))
     merged: list[SpeechSpan] = []
     for start, stop in edges.reshape(-1, 2).tolist():

@@ -15,6 +15,9 @@ from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_token
 
 from app.core.options import Options
 
+# Whisper's own limits: text beyond them is retried.
+MAX_COMPRESSION_RATIO = 2.4
+MIN_AVG_LOGPROB = -1.0
 # Half of the decoder's 448 positions hold what came before; hot words may take half of those.
 PROMPT_TOKENS = 223
 HOTWORD_TOKENS = 111
@@ -58,9 +61,9 @@ def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int) -> De
             length_penalty=1,
             repetition_penalty=1,
             no_repeat_ngram_size=0,
-            log_prob_threshold=-1.0,
+            log_prob_threshold=MIN_AVG_LOGPROB,
             no_speech_threshold=0.6,
-            compression_ratio_threshold=2.4,
+            compression_ratio_threshold=MAX_COMPRESSION_RATIO,
             condition_on_previous_text=False,
             prompt_reset_on_temperature=0.5,
             temperatures=list(temperatures(options)),

@@ -39,6 +39,7 @@ class Model:
 
     whisper: WhisperModel
     name: str
+    directory: Path
     device: str
     compute_type_asked: str
     compute_type: str
@@ -152,6 +153,7 @@ def load(*, model_size: str, device: str, compute_type: str, parallelism: Callab
     return Model(
         whisper=whisper,
         name=name,
+        directory=directory,
         device=device,
         compute_type_asked=compute_type,
         compute_type=str(whisper.model.compute_type),

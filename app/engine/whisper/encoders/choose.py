@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.engine.whisper.model import Model, locate
+from app.engine.whisper.model import Model
 
 Array = npt.NDArray[Any]
 # [B, n_mels, n_frames] -> [B, n_positions, width], both float32
@@ -118,7 +118,7 @@ def openvino_encoder(model: Model) -> tuple[Encode, Array]:
     from app.engine.whisper.encoders.speech import calibration_windows, trial_window  # noqa: PLC0415
     from app.engine.whisper.encoders.tensors import read_encoder  # noqa: PLC0415
 
-    file = locate(model.name) / "model.bin"
+    file = model.directory / "model.bin"
     extract = model.whisper.feature_extractor
     if quantized := model.compute_type.startswith("int8"):
         graph = quantized_graph(file, lambda: calibration_windows(extract))
