@@ -39,8 +39,8 @@ cluster: setup  ## three workers behind nginx on 127.0.0.1:8083; WORKERS=5 GATEW
 	@sh deploy/install_packages.sh nginx
 	@$(BIN)/python -m app cluster --local-model --workers $(or $(WORKERS),3) --gateways $(or $(GATEWAYS),0) --port $(or $(PORT),8083)
 
-packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node, systemd's checker
-	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm systemd-analyze
+packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node, systemd's checker, Redis, PostgreSQL
+	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm systemd-analyze redis-server postgres
 	@test -x $(NEWER_NGINX) || sh deploy/nginx/fetch-newer.sh $(dir $(NEWER_NGINX))
 
 check: .venv/.installed-dev  ## lint, types and unit tests, under 90 seconds on two cores; `make test` runs the rest too

@@ -5,7 +5,11 @@
 set -eu
 
 list=$(dirname "$0")/debian-packages.txt
-PATH=$PATH:/usr/sbin:/sbin # Debian's folders for servers, which are not in an ordinary user's PATH
+# Debian's folders for servers, which are not in an ordinary user's PATH
+PATH=$PATH:/usr/sbin:/sbin
+for folder in /usr/lib/postgresql/*/bin; do
+    PATH=$PATH:$folder
+done
 missing=''
 for program in "$@"; do
     package=$(awk -v wanted="$program" '$1 == wanted { print $2 }' "$list")

@@ -26,8 +26,9 @@ ROOMS = {
     "engine": {"core", "ops", "audio", "settings"},
     "http": {"core", "ops", "contracts", "settings", "engine"},
     "live": {"core", "ops", "contracts"},
+    "collector": {"core", "ops", "contracts"},
     "cluster": {"core", "ops"},
-    "commands": {"core", "ops", "audio", "settings", "engine", "http", "live", "cluster", "contracts"},
+    "commands": {"core", "ops", "audio", "settings", "engine", "http", "live", "collector", "cluster", "contracts"},
 }
 MAY_READ_SETTINGS = ("app.commands", "app.engine.build", "app.http.app", "app.http.server")
 # One changes the environment of the process before it starts, one reports it, the cluster hands its own on to
