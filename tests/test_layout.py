@@ -16,6 +16,7 @@ TESTS = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*
 ELSEWHERE = {
     "__main__.py": "tests/e2e/test_process.py",  # the command line, run as people run it
     "cluster/balancer.py": "tests/cluster/test_cluster_life.py",  # there is no nginx but the real one
+    "collector/wire/errors.py": "tests/collector/wire/test_segments_entry.py",  # raised there, reason by reason
     "commands/cluster.py": "tests/cluster/test_cluster_life.py",  # starts, failures and stops, as a user sees them
     "commands/serve.py": "tests/e2e/test_process.py",  # ports, first steps and exit codes need a process
     "commands/streaming.py": "tests/e2e/test_gateway_process.py",  # signals and exit codes need a process

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.collector.overlap import LegacySegment, hidden_by
+from tests.collector.properties import PROPERTY
 
 SEGMENTS = st.lists(
     st.builds(
@@ -96,6 +97,7 @@ def test_text_without_letters_hides_only_its_like(text: str):
     assert hidden_by([final(0, 1000, "hello?"), final(100, 900, text)]) == {}
 
 
+@PROPERTY
 @given(segments=SEGMENTS, seed=st.randoms(use_true_random=False))
 def test_properties_of_hiding(segments, seed):
     """The order of segments is irrelevant, who hides is shown, and no final is hidden by a draft or another speaker."""

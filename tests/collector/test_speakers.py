@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from app.collector.facts import SpeakerEvent
 from app.collector.speakers import SpeakerTimeline, map_speaker
+from tests.collector.properties import PROPERTY
 
 NAMES = st.sampled_from(["Alice", "Bob", "Chlöe"])
 EVENTS = st.lists(
@@ -103,6 +104,7 @@ def test_start_and_end_at_once_change_nothing():
         assert map_speaker(600, 700, [start(0, "Alice"), *both]) == ("Alice", "MAPPED")
 
 
+@PROPERTY
 @given(events=EVENTS, seed=st.randoms(use_true_random=False), at=st.integers(-3, 25), length=st.integers(0, 10))
 def test_order_of_events_does_not_matter(events, seed, at, length):
     """Any order of arrival, of repeated events too, gives the same speaker."""
@@ -111,6 +113,7 @@ def test_order_of_events_does_not_matter(events, seed, at, length):
     assert map_speaker(at, at + length, shuffled) == map_speaker(at, at + length, events)
 
 
+@PROPERTY
 @given(events=EVENTS, at=st.integers(0, 25), length=st.integers(1, 10))
 def test_intervals_are_disjoint_and_names_known(events, at, length):
     """No participant speaks twice at once, and nobody is named who has no event."""
