@@ -18,6 +18,7 @@ from app.core.text_breaks import is_unspaced
 _TOLERANCE_MS: Final = 50  # how far a segment may reach beyond the one that contains it
 _MAX_TAIL_WORDS: Final = 2
 _MAX_TAIL_MS: Final = 1500
+_ASCII_MARKS: Final = {code: None for code in range(128) if not chr(code).isalnum() and not chr(code).isspace()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,9 @@ def _words(text: str) -> tuple[str, ...]:
 
     Each character of a script without spaces between words is a word.
     """
-    spaced = "".join(
-        f" {each} " if is_unspaced(each) else each for each in unicodedata.normalize("NFKC", text).casefold()
-    )
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    if folded.isascii():  # most texts, and many times faster
+        return tuple(folded.translate(_ASCII_MARKS).split()) or tuple(text.split()[:1])
+    spaced = "".join(f" {each} " if is_unspaced(each) else each for each in folded)
     words = ("".join(each for each in word if unicodedata.category(each)[0] in "LMN") for word in spaced.split())
     return tuple(filter(None, words)) or tuple(text.split()[:1])

@@ -85,6 +85,16 @@ def test_a_tail_does_not_carry_its_neighbour_to_another_speaker():
     assert hidden_by(segments) == {"t:2500": "t:0"}
 
 
+def test_scripts_are_compared_alike():
+    """Marks, case and forms of letters do not count, with and without letters beyond ASCII."""
+    for one, other in (
+        ("It's well-known.", "ITS WELLKNOWN"),
+        ("Ça va, naïve?", "ÇA VA NAI\u0308VE"),
+        ("ＡＢ１", "ab1"),
+    ):
+        assert hidden_by([final(0, 1000, one), final(20, 980, other)]) == {"t:20": "t:0"}
+
+
 def test_who_hides_is_shown():
     """What lies within a hidden tail refers to the segment that is shown."""
     segments = [final(0, 3000, "We will get there"), final(2500, 3500, "get there"), final(2990, 3400, "there")]
