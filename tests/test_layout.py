@@ -17,6 +17,11 @@ ELSEWHERE = {
     "__main__.py": "tests/e2e/test_process.py",  # the command line, run as people run it
     "cluster/balancer.py": "tests/cluster/test_cluster_life.py",  # there is no nginx but the real one
     "collector/wire/errors.py": "tests/collector/wire/test_segments_entry.py",  # raised there, reason by reason
+    "collector/api/app.py": "tests/collector/api/routes/test_health.py",  # wiring; every test of a route runs it
+    "collector/api/state.py": "tests/collector/api/routes/test_health.py",  # one line that every route runs
+    "collector/errors.py": "tests/collector/test_fakes.py",  # classes without behaviour
+    "collector/services.py": "tests/collector/api/routes/test_health.py",  # value types
+    "collector/storage.py": "tests/collector/test_fakes.py",  # signatures
     "commands/cluster.py": "tests/cluster/test_cluster_life.py",  # starts, failures and stops, as a user sees them
     "commands/serve.py": "tests/e2e/test_process.py",  # ports, first steps and exit codes need a process
     "commands/streaming.py": "tests/e2e/test_gateway_process.py",  # signals and exit codes need a process

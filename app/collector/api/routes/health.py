@@ -1,0 +1,58 @@
+"""Health routes and metrics. They read the state that the loops keep, and ask neither Redis nor the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from app.collector import metrics
+from app.collector.api.state import services_of
+from app.contracts.collector import iso_z
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health/live", summary="Is the process alive?")
+async def live() -> JSONResponse:
+    """200 while the event loop runs."""
+    return JSONResponse({"status": "live"})
+
+
+@router.get("/health/ready", summary="Does the collector store and serve?")
+async def ready(request: Request) -> JSONResponse:
+    """503 while the database is away, entries wait for too long, or a loop makes no progress."""
+    state = services_of(request).health
+    obstacles = state.obstacles()
+    body: dict[str, Any] = {
+        "status": "unready" if obstacles else "ready",
+        "redis": state.redis,
+        "database": state.database,
+        "lag_s": state.lag_s,
+        "reasons": list(obstacles),
+    }
+    return JSONResponse(body, status_code=503 if obstacles else 200)
+
+
+@router.get("/health", summary="Details of this collector")
+async def health(request: Request) -> JSONResponse:
+    """Redis, the database and the stream; 503 with the same body while the collector is not ready."""
+    services = services_of(request)
+    state = services.health
+    obstacles = state.obstacles()
+    body: dict[str, Any] = {
+        "status": "unhealthy" if obstacles or state.redis != "healthy" else "healthy",
+        "redis": state.redis,
+        "database": state.database,
+        "stream": services.options.stream,
+        "timestamp": iso_z(services.clock.now_ms()),
+        "lag_s": state.lag_s,
+    }
+    return JSONResponse(body, status_code=503 if obstacles else 200)
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
+async def read_metrics(request: Request) -> Response:
+    """No label holds a value that a client sent."""
+    return Response(services_of(request).metrics.text(), media_type=metrics.MEDIA_TYPE)

@@ -1,0 +1,64 @@
+"""What the collector knows of its own state, kept by its loops, so that a probe asks neither Redis nor the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
+
+State = Literal["healthy", "unhealthy", "unknown"]
+LOOP_LIMIT_S: Final = 30.0
+
+
+class Health:
+    """The state behind `/health`, `/health/ready` and the gauges of the same values.
+
+    Attributes:
+        database, redis: the result of the last use; unknown before the first.
+        lag_s: age of the oldest entry that is not stored; None if unknown.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], *, lag_alarm_s: float) -> None:
+        """Start with nothing known.
+
+        Args:
+            monotonic: a clock in seconds.
+            lag_alarm_s: a larger lag makes the process unready.
+        """
+        self._monotonic = monotonic
+        self._lag_alarm_s = lag_alarm_s
+        self._ticked: dict[str, float] = {}
+        self.database: State = "unknown"
+        self.redis: State = "unknown"
+        self.lag_s: float | None = None
+
+    def tick(self, loop: str) -> None:
+        """A loop made progress."""
+        self._ticked[loop] = self._monotonic()
+
+    def forget(self, loop: str) -> None:
+        """A loop has ended on purpose."""
+        self._ticked.pop(loop, None)
+
+    def loop_ages_s(self) -> Mapping[str, float]:
+        """Seconds since each loop made progress."""
+        now = self._monotonic()
+        return {loop: now - at for loop, at in self._ticked.items()}
+
+    def set_database(self, *, ok: bool) -> None:
+        """The database answered, or it did not."""
+        self.database = "healthy" if ok else "unhealthy"
+
+    def set_redis(self, *, ok: bool) -> None:
+        """Redis answered, or it did not."""
+        self.redis = "healthy" if ok else "unhealthy"
+
+    def obstacles(self) -> tuple[str, ...]:
+        """Why the process is not ready; empty if it is.
+
+        Redis away is an obstacle only once the reader has not read for 30 s: transcripts can still be read.
+        """
+        found = [] if self.database == "healthy" else [f"database: {self.database}"]
+        if self.lag_s is not None and self.lag_s > self._lag_alarm_s:
+            found.append(f"lag: {self.lag_s:.0f} s is over {self._lag_alarm_s:g} s (LAG_ALARM_S)")
+        stuck = {loop: age for loop, age in self.loop_ages_s().items() if age > LOOP_LIMIT_S}
+        return (*found, *(f"{loop}: no progress for {age:.0f} s" for loop, age in sorted(stuck.items())))

@@ -1,0 +1,44 @@
+"""Connections to Redis with every timeout and retry set here, because redis-py changes its defaults.
+
+Bytes that are not UTF-8 become lone surrogates and are written back as they were, so an entry that is not text
+can be read, refused and kept like any other.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+
+Client: TypeAlias = Redis
+RedisFailure: Final = (RedisError, OSError)  # what any call may raise: away, refused, out of memory
+RedisFull: Final = OutOfMemoryError
+RedisRefused: Final = ResponseError
+
+CONNECT_TIMEOUT_S: Final = 3.0
+ANSWER_TIMEOUT_S: Final = 5.0
+HEALTH_CHECK_S: Final = 30
+
+
+def connect(url: str, *, block_s: float = 0.0) -> Client:
+    """A client that connects at its first command.
+
+    Args:
+        url: such as `redis://:password@host:6379/0`.
+        block_s: the longest blocking read of this client; an answer may take that much longer.
+    """
+    # Nothing is repeated here: a repeated blocking read would leave entries with nobody, and the loops repeat the rest.
+    return Redis.from_url(
+        url,
+        protocol=2,  # the two protocols have different reply shapes
+        decode_responses=True,
+        encoding_errors="surrogateescape",
+        socket_timeout=ANSWER_TIMEOUT_S + block_s,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_keepalive=True,
+        health_check_interval=HEALTH_CHECK_S,
+        retry=Retry(NoBackoff(), 0),
+    )

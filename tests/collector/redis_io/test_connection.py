@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from app.collector.redis_io.connection import connect
+from tests.collector.servers import RedisServer
+
+
+async def test_bytes_that_are_no_text_come_back_as_they_were(redis_server: RedisServer):
+    """A payload that is not UTF-8 is read without an error, and written again byte by byte."""
+    async with connect(redis_server.url) as redis:
+        await redis.set("a", b"\xff\xfe ok")
+        await redis.set("b", str(await redis.get("a")))
+        assert await redis.strlen("b") == 5
+        assert await redis.get("b") == "\udcff\udcfe ok"
+
+
+def test_every_timeout_is_set():
+    """A blocking read has its block on top of the time for an answer, and nothing is repeated by the library."""
+    options = connect("redis://127.0.0.1:1/0", block_s=1).connection_pool.connection_kwargs
+    assert options["socket_timeout"] == 6
+    assert options["socket_connect_timeout"] == 3
+    assert options["socket_keepalive"] is True
+    assert options["health_check_interval"] == 30
+    assert options["retry"].get_retries() == 0
