@@ -1,4 +1,4 @@
-"""What tests share: a clean environment, default signals, and a worker with the fake engine."""
+"""What tests share: a clean environment, default signals, a worker with the fake engine, and a Redis."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from app.settings.worker import WorkerSettings
 from tests.clients import Worker, worker
+from tests.collector.servers import RedisServer, running_redis
 
 TESTS = Path(__file__).resolve().parent
 # Other processes, browsers, real time or a model at work: run by `make test`, left out by `make check`.
@@ -81,3 +82,10 @@ async def open_worker() -> AsyncIterator[Worker]:
     """A worker without keys, warm, with the fake engine."""
     async with worker() as running:
         yield running
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own."""
+    with running_redis(tmp_path / "redis") as server:
+        yield server
