@@ -35,6 +35,7 @@ SLOW = (
     "engine/whisper/test_determinism.py",
     "http/response/test_openapi.py",
     "live/client/test_client.py",
+    "live/publish/test_link.py",
     "live/test_gateway.py",
     "live/test_server.py",
     "load/test_client.py",

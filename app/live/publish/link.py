@@ -67,12 +67,13 @@ class RedisLink:
         """`streams` are those whose length is watched."""
         self._streams = tuple(dict.fromkeys(streams))
         self._connections = 0
+        tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
         self._client: Redis = Redis.from_url(
             without_path_after_database(url),
+            **tcp,
             protocol=2,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
-            socket_keepalive=True,
             health_check_interval=0,  # the publisher asks when it has nothing to send
             retry=Retry(NoBackoff(), 0),
             max_connections=1,

@@ -27,9 +27,9 @@ from app.live.publish.spool import Spool
 
 log = logging.getLogger(__name__)
 
-BATCH = 500  # entries in one round trip, about 500 kB
+BATCH = 200  # entries in one round trip, about 200 kB; more would hold up the event loop for over 10 ms
 DELAYS_S = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
-PING_EVERY_S = 2.0  # with nothing to send: notices a Redis that was restarted
+ASK_EVERY_S = 2.0  # with nothing to send: notices a Redis that was restarted
 ADOPT_EVERY_S = 60.0
 WARN_EVERY_S = 10.0
 FLUSH_S = 2.0  # at the end of the gateway
@@ -80,6 +80,7 @@ class Publisher:
         self._longest = 0
         self._failures = 0
         self._retry_at_s = 0.0
+        self._ask_at_s = 0.0  # when to send something if there is nothing to send
         self._adopt_at_s = 0.0
         self._warned_at_s: dict[str, float] = {}
         self._closing = False
@@ -174,7 +175,7 @@ class Publisher:
             await self._keep()
             await self._wait(self._retry_at_s)
         elif not await self._publish():
-            await self._wait(_now() + PING_EVERY_S)
+            await self._wait(self._ask_at_s)
 
     async def _wait(self, until_s: float) -> None:
         """Until something is to be published, or it is time."""
@@ -193,10 +194,11 @@ class Publisher:
             await self._publish_again(self._again)
         elif len(self._backlog) or self._backlog.has_frames:
             await self._publish_backlog()
-        elif self._spool is None or not await self._publish_spooled(self._spool):
+        elif self._spool is not None and self._spool.waiting_bytes:
+            return await self._publish_spooled(self._spool)
+        elif _now() >= self._ask_at_s:
             self._check(await self._send((), ()))  # is Redis there, and the same as before?
-            return bool(self._again)
-        return True
+        return bool(self._again or len(self._backlog) or (self._spool is not None and self._spool.waiting_bytes))
 
     async def _publish_backlog(self) -> None:
         taken = self._backlog.take(BATCH)
@@ -221,16 +223,17 @@ class Publisher:
         del again[: len(batch)]
 
     async def _publish_spooled(self, spool: Spool) -> bool:
-        """Publish the oldest entries on disk; False if there are none."""
+        """Publish the oldest entries on disk; False if they cannot be read."""
         try:
             chunk = await asyncio.to_thread(spool.read, BATCH)
             if chunk is None:
-                return False
+                return True
             self._check(await self._send(chunk.entries, ()))
             self._dropped(chunk.unreadable, "spool")
             await asyncio.to_thread(spool.published, chunk)
         except OSError as failure:
             self._warn("the spool cannot be read", failure.strerror)
+            self._ask_at_s = _now() + ASK_EVERY_S
             return False
         return True
 
@@ -238,6 +241,7 @@ class Publisher:
         self, entries: Sequence[StreamEntry], frames: Sequence[LiveFrame], *, is_new: bool = True
     ) -> Answer:
         answer = await self._link.send(entries, frames)
+        self._ask_at_s = _now() + ASK_EVERY_S
         taken = [entry for entry, is_taken in zip(entries, answer.taken, strict=True) if is_taken]
         for entry in taken:
             self._metrics.published.labels(entry.kind).inc()

@@ -32,7 +32,7 @@ from app.live.publish.payloads import (
 from app.live.publish.speaker_events import UnusableEvent, control_event, speaker_entry
 
 MAX_EVENTS_AT_ONCE = 200  # of one client; a flood of them must not push other clients' text out of the queue
-MAX_EVENTS_PER_S = 20
+MAX_EVENTS_PER_S = 5
 
 
 class Sink(Protocol):

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from app.live.publish.link import Away, RedisLink, without_path_after_database
 from app.live.publish.payloads import LiveFrame
+from tests.collector.servers import running_redis
 from tests.live.publish.fakes import entry
 
 STREAM = "transcription_segments"
@@ -94,6 +95,15 @@ async def test_a_hanging_redis_is_away(link, redis_server):
     os.kill(redis_server.pid, signal.SIGCONT)
     answer = await link.send([entry(1)], [])
     assert answer.taken == (True,)
+
+
+async def test_unix_sockets(tmp_path):
+    """Their connections have fewer options than TCP's."""
+    address = tmp_path / "redis.sock"
+    with running_redis(tmp_path / "redis", "--unixsocket", str(address)):
+        connection = RedisLink(f"unix://{address}?db=1", streams=(STREAM,))
+        assert (await connection.send([entry(0)], [])).taken == (True,)
+        await connection.close()
 
 
 async def test_a_wrong_password_is_not_repeated(redis_server):
