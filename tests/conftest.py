@@ -9,6 +9,7 @@ from types import FrameType
 
 import pytest
 
+from app.settings.publishing import PublishingSettings
 from app.settings.worker import WorkerSettings
 from tests.clients import Worker, worker
 from tests.collector.servers import RedisServer, running_redis
@@ -54,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the settings of the user who runs the tests."""
-    for name in WorkerSettings.model_fields:
+    for name in (*WorkerSettings.model_fields, *PublishingSettings.model_fields, "redis_stream_url"):
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(name, raising=False)
 

@@ -17,8 +17,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from app.live.publish.payloads import StreamEntry
+from app.live.publish.payloads import Kind, StreamEntry
 
 PATTERN = "spool-*.jsonl"
 MAX_BYTES = 2**30  # a million finals
@@ -206,9 +207,11 @@ def _line(entry: StreamEntry) -> bytes:
 
 
 def _entry(line: bytes) -> StreamEntry | None:
+    """The entry of a line; None if it is none, or holds what Redis could not store."""
     try:
         read = json.loads(line)
         fields = {str(name): str(value) for name, value in read["fields"].items()}
-        return StreamEntry(read["kind"], str(read["connection_id"]), str(read["stream"]), fields)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        _line(entry := StreamEntry(read["kind"], str(read["connection_id"]), str(read["stream"]), fields))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+    return entry if entry.kind in get_args(Kind) else None

@@ -66,7 +66,23 @@ def test_the_file_of_a_living_gateway_is_left_alone(tmp_path):
     assert read_all(living)[0] == [entry(0)]
 
 
-@pytest.mark.parametrize("rest", [b'{"kind":"transcr', b"\0" * 100, b'{"kind":1}\n', b"[1]\n", b'"x"\n', b"\xff\n"])
+GOOD = b'{"kind":"transcription","connection_id":"c","stream":"s","fields":{"payload":"x"}}\n'
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b'{"kind":"transcr',
+        b"\0" * 100,
+        b'{"kind":1}\n',
+        b"[1]\n",
+        b'"x"\n',
+        b"\xff\n",
+        b"[" * 100_000,
+        GOOD.replace(b'"x"', b'"\\ud800"'),
+        GOOD.replace(b"transcription", b"else"),
+    ],
+)
 def test_a_half_written_line_is_skipped(tmp_path, rest):
     """A gateway that was killed while it wrote leaves the rest readable."""
     gone = Spool(tmp_path)
