@@ -199,3 +199,10 @@ def test_no_import_circle():
     while free := {module for module, names in waiting.items() if not names}:
         waiting = {module: names - free for module, names in waiting.items() if module not in free}
     assert sorted(waiting) == []
+
+
+def test_what_the_collector_reads_and_renders_is_pure():
+    """No clock, no event loop, no database and no socket where entries are read and answers are written."""
+    pure = ("wire", "render", "tokens", "speakers", "overlap", "facts", "rows")
+    floor = tuple(f"app.collector.{name}" for name in pure)
+    assert offenders(floor, {"asyncio", "time", "socket", "threading", "sqlalchemy", "alembic", "redis"} | WEB) == []

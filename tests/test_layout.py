@@ -16,6 +16,7 @@ TESTS = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*
 ELSEWHERE = {
     "__main__.py": "tests/e2e/test_process.py",  # the command line, run as people run it
     "cluster/balancer.py": "tests/cluster/test_cluster_life.py",  # there is no nginx but the real one
+    "collector/wire/errors.py": "tests/collector/wire/test_segments_entry.py",  # raised there, reason by reason
     "collector/api/app.py": "tests/collector/api/routes/test_health.py",  # wiring; every test of a route runs it
     "collector/api/state.py": "tests/collector/api/routes/test_health.py",  # one line that every route runs
     "collector/errors.py": "tests/collector/test_fakes.py",  # classes without behaviour

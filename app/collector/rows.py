@@ -42,7 +42,7 @@ class SegmentRow:
     """A segment with everything that the API shows of it.
 
     Attributes:
-        key: its identity within its session; shown as `segment_id`.
+        key: its identity within its session; `segment_ids.shown_id` makes the `segment_id` of it.
         session_key, session_uid: the session it belongs to.
         start_ms, end_ms: since the session's second 0.
         abs_start_ms, abs_end_ms: Unix ms.
@@ -83,8 +83,9 @@ class Change:
     Attributes:
         prev_seq: the meeting's `seq` before.
         segments: rows that are new or changed, in reading order; drafts have completed=False.
-        retracted: keys of segments that are gone (retracted, or drafts that were replaced).
+        retracted: segments that are gone (retracted, or drafts that were replaced), by their `segment_ids.shown_id`.
         sessions: session keys that are new, so that readers can follow their drafts.
+        status_changed: the meeting's status is another one than before.
     """
 
     meeting: MeetingRow
@@ -92,6 +93,7 @@ class Change:
     segments: tuple[SegmentRow, ...] = ()
     retracted: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
+    status_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
