@@ -13,7 +13,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING, Any
@@ -33,6 +32,7 @@ from app.live.server import ServerOptions, listening
 from app.live.session.connection import SessionLimits
 from app.live.session.recorder import Recording
 from app.ops import logs
+from app.ops.addresses import is_loopback
 from app.settings.gateway import GatewaySettings, load_gateway_settings
 
 if TYPE_CHECKING:
@@ -193,11 +193,3 @@ def stream_policy(settings: GatewaySettings) -> StreamPolicy:
         complete_after_s=settings.complete_after_s,
         prompt_chars=settings.prompt_chars,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Can only this machine reach a server that listens on `host`?"""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
