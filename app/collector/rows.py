@@ -119,6 +119,38 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session of a meeting.
+
+    Attributes:
+        key: `connection_id`, else `uid`, else `-`.
+        start_ms, end_ms: Unix ms; `end_ms` is None while it goes on.
+        start_estimated: no start event came yet.
+    """
+
+    key: str
+    uid: str | None
+    start_ms: int
+    start_estimated: bool
+    end_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A deleted meeting, and where else its text may still be.
+
+    Attributes:
+        meeting: the row as it was before.
+        session_keys: its sessions.
+        entry_ids: by stream, the entries that its rows were stored from.
+    """
+
+    meeting: MeetingRow
+    session_keys: tuple[str, ...]
+    entry_ids: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """An accepted key of the read API."""
 
