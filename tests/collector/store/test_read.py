@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.collector.errors import BadCursor
@@ -35,7 +37,7 @@ async def test_meetings_are_listed_newest_first(store: Store):
     for number in range(5):
         room = Room("zoom" if number % 2 else "google_meet", f"n{number}")
         await store.apply([final(number * 1000, "a", 0, 900, "x", room=room, session=f"s{number}")])
-    everything = {"status": None, "platform": None, "offset": 0}
+    everything: dict[str, Any] = {"status": None, "platform": None, "offset": 0}
     first = await store.meetings(1, **everything, limit=3, cursor=None)
     second = await store.meetings(1, **everything, limit=3, cursor=first.next_cursor)
     assert [each.native_id for each in (*first.items, *second.items)] == ["n4", "n3", "n2", "n1", "n0"]
