@@ -257,7 +257,7 @@ def stream() -> list[Entry]:
 
 def dice(seed: int) -> random.Random:
     """Chance that can be repeated."""
-    return random.Random(seed)  # noqa: S311 - orders entries, keeps no secret
+    return random.Random(seed)
 
 
 def batches(entries: Sequence[Entry], chance: random.Random) -> Iterator[list[Entry]]:
