@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from starlette.types import Message
+from starlette.types import Message, Scope
 
 from app.collector.api.answers import PAGE_ROWS
 from app.collector.api.app import create_app
@@ -80,7 +80,7 @@ async def test_an_answer_that_breaks_off_does_not_look_complete():
     async def send(message: Message) -> None:
         messages.append(message)
 
-    scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "method": "GET", "path": PATH}
+    scope: Scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "method": "GET", "path": PATH}
     scope |= {"query_string": b"", "headers": [], "root_path": "", "http_version": "1.1", "scheme": "http"}
     await create_app(services(store=store))(scope, receive, send)
     assert messages[0]["status"] == 200
