@@ -25,7 +25,6 @@ ELSEWHERE = {
     "commands/cluster.py": "tests/cluster/test_cluster_life.py",  # starts, failures and stops, as a user sees them
     "commands/serve.py": "tests/e2e/test_process.py",  # ports, first steps and exit codes need a process
     "commands/streaming.py": "tests/e2e/test_gateway_process.py",  # signals and exit codes need a process
-    "collector/errors.py": "tests/collector/store/test_store.py",  # classes without behaviour; the store raises them
     "collector/store/bulk.py": "tests/collector/store/test_apply.py",  # statements; what they write is read there
     "collector/store/complete.py": "tests/collector/store/test_apply.py",  # as above
     "collector/store/locks.py": "tests/collector/store/test_apply.py",  # collectors beside each other need them

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 
 from app.collector.facts import Retract, Room
 from app.collector.rows import MeetingRow
@@ -105,6 +105,33 @@ def test_a_lost_frame_is_asked_for(browser: Browser) -> None:
         server.say(spoken(10, "Ann Berg", "This was pushed."), push=True)
         expect(lines(page)).to_have_count(len(SAID) + 2)
         assert words(page)[-2:] == ["Nobody pushed this.", "This was pushed."]
+
+
+def test_a_frame_that_is_lost_while_the_page_asks(browser: Browser) -> None:
+    """An answer that was written before the last frame is asked for again: nothing is missing at the end."""
+    with collector(live=True) as server, tab(browser, server.url) as page:
+        choose(page, "zqe-gfmd-knr")
+        expect(page["live"]).to_have_text("live")
+
+        asked: list[str] = []
+
+        def answer_late(route: Route) -> None:
+            asked.append(route.request.url)
+            if len(asked) > 1:
+                route.continue_()
+                return
+            early = route.fetch()
+            server.say(spoken(10, "Ann Berg", "Said while the page asked."), push=True)
+            route.fulfill(response=early)
+
+        page.page.route("**/*since_seq*", answer_late)
+        server.say(spoken(9, "Ann Berg", "Nobody pushed this."))
+        server.push({"type": "transcript", "meeting": {"id": _number(server)}, "seq": 99, "prev_seq": 98})
+        expect(lines(page)).to_have_count(len(SAID) + 2)
+
+
+def _number(server: PageServer) -> int:
+    return next(id_ for id_, each in server.store.found.items() if each.row.native_id == PLANNING.native_id)
 
 
 def test_a_broken_connection_comes_back(browser: Browser) -> None:

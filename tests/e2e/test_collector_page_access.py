@@ -49,7 +49,7 @@ def test_everything_has_a_name_and_a_role(browser: Browser) -> None:
         assert page.page.evaluate(NAMELESS) == []
         assert page.page.evaluate("document.documentElement.lang") == "en"
         for role in ("main", "banner", "search", "navigation"):
-            assert page.page.get_by_role(role).count() == 1  # type: ignore[arg-type]
+            assert page.page.get_by_role(role).count() == 1
         expect(page.page.get_by_role("list", name="What was said")).to_have_attribute("aria-live", "off")
         expect(page["last-final"]).to_have_attribute("aria-live", "polite")
         ids = page.page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")

@@ -21,6 +21,7 @@ export class Follower {
   #pause_ms = FIRST_PAUSE_MS;
   #timers = { poll: 0, connect: 0 };
   #asking = null;
+  #again = false;
 
   constructor(meeting, seq, listener) {
     this.#meeting = meeting;
@@ -76,6 +77,7 @@ export class Follower {
       return;
     }
     if (frame.meeting?.id !== this.#meeting.id) return;
+    if (frame.seq <= this.#seq && frame.prev_seq < this.#seq) return; // an answer was faster
     if (frame.prev_seq > this.#seq) {
       this.#catchUp(); // something was lost on the way
       return;
@@ -101,10 +103,18 @@ export class Follower {
     }, after_ms);
   }
 
-  /** Ask for what changed; one question at a time. */
+  /** Ask for what changed; a question that is under way may be too early, so it is asked again. */
   #catchUp() {
-    this.#asking ??= this.#ask().finally(() => (this.#asking = null));
+    this.#again = this.#asking !== null;
+    this.#asking ??= this.#askUntilDone().finally(() => (this.#asking = null));
     return this.#asking;
+  }
+
+  async #askUntilDone() {
+    do {
+      this.#again = false;
+      await this.#ask();
+    } while (this.#again && !this.#stopped);
   }
 
   async #ask() {
@@ -118,7 +128,10 @@ export class Follower {
       this.#listener.onStatus(body.status);
       this.#seq = body.seq;
     } catch (error) {
-      if (!this.#stopped) this.#listener.onRefused(error);
+      if (this.#stopped) return;
+      this.#listener.onRefused(error);
+      clearTimeout(this.#timers.poll);
+      this.#timers.poll = setTimeout(() => this.#catchUp(), POLL_MS); // also while the socket is open
     }
   }
 }
