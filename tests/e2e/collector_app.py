@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.routing import APIWebSocketRoute
 
 from app.collector.api.app import create_app
 from app.collector.facts import Entry, Room, SegmentFact, Segments, SessionStart
@@ -139,6 +140,11 @@ class PageServer:
         return self.subscribed[-1]
 
 
+async def refuse(socket: WebSocket) -> None:
+    """Let no socket through."""
+    await socket.close()
+
+
 @contextmanager
 def collector(*, live: bool = False, parts: Services | None = None) -> Iterator[PageServer]:
     """An application with one meeting in which everybody has spoken; `live`: it has a socket."""
@@ -148,8 +154,8 @@ def collector(*, live: bool = False, parts: Services | None = None) -> Iterator[
         store = parts.store
     app: FastAPI = create_app(parts or services(store=store))
     server = PageServer(store)
-    if live:
-        app.add_api_websocket_route("/ws", server.follow)
+    # before the application's own: these tests decide what is pushed, and whether a proxy lets sockets through
+    app.router.routes.insert(0, APIWebSocketRoute("/ws", server.follow if live else refuse))
     server.say(begun(), *(spoken(number, *said) for number, said in enumerate(SAID)))
     with listening(app) as url:
         server.url = url
