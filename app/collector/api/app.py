@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from typing import Final
 
-from app.collector.api import errors
-from app.collector.api.routes import health, socket, stream
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+
+from app.collector.api import errors, openapi
+from app.collector.api.middleware.access_log import AccessLog
+from app.collector.api.middleware.head_as_get import HeadAsGet
+from app.collector.api.middleware.security_headers import SecurityHeaders
+from app.collector.api.middleware.unhandled_errors import UnhandledErrors
+from app.collector.api.routes import docs, health, internal, meetings, page, search, socket, stream, transcripts
 from app.collector.live.service import Live
 from app.collector.services import Services
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    meetings.router,
+    transcripts.router,
+    search.router,
+    stream.router,
+    socket.router,
+    internal.router,
+    health.router,
+)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -19,11 +36,19 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        middleware=[  # outermost first
+            Middleware(AccessLog, metrics=services.metrics),
+            Middleware(SecurityHeaders),
+            Middleware(UnhandledErrors),
+            Middleware(HeadAsGet),
+        ],
     )
     app.state.services = services
     app.state.live = Live(services)
     errors.install(app)
-    app.include_router(health.router)
-    app.include_router(stream.router)
-    app.include_router(socket.router)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.include_router(page.create_router(key_required=services.options.needs_key))
+    openapi.install(app)
+    docs.install(app)
     return app
