@@ -37,3 +37,13 @@ async def test_rows_of_later_changes_are_left_out():
 
 def _segments(meeting: Meeting, n: int) -> Segments:
     return Segments(tuple(meeting.final(f"{n}-{each}") for each in range(300)))
+
+
+async def test_frames_stay_small():
+    """Long segments are spread over several frames, because clients refuse messages of more than a megabyte."""
+    meeting = Meeting(FakeStore(), connect(NOWHERE))
+    await meeting.commit(meeting.segments(*("x" * 9000 for _ in range(150))), publish=False)
+    row = meeting.store.found[meeting.id].row
+    found = [each async for each in missed(meeting.store, row, since_seq=0, now_ms=0)]
+    assert sum(len(each.get("confirmed", ())) for each in found) == 150
+    assert max(len(str(each)) for each in found) < 300_000
