@@ -185,6 +185,21 @@ def test_websocket_library_is_used_in_two_files():
     assert importers("websockets") <= {"app.live.server", "app.live.client.client"}
 
 
+def test_the_database_library_is_named_by_the_store_only():
+    """The rest of the collector sees a store; another database library would change one package."""
+    for library in ("sqlalchemy", "alembic"):
+        assert importers(library)
+        assert [module for module in importers(library) if not under(module, "app.collector.store")] == []
+
+
+def test_what_the_store_decides_is_pure():
+    """Merging, placing and searching words know no database, no loop and no clock."""
+    names = ("merge", "places", "tombstones", "remap", "search_words", "snippets", "cursors")
+    floor = tuple(f"app.collector.store.{name}" for name in names)
+    assert set(floor) <= set(MODULES)
+    assert offenders(floor, WEB | {"sqlalchemy", "asyncio", "time", "app.collector.store.state"}) == []
+
+
 @pytest.mark.parametrize("entry", ["app.__main__", "main"])
 def test_nothing_imports_an_entry_point(entry: str):
     """They are run from outside."""
