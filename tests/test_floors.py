@@ -246,3 +246,11 @@ def test_what_the_collector_reads_and_renders_is_pure():
     pure = ("wire", "render", "tokens", "speakers", "overlap", "facts", "rows")
     floor = tuple(f"app.collector.{name}" for name in pure)
     assert offenders(floor, {"asyncio", "time", "socket", "threading", "sqlalchemy", "alembic", "redis"} | WEB) == []
+
+
+def test_rules_of_the_live_push_are_pure():
+    """Gaps, queues and drafts are decided without a loop, a clock, a socket or Redis."""
+    names = ("gaps", "queue", "draft_board", "draft_message", "view", "socket_protocol", "sse")
+    floor = tuple(f"app.collector.live.{name}" for name in names)
+    assert offenders(floor, WEB | {"asyncio", "time", "redis", "app.collector.redis_io", "app.collector.store"}) == []
+    assert offenders(("app.collector.live",), {"redis", "sqlalchemy", "fastapi", "starlette"}) == []

@@ -19,6 +19,9 @@ ELSEWHERE = {
     "collector/wire/errors.py": "tests/collector/wire/test_segments_entry.py",  # raised there, reason by reason
     "collector/api/app.py": "tests/collector/api/routes/test_health.py",  # wiring; every test of a route runs it
     "collector/api/state.py": "tests/collector/api/routes/test_health.py",  # one line that every route runs
+    "collector/live/drafts.py": "tests/collector/live/test_service.py",  # sessions and channels of a real Redis
+    "collector/live/feed.py": "tests/collector/live/test_service.py",  # passes messages on; readers show it
+    "collector/live/subscription.py": "tests/collector/live/test_service.py",  # what a client gets, slow or not
     "collector/errors.py": "tests/collector/test_fakes.py",  # classes without behaviour
     "collector/services.py": "tests/collector/api/routes/test_health.py",  # value types
     "collector/storage.py": "tests/collector/test_fakes.py",  # signatures

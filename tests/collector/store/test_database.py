@@ -11,9 +11,9 @@ from app.collector.store import database
 from app.collector.store.database import engine_url
 from app.collector.store.store import Store
 from app.core.errors import StartupError
-from tests.collector.servers import PostgresServer, running_postgres
 from tests.collector.store.entries import final
 from tests.collector.store.reading import texts
+from tests.servers import PostgresServer, running_postgres
 
 
 @pytest.mark.parametrize("url", ["", "mysql://x/y", "sqlite://", "collector.db", "http://[", "sqlite:///"])
