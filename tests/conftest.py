@@ -21,6 +21,7 @@ SLOW = (
     "cluster/test_cluster_start.py",
     "cluster/test_gateways_behind_nginx.py",
     "cluster/test_nginx.py",
+    "cluster/test_nginx_collector.py",
     "cluster/test_nginx_limits.py",
     "cluster/test_nginx_live.py",
     "cluster/test_render.py",
