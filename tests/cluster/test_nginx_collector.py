@@ -16,7 +16,7 @@ from tests.cluster.ports import free_ports
 from tests.cluster.stub_worker import StubWorker, stub_worker
 
 ROUTES = ("/transcripts/google_meet/abc-defg-hij", "/meetings", "/meetings/129", "/search", "/collector/")
-SECRET = "k3y-of-a-browser"
+BROWSER_KEY = "k3y-of-a-browser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +143,20 @@ async def test_keys_in_queries_are_in_no_log(run_dir):
     worker, nobody = free_ports(2)
     env = {"NGINX_COLLECTOR_ADDRESS": f"127.0.0.1:{nobody}", "NGINX_LIMIT_BURST": "1", "NGINX_LIMIT_RATE": "1"}
     async with deployment(run_dir) as running:
-        await running.nginx.client.get(f"/ws?api_key={SECRET}")
+        await running.nginx.client.get(f"/ws?api_key={BROWSER_KEY}")
         log = running.nginx.log
         await until(lambda: '"uri":"/ws","status":200' in log.read_text())
         served = log.read_text()
     async with stub_worker(worker), front(run_dir, [worker], env=env) as nginx:
         statuses = set()
         for path in (*ROUTES, "/ws", "/transcripts/a/b/stream", "/collector/ws", "/collector/metrics"):
-            statuses |= {(await nginx.client.get(f"{path}?api_key={SECRET}")).status_code for _ in range(3)}
+            statuses |= {(await nginx.client.get(f"{path}?api_key={BROWSER_KEY}")).status_code for _ in range(3)}
         await until(lambda: nginx.log.read_text().count('"uri":"/metrics"') == 3)
         refused = nginx.log.read_text()
     assert statuses == {429, 503}
     assert '"uri":"/transcripts/google_meet/abc-defg-hij","status":503' in refused
     assert '"uri":"/ws","status":429' in refused
-    assert SECRET not in served + refused
+    assert BROWSER_KEY not in served + refused
 
 
 async def test_what_shows_internals_stays_private(run_dir):
