@@ -26,6 +26,12 @@ def _cluster(argv: Sequence[str]) -> int:
     return cluster(argv)
 
 
+def _collector(argv: Sequence[str]) -> int:
+    from app.commands.collector_keys import main as collector  # noqa: PLC0415 - no other command needs the database
+
+    return collector(argv)
+
+
 def _healthcheck(argv: Sequence[str]) -> int:
     from app.commands.healthcheck import main as healthcheck  # noqa: PLC0415 - imports only the standard library
 
@@ -51,6 +57,12 @@ def _streaming(arguments: argparse.Namespace) -> int:
     from app.commands.streaming import serve  # noqa: PLC0415 - the gateway runs without the engine, and vice versa
 
     return serve(host=arguments.host, port=arguments.port)
+
+
+def _collect(arguments: argparse.Namespace) -> int:
+    from app.commands.collect import serve  # noqa: PLC0415 - no other command needs Redis and the database
+
+    return serve(host=arguments.host, port=arguments.port, consume=not arguments.no_consume, api=not arguments.no_api)
 
 
 def _listen(arguments: argparse.Namespace) -> int:
@@ -85,6 +97,7 @@ def _transcribe(arguments: argparse.Namespace) -> int:
 
 STANDALONE: dict[str, Callable[[Sequence[str]], int]] = {
     "cluster": _cluster,
+    "collector": _collector,
     "healthcheck": _healthcheck,
     "models": _models,
 }
@@ -92,6 +105,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "transcribe": _transcribe,
     "streaming": _streaming,
+    "collect": _collect,
     "listen": _listen,
     "doctor": _doctor,
 }
@@ -104,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_transcribe(commands)
     commands.add_parser("cluster", help="run several workers behind one nginx; see `cluster --help`")
     _add_streaming(commands)
+    _add_collect(commands)
+    commands.add_parser("collector", help="make keys of the transcript API; see `collector --help`")
     _add_listen(commands)
     commands.add_parser("doctor", help="check this machine and configuration, and measure the model")
     commands.add_parser("models", help="download a model, or name the best one here; see `models --help`")
@@ -129,6 +145,14 @@ def _add_streaming(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     streaming = commands.add_parser("streaming", help="run the WhisperLive-compatible live gateway")
     streaming.add_argument("--host", help="address to listen on (STREAMING_HOST)")
     streaming.add_argument("--port", type=int, help="port to listen on (STREAMING_PORT)")
+
+
+def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    collect = commands.add_parser("collect", help="store the transcripts of live gateways, and serve them")
+    collect.add_argument("--host", help="address to listen on (COLLECTOR_HOST)")
+    collect.add_argument("--port", type=int, help="port to listen on (COLLECTOR_PORT)")
+    collect.add_argument("--no-consume", action="store_true", help="serve stored transcripts, read no streams")
+    collect.add_argument("--no-api", action="store_true", help="store only, without an HTTP server")
 
 
 def _add_listen(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

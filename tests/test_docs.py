@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
+from app.settings.collector import CollectorSettings
 from app.settings.gateway import GatewaySettings
 from app.settings.worker import WorkerSettings
 
@@ -92,7 +93,10 @@ def test_every_setting_is_documented() -> None:
         assert f"\n{name}=" in example, name
 
 
-@pytest.mark.parametrize(("section", "settings_type"), [("Worker", WorkerSettings), ("Live gateway", GatewaySettings)])
+@pytest.mark.parametrize(
+    ("section", "settings_type"),
+    [("Worker", WorkerSettings), ("Live gateway", GatewaySettings), ("Transcript collector", CollectorSettings)],
+)
 def test_settings_are_described_as_in_the_code(section: str, settings_type: type[BaseSettings]) -> None:
     """The sentence in docs/settings.md is the description that an error message at start shows."""
     settings = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")

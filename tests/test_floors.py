@@ -32,12 +32,13 @@ ROOMS = {
 }
 MAY_READ_SETTINGS = ("app.commands", "app.engine.build", "app.http.app", "app.http.server")
 # One changes the environment of the process before it starts, one reports it, the cluster hands its own on to
-# its workers, and a container's check knows nothing but PORT.
+# its workers, a container's check knows nothing but PORT, and tests tell the collector where to die.
 MAY_NAME_THE_ENVIRONMENT = {
     "app.ops.tuning",
     "app.commands.doctor",
     "app.commands.cluster",
     "app.commands.healthcheck",
+    "app.commands.collect",
 }
 MAY_AWAIT_IN_ENGINE = {"app.engine.engine", "app.engine.fake", "app.engine.idle_memory"}
 
@@ -164,7 +165,12 @@ def test_core_is_pure():
 
 def test_other_processes_start_without_the_engine():
     """A gateway's image holds no engine: what starts it imports none, however far away."""
-    for command in ("app.commands.streaming", "app.commands.cluster", "app.commands.healthcheck"):
+    for command in (
+        "app.commands.streaming",
+        "app.commands.collect",
+        "app.commands.cluster",
+        "app.commands.healthcheck",
+    ):
         reached, waiting = set[str](), [command]
         while waiting:
             module = waiting.pop()
@@ -183,6 +189,19 @@ def test_live_policy_is_pure():
 def test_websocket_library_is_used_in_two_files():
     """One for the gateway, one for the live client; sessions see a protocol of four methods."""
     assert importers("websockets") <= {"app.live.server", "app.live.client.client"}
+
+
+def test_redis_is_named_where_it_is_used():
+    """One package of the collector and one of the gateway; others get clients and values."""
+    assert [
+        module for module in importers("redis") if not under(module, "app.collector.redis_io", "app.live.publish")
+    ] == []
+
+
+def test_databases_are_named_by_the_store_only():
+    """Everything else calls its methods."""
+    named = importers("sqlalchemy") | importers("alembic")
+    assert [module for module in named if not under(module, "app.collector.store")] == []
 
 
 @pytest.mark.parametrize("entry", ["app.__main__", "main"])

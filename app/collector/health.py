@@ -13,7 +13,7 @@ class Health:
     """The state behind `/health`, `/health/ready` and the gauges of the same values.
 
     Attributes:
-        database, redis: the result of the last use; unknown before the first.
+        redis: the result of the last use; unknown before the first.
         lag_s: age of the oldest entry that is not stored; None if unknown.
     """
 
@@ -27,7 +27,7 @@ class Health:
         self._monotonic = monotonic
         self._lag_alarm_s = lag_alarm_s
         self._ticked: dict[str, float] = {}
-        self.database: State = "unknown"
+        self._database_uses: dict[str, bool] = {}
         self.redis: State = "unknown"
         self.lag_s: float | None = None
 
@@ -44,9 +44,15 @@ class Health:
         now = self._monotonic()
         return {loop: now - at for loop, at in self._ticked.items()}
 
-    def set_database(self, *, ok: bool) -> None:
-        """The database answered, or it did not."""
-        self.database = "healthy" if ok else "unhealthy"
+    @property
+    def database(self) -> State:
+        """Healthy if the last use of each kind succeeded; unknown before the first."""
+        uses = self._database_uses.values()
+        return "unknown" if not uses else "healthy" if all(uses) else "unhealthy"
+
+    def set_database(self, *, ok: bool, use: Literal["read", "write"] = "read") -> None:
+        """The database answered, or it did not; a locked one may still be read."""
+        self._database_uses[use] = ok
 
     def set_redis(self, *, ok: bool) -> None:
         """Redis answered, or it did not."""

@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import sys
-from ipaddress import ip_address
 from typing import Any
 
 import httpx
@@ -26,6 +25,7 @@ from app.live.scheduler import Scheduler
 from app.live.server import ServerOptions, listening
 from app.live.session.connection import SessionLimits
 from app.ops import logs
+from app.ops.addresses import is_loopback
 from app.settings.gateway import GatewaySettings, load_gateway_settings
 
 log = logging.getLogger(__name__)
@@ -137,11 +137,3 @@ def stream_policy(settings: GatewaySettings) -> StreamPolicy:
         complete_after_s=settings.complete_after_s,
         prompt_chars=settings.prompt_chars,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Can only this machine reach a server that listens on `host`?"""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

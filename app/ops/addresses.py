@@ -17,6 +17,14 @@ def authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def is_loopback(host: str) -> bool:
+    """Can only this machine reach a server that listens on `host`?"""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class TrustedProxies:
     """Addresses and networks whose X-Forwarded-For is trusted."""
 

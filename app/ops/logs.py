@@ -18,8 +18,22 @@ _ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F
     0x2028: "\\u2028",
     0x2029: "\\u2029",
 }
-# Libraries that log every request or connection at INFO.
-_NOISY: Final = ("httpx", "httpx2", "httpcore", "faster_whisper", "uvicorn", "asyncio", "huggingface_hub", "websockets")
+# Libraries that log every request or connection at INFO, or what is written to a database at DEBUG.
+_NOISY: Final = (
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "faster_whisper",
+    "uvicorn",
+    "asyncio",
+    "huggingface_hub",
+    "websockets",
+    "aiosqlite",
+    "alembic",
+    "psycopg",
+    "redis",
+    "sqlalchemy",
+)
 
 
 class JsonFormatter(logging.Formatter):

@@ -18,6 +18,7 @@ from app.collector.facts import (
     SpeakerEvent,
 )
 from app.collector.rows import Change, Deletion, MeetingRow, SegmentRow, SessionRow
+from app.collector.segment_ids import shown_id
 
 OVER: Final = ("completed", "failed")
 
@@ -33,6 +34,7 @@ class Meeting:
     entries: dict[str, set[str]] = field(default_factory=dict)
     last_ms: int = 0
     new_sessions: list[str] = field(default_factory=list)
+    told_status: str = "active"
 
     def changed_since(self, seq: int) -> list[SegmentRow]:
         """Rows with a higher seq, in reading order."""
@@ -122,7 +124,9 @@ class Meeting:
             return None
         changed = self.changed_since(prev_seq)
         shown = tuple(row for row in changed if not row.deleted)
-        return Change(self.row, prev_seq, shown, tuple(row.key for row in changed if row.deleted), sessions)
+        gone = tuple(shown_id(row.session_key, row.key) for row in changed if row.deleted)
+        told, self.told_status = self.told_status, self.row.status
+        return Change(self.row, prev_seq, shown, gone, sessions, status_changed=told != self.row.status)
 
     def delete(self) -> Deletion:
         """Forget what was said."""

@@ -30,6 +30,16 @@ def test_database_away_is_an_obstacle():
     assert health.obstacles() == ()
 
 
+def test_database_that_can_only_be_read_is_an_obstacle():
+    """A successful read does not hide that writes fail."""
+    health = healthy(FakeClock())
+    health.set_database(ok=False, use="write")
+    health.set_database(ok=True)
+    assert health.database == "unhealthy"
+    health.set_database(ok=True, use="write")
+    assert health.obstacles() == ()
+
+
 def test_redis_away_is_none():
     """Transcripts can be read without Redis; the reader's age tells when it lasts."""
     health = healthy(FakeClock())

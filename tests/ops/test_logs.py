@@ -28,7 +28,7 @@ def record(message: str = "request", *, exc: BaseException | None = None, **fiel
 def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
     """The root logger, restored afterwards."""
     logger = logging.getLogger()
-    before = {name: logging.getLogger(name).level for name in ("uvicorn", "asyncio", "httpx")}
+    before = {name: logging.getLogger(name).level for name in logs._NOISY}
     level = logger.level
     monkeypatch.setattr(logger, "handlers", [])
     yield logger
@@ -127,3 +127,10 @@ def test_a_process_without_a_worker_id(root: logging.Logger, monkeypatch: pytest
     line = json.loads(stream.getvalue())
     assert "worker_id" not in line
     assert line["a"] == 1
+
+
+@pytest.mark.parametrize("library", ["aiosqlite", "sqlalchemy.engine", "psycopg.pool", "redis"])
+def test_what_is_written_to_a_database_is_not_logged(root: logging.Logger, library: str):
+    """These libraries log statements with their values at DEBUG, and values are what people said."""
+    logs.configure(level="debug", style="json")
+    assert not logging.getLogger(library).isEnabledFor(logging.INFO)

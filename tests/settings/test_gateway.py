@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.commands.streaming import is_loopback, serve, stream_policy
+from app.commands.streaming import serve, stream_policy
 from app.core.errors import StartupError
 from app.live.policy.stream_policy import StreamPolicy
+from app.ops.addresses import is_loopback
 from app.settings.gateway import GatewaySettings, load_gateway_settings
 from app.settings.worker import load_settings
 

@@ -1,0 +1,80 @@
+"""Look at Redis and the database every few seconds, so that probes and metrics need not."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from app.collector.clock import Clock
+from app.collector.errors import DatabaseAway
+from app.collector.failures import describe
+from app.collector.health import Health
+from app.collector.metrics import CollectorMetrics
+from app.collector.redis_io.connection import Client, RedisFailure
+from app.collector.redis_io.groups import group_states, server_ms, stream_time_ms
+from app.collector.storage import Storage
+
+log = logging.getLogger(__name__)
+
+LOOP: Final = "watch"
+EVERY_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is looked at.
+
+    Attributes:
+        streams: empty: this process does not store, and how far others are behind is not its state.
+    """
+
+    store: Storage
+    redis: Client
+    streams: tuple[str, ...]
+    group: str
+    health: Health
+    metrics: CollectorMetrics
+    clock: Clock
+
+    async def run(self) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - the next look may succeed
+                log.error("the watch failed; this is a bug", extra={"fields": describe(error)})  # noqa: TRY400 - no message
+            self.health.tick(LOOP)
+            await self.clock.sleep(EVERY_S)
+
+    async def look(self) -> None:
+        """Ask both once."""
+        try:
+            await self.store.ping()
+        except DatabaseAway:
+            self.health.set_database(ok=False)
+            self.metrics.database_errors.inc()
+        else:
+            self.health.set_database(ok=True)
+        try:
+            await self._look_at_streams()
+        except RedisFailure:
+            self.health.set_redis(ok=False)
+            self.health.lag_s = None
+        else:
+            self.health.set_redis(ok=True)
+
+    async def _look_at_streams(self) -> None:
+        now_ms = await server_ms(self.redis)
+        if not self.streams:
+            return
+        self.health.lag_s = (now_ms - min(now_ms, await stream_time_ms(self.redis, self.streams, self.group))) / 1000
+        for stream in self.streams:
+            self.metrics.stream_length.labels(stream).set(await self.redis.xlen(stream))
+            for state in await group_states(self.redis, stream):
+                if state.name == self.group:
+                    self.metrics.pending.labels(stream).set(state.pending)
+                if state.lag is not None:
+                    self.metrics.lag_entries.labels(stream, state.name).set(state.lag)
+                else:
+                    self.metrics.lag_entries.remove(stream, state.name)

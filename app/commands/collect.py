@@ -1,0 +1,214 @@
+"""`python -m app collect`: read the settings, open the database, store transcripts and serve them until stopped.
+
+Exit status: 0: stopped by a signal. 1: could not listen, or a bug ended a loop. 2: a setting or the database cannot
+be used. 128 + n: ended at once by a second signal n.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from app.collector.backoff import Backoff
+from app.collector.clock import SystemClock
+from app.collector.decode import decoder
+from app.collector.errors import DatabaseAway
+from app.collector.failures import describe
+from app.collector.jobs import Ages
+from app.collector.process import Formats, Process, ProcessOptions
+from app.collector.redis_io.reader import ReadOptions
+from app.collector.render.frames import Frame, frames
+from app.collector.rows import Change
+from app.collector.services import ApiOptions
+from app.collector.store.store import Store
+from app.collector.waiting import pause
+from app.core.errors import StartupError
+from app.ops import logs
+from app.ops.addresses import is_loopback
+from app.settings.collector import CollectorSettings, load_collector_settings
+
+log = logging.getLogger(__name__)
+
+BACKLOG: Final = 512
+
+
+def serve(*, host: str | None = None, port: int | None = None, consume: bool = True, api: bool = True) -> int:
+    """Run until SIGTERM; `host` and `port` win over the environment. Returns the exit status.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on.
+        consume: read the streams and store them.
+        api: serve transcripts, health and metrics.
+    """
+    given: dict[str, Any] = {"collector_host": host, "collector_port": port}
+    try:
+        settings = load_collector_settings(**{name: value for name, value in given.items() if value is not None})
+        if api:
+            require_key(settings)
+    except StartupError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    logs.configure(level=settings.log_level, style=settings.log_format.lower())
+    try:
+        listener = bind(settings) if api else None
+    except OSError as error:
+        where = f"{settings.collector_host}:{settings.collector_port}"
+        sys.stderr.write(f"error: cannot listen on {where}: {error.strerror}. Is the port taken?\n")
+        return 1
+    try:
+        asyncio.run(run(settings, listener, consume=consume))
+    except StartupError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except RuntimeError as error:
+        log.critical("the collector failed; this is a bug", extra={"fields": describe(error)})
+        return 1
+    finally:
+        if listener is not None:
+            listener.close()
+    return 0
+
+
+def require_key(settings: CollectorSettings) -> None:
+    """Refuse to show transcripts to everyone who can reach this machine.
+
+    Raises:
+        StartupError: the address is not loopback, and nothing asks readers for a key; or everyone could name an owner.
+    """
+    trusted = settings.trust_x_user_id and settings.internal_api_secret.get_secret_value()
+    if settings.trust_x_user_id and not trusted:
+        raise StartupError("TRUST_X_USER_ID=true needs INTERNAL_API_SECRET, or everyone could name an owner; set both")
+    if not settings.keys and not trusted and not is_loopback(settings.collector_host):
+        raise StartupError(
+            f"COLLECTOR_HOST={settings.collector_host} lets others in, and COLLECTOR_API_KEYS is empty; set a key, or "
+            "listen on 127.0.0.1"
+        )
+
+
+def bind(settings: CollectorSettings) -> socket.socket:
+    """A socket that listens already, so that a taken port stops the start.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in settings.collector_host else socket.AF_INET
+    return socket.create_server((settings.collector_host, settings.collector_port), family=family, backlog=BACKLOG)
+
+
+async def run(settings: CollectorSettings, listener: socket.socket | None, *, consume: bool) -> None:
+    """Open the database, and run until SIGTERM or SIGINT; a second signal ends the process at once.
+
+    Raises:
+        StartupError: the database cannot be used.
+        RuntimeError: a loop ended that should not have.
+    """
+    stop = asyncio.Event()
+    process: Process | None = None
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+        log.info("stopping")
+        if process is not None:
+            process.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
+    store = await open_store(settings, stop)
+    if store is None:
+        return
+    clock = SystemClock()
+
+    def live_frames(change: Change) -> list[Frame]:
+        return frames(change, now_ms=clock.now_ms())
+
+    try:
+        decode = decoder(
+            speaker_stream=settings.redis_speaker_events_stream_name,
+            secret=settings.meeting_token_secret.get_secret_value(),
+        )
+        process = Process(
+            process_options(settings, consume=consume),
+            store,
+            Formats(decode, live_frames),
+            clock=clock,
+            after_commit=failpoint(os.environ.get("COLLECTOR_FAILPOINT", "")),
+        )
+        fields: dict[str, object] = {"consume": consume}
+        if listener is not None:
+            fields |= {"host": settings.collector_host, "port": listener.getsockname()[1]}
+        log.info("collecting", extra={"fields": fields})
+        if not stop.is_set():
+            await process.run(listener)
+    finally:
+        await store.close()
+    log.info("stopped")
+
+
+async def open_store(settings: CollectorSettings, stop: asyncio.Event) -> Store | None:
+    """The database, as soon as it answers; None if the process is stopped before.
+
+    Raises:
+        StartupError: the address cannot be used, or the tables are not this program's.
+    """
+    backoff = Backoff(0.5, 5.0)
+    while not stop.is_set():
+        try:
+            return await Store.open(
+                settings.database_url.get_secret_value(),
+                migrate=settings.collector_migrate,
+                meeting_idle_s=settings.meeting_idle_s,
+            )
+        except DatabaseAway as error:
+            log.warning("waiting for the database", extra={"fields": describe(error)})
+            await pause(SystemClock(), backoff.next_s(), stop)
+    return None
+
+
+def process_options(settings: CollectorSettings, *, consume: bool) -> ProcessOptions:
+    """The settings as the process takes them, with a consumer name that no other process has."""
+    consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+    streams = (settings.redis_stream_name, settings.redis_speaker_events_stream_name)
+    return ProcessOptions(
+        redis_url=settings.redis_address,
+        read=ReadOptions(streams, settings.redis_consumer_group, consumer),
+        ages=Ages(
+            draft_promote_s=settings.draft_promote_s,
+            meeting_idle_s=settings.meeting_idle_s,
+            retention_days=settings.retention_days,
+        ),
+        api=ApiOptions(
+            keys=settings.keys,
+            needs_key=bool(settings.keys) or not is_loopback(settings.collector_host),
+            internal_secret=settings.internal_api_secret.get_secret_value(),
+            trust_x_user_id=settings.trust_x_user_id,
+            stream=settings.redis_stream_name,
+            meeting_idle_s=settings.meeting_idle_s,
+        ),
+        stream_retention_s=settings.stream_retention_s,
+        lag_alarm_s=settings.lag_alarm_s,
+        consume=consume,
+    )
+
+
+def failpoint(name: str) -> Callable[[], None]:
+    """For tests only: `COLLECTOR_FAILPOINT=after_commit` kills the process between a commit and its acknowledgement.
+
+    Raises:
+        StartupError: there is no such point.
+    """
+    if not name:
+        return lambda: None
+    if name != "after_commit":
+        raise StartupError(f"COLLECTOR_FAILPOINT={name} is not allowed: the only one is after_commit")
+    return partial(os.kill, os.getpid(), signal.SIGKILL)
