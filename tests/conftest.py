@@ -1,4 +1,4 @@
-"""What tests share: a clean environment, default signals, and a worker with the fake engine."""
+"""What tests share: a clean environment, default signals, a worker with the fake engine, and a Redis."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from types import FrameType
 
 import pytest
 
+from app.settings.publishing import PublishingSettings
 from app.settings.worker import WorkerSettings
 from tests.clients import Worker, worker
+from tests.collector.servers import RedisServer, running_redis
 
 TESTS = Path(__file__).resolve().parent
 # Other processes, browsers, real time or a model at work: run by `make test`, left out by `make check`.
@@ -35,6 +37,7 @@ SLOW = (
     "engine/whisper/test_determinism.py",
     "http/response/test_openapi.py",
     "live/client/test_client.py",
+    "live/publish/test_link.py",
     "live/test_gateway.py",
     "live/test_server.py",
     "load/test_client.py",
@@ -53,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the settings of the user who runs the tests."""
-    for name in WorkerSettings.model_fields:
+    for name in (*WorkerSettings.model_fields, *PublishingSettings.model_fields, "redis_stream_url"):
         monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.delenv(name, raising=False)
 
@@ -82,3 +85,10 @@ async def open_worker() -> AsyncIterator[Worker]:
     """A worker without keys, warm, with the fake engine."""
     async with worker() as running:
         yield running
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own."""
+    with running_redis(tmp_path / "redis") as server:
+        yield server

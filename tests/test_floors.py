@@ -186,6 +186,18 @@ def test_live_policy_is_pure():
     assert offenders(floor, WEB | {"asyncio", "time", "websockets", "prometheus_client", "threading", "random"}) == []
 
 
+def test_publishing_decides_without_a_loop():
+    """What is written to Redis needs no loop, no clock and no socket; the publisher and its link have them."""
+    names = ("backlog", "clock", "dialects", "payloads", "recorder", "speaker_events")
+    pure = tuple(f"app.live.publish.{name}" for name in names)
+    assert offenders(pure, WEB | {"asyncio", "time", "redis", "prometheus_client", "threading", "random", "os"}) == []
+
+
+def test_redis_is_named_in_one_file_of_the_gateway():
+    """Without REDIS_URL nothing imports it: `python -m app streaming` reaches that file at run time only."""
+    assert {module for module in importers("redis") if not under(module, "app.collector")} == {"app.live.publish.link"}
+
+
 def test_websocket_library_is_used_in_two_files():
     """One for the gateway, one for the live client; sessions see a protocol of four methods."""
     assert importers("websockets") <= {"app.live.server", "app.live.client.client"}

@@ -11,7 +11,11 @@ import logging
 import os
 import signal
 import sys
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from socket import gethostname
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -20,13 +24,19 @@ from app.live.admission import StreamLimits
 from app.live.gateway import Gateway
 from app.live.metrics import GatewayMetrics
 from app.live.policy.stream_policy import StreamPolicy
+from app.live.publish.dialects import DIALECTS
+from app.live.publish.recorder import Target
 from app.live.remote import RemoteTranscriber, new_client
 from app.live.scheduler import Scheduler
 from app.live.server import ServerOptions, listening
 from app.live.session.connection import SessionLimits
+from app.live.session.recorder import Recording
 from app.ops import logs
 from app.ops.addresses import is_loopback
 from app.settings.gateway import GatewaySettings, load_gateway_settings
+
+if TYPE_CHECKING:
+    from app.live.publish.publisher import Publisher
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +52,9 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
     logs.configure(level=settings.log_level, style=settings.log_format.lower())
     try:
         asyncio.run(run(settings))
+    except StartupError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     except OSError as error:
         where = f"{settings.streaming_host}:{settings.streaming_port}"
         sys.stderr.write(f"Cannot listen on {where}: {error.strerror}. Is the port taken?\n")
@@ -62,8 +75,12 @@ async def run(settings: GatewaySettings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    async with new_client(max_in_flight=settings.remote_transcriber_max_in_flight) as client:
-        gateway = build_gateway(settings, client)
+    metrics = GatewayMetrics()
+    async with (
+        new_client(max_in_flight=settings.remote_transcriber_max_in_flight) as client,
+        publishing(settings, metrics) as publisher,
+    ):
+        gateway = build_gateway(settings, client, metrics=metrics, recording=publisher)
         options = ServerOptions(
             host=settings.streaming_host,
             port=settings.streaming_port,
@@ -88,9 +105,47 @@ async def run(settings: GatewaySettings) -> None:
         log.info("stopped")
 
 
-def build_gateway(settings: GatewaySettings, client: httpx.AsyncClient) -> Gateway:
+@asynccontextmanager
+async def publishing(settings: GatewaySettings, metrics: GatewayMetrics) -> AsyncIterator[Publisher | None]:
+    """A publisher until the block ends; None without REDIS_URL: then redis is not even imported.
+
+    Raises:
+        StartupError: REDIS_SPOOL_DIR cannot be used.
+    """
+    url = settings.redis_url.get_secret_value()
+    if not url:
+        yield None
+        return
+    from app.live.publish.link import RedisLink  # noqa: PLC0415 - a gateway that stores nothing needs no redis
+    from app.live.publish.publisher import Publisher, PublisherOptions  # noqa: PLC0415
+    from app.live.publish.spool import Spool  # noqa: PLC0415
+
+    target = Target(
+        segments_stream=settings.redis_stream_key,
+        speaker_stream=settings.redis_speaker_events_relative_stream_key,
+        dialect=DIALECTS[settings.redis_dialect],
+    )
+    try:
+        spool = Spool(Path(settings.redis_spool_dir)) if settings.redis_spool_dir else None
+    except OSError as error:
+        raise StartupError(f"REDIS_SPOOL_DIR={settings.redis_spool_dir!r} cannot be used: {error.strerror}") from None
+    options = PublisherOptions(target=target, gateway=gethostname(), stream_max=settings.redis_stream_max)
+    link = RedisLink(url, streams=(target.segments_stream, target.speaker_stream))
+    publisher = Publisher(link, options, metrics, spool=spool)
+    try:
+        yield publisher
+    finally:
+        await publisher.close()
+
+
+def build_gateway(
+    settings: GatewaySettings,
+    client: httpx.AsyncClient,
+    *,
+    metrics: GatewayMetrics,
+    recording: Recording | None = None,
+) -> Gateway:
     """A gateway with these settings that calls the transcription service through `client`."""
-    metrics = GatewayMetrics()
     return Gateway(
         policy=stream_policy(settings),
         limits=SessionLimits(
@@ -119,6 +174,7 @@ def build_gateway(settings: GatewaySettings, client: httpx.AsyncClient) -> Gatew
         ),
         scheduler=Scheduler(settings.remote_transcriber_max_in_flight),
         metrics=metrics,
+        recording=recording,
     )
 
 

@@ -23,6 +23,7 @@ from app.live.protocols.whisperlive.frames import BadHandshake, parse_handshake
 from app.live.remote import RemoteTranscriber
 from app.live.scheduler import Scheduler
 from app.live.session.connection import CLOSE_CODES, Disconnected, SessionEnd, SessionLimits, Socket
+from app.live.session.recorder import Recording
 from app.live.session.session import Session
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,10 @@ class Gateway:
         remote: RemoteTranscriber,
         scheduler: Scheduler,
         metrics: GatewayMetrics,
+        recording: Recording | None = None,
     ) -> None:
+        """`recording` stores the transcripts; without it nobody does."""
+        self._recording = recording
         self._policy = policy
         self._limits = limits
         self._admission = admission
@@ -120,9 +124,11 @@ class Gateway:
 
     def health(self, *, details: bool = True) -> dict[str, Any]:
         """The body of /health: the status, and with `details` numbers; nothing that a client said or sent."""
-        status = {"status": "draining" if self._draining else "healthy"}
+        status: dict[str, Any] = {"status": "draining" if self._draining else "healthy"}
         if not details:
             return status
+        if self._recording is not None:
+            status["publishing"] = self._recording.health()
         sessions = self._sessions()
         return status | {
             "active_connections": len(sessions),
@@ -239,6 +245,7 @@ class Gateway:
             scheduler=self._scheduler,
             metrics=self._metrics,
             session_id=connection.id,
+            recorder=None if self._recording is None else self._recording.recorder(connection.id, handshake),
         )
         connection.session = session
         fields: dict[str, Any] = {"session": connection.id}

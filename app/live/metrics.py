@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 LAG_BUCKETS = (0.25, 0.5, 1, 1.5, 2, 3, 5, 8, 13, 30, 60)
 CALL_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30)
+PUBLISH_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 
 
 class GatewayMetrics:
@@ -58,6 +59,14 @@ class GatewayMetrics:
         self.bad_samples = Counter("wsgw_bad_samples_total", "samples that were not finite or out of range", registry=r)
         self.paused_reads = Counter(
             "wsgw_paused_reads_total", "times a client was not read from because its buffer was full", registry=r
+        )
+        self.published = Counter("wsgw_published_total", "entries that Redis took, by kind", ["kind"], registry=r)
+        self.publish_backlog = Gauge("wsgw_publish_backlog", "entries that wait for Redis in memory", registry=r)
+        self.publish_dropped = Counter(
+            "wsgw_publish_dropped_total", "entries and client events not published, by reason", ["reason"], registry=r
+        )
+        self.publish_s = Histogram(
+            "wsgw_publish_seconds", "time from an entry to Redis' answer", buckets=PUBLISH_BUCKETS, registry=r
         )
 
     def answered(self, outcome: str, seconds: float) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.servers import PostgresServer, RedisServer, running_postgres, running_redis
+from tests.collector.servers import PostgresServer, running_postgres
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +35,3 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     name = f"test_{uuid.uuid4().hex}"
     yield server.create_database(name)
     server.drop_database(name)
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis of the test's own."""
-    with running_redis(tmp_path / "redis") as server:
-        yield server

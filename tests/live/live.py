@@ -20,6 +20,7 @@ from app.live.policy.stream_policy import StreamPolicy
 from app.live.remote import RemoteTranscriber
 from app.live.scheduler import Scheduler
 from app.live.session.connection import Disconnected, SessionLimits
+from app.live.session.recorder import Recording
 from tests.live import tones
 from tests.live.backend import Backend
 
@@ -37,6 +38,7 @@ async def gateway(
     admission: StreamLimits | None = None,
     slots: int = 8,
     timeout_s: float = 30.0,
+    recording: Recording | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway whose service is `backend`, without sockets."""
     async with httpx.AsyncClient(transport=backend.transport()) as client:
@@ -49,6 +51,7 @@ async def gateway(
             remote=remote,
             scheduler=Scheduler(slots),
             metrics=metrics,
+            recording=recording,
         )
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from app.contracts.whisperlive import Message
 from app.live.policy.windows import Update
 from app.live.protocols.whisperlive.renderer import WhisperLiveRenderer
+from app.live.session.recorder import NotRecorded, Recorder
 
 MAX_MESSAGES = 32  # besides the transcript; the oldest are dropped
 
@@ -21,8 +22,10 @@ MAX_MESSAGES = 32  # besides the transcript; the oldest are dropped
 class Outbox:
     """A queue with one reader, the writer task of a connection."""
 
-    def __init__(self, renderer: WhisperLiveRenderer) -> None:
+    def __init__(self, renderer: WhisperLiveRenderer, recorder: Recorder | None = None) -> None:
+        """`recorder` gets every update as it comes, however slowly the client reads."""
         self._renderer = renderer
+        self._recorder = recorder or NotRecorded()
         self._messages: deque[Message] = deque(maxlen=MAX_MESSAGES)
         self._update: Update | None = None
         self._not_empty = asyncio.Event()
@@ -36,6 +39,7 @@ class Outbox:
 
     def update(self, update: Update) -> None:
         """Add a change of the transcript; it is merged with the changes not sent yet."""
+        self._recorder.update(update)
         unsent = self._update
         if unsent is not None:
             update = replace(

@@ -19,6 +19,7 @@ from app.live.policy.stream import Stream
 from app.live.protocols.whisperlive.frames import Audio, Control, EndOfAudio, FrameReader
 from app.live.session.connection import Disconnected, SessionEnd, SessionLimits, Socket
 from app.live.session.outbox import Outbox
+from app.live.session.recorder import Recorder
 from app.live.session.transcribe_loop import TranscribeLoop
 from app.live.session.warnings import SessionWarnings
 
@@ -42,6 +43,7 @@ class Reader:
         limits: SessionLimits,
         outbox: Outbox,
         warnings: SessionWarnings,
+        recorder: Recorder,
         metrics: GatewayMetrics,
         session_id: str,
         ending: asyncio.Future[SessionEnd],
@@ -55,6 +57,7 @@ class Reader:
         self._limits = limits
         self._outbox = outbox
         self._warnings = warnings
+        self._recorder = recorder
         self._metrics = metrics
         self._id = session_id
         self._ending = ending
@@ -80,6 +83,7 @@ class Reader:
             elif isinstance(event, Control):
                 fields = {"session": self._id, "kind": event.kind[:32]}
                 log.debug("control message", extra={"fields": fields})
+                self._recorder.control(event.kind, event.payload)
             await asyncio.sleep(self._pause_s())
 
     async def count_rest(self) -> None:
@@ -111,6 +115,7 @@ class Reader:
             )
         if audio.misaligned:
             self._warnings.warn("frames", "An audio frame ended within a sample; its last bytes were dropped.")
+        self._recorder.audio(len(audio.pcm))
         run = self._stream.feed(audio.pcm, self.audio_at_s)
         if run is not None:
             self._warnings.dead(run, seconds)

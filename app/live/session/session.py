@@ -30,6 +30,7 @@ from app.live.session.connection import (
 )
 from app.live.session.outbox import Outbox
 from app.live.session.reader import Reader
+from app.live.session.recorder import NotRecorded, Recorder
 from app.live.session.transcribe_loop import TranscribeLoop
 from app.live.session.warnings import SessionWarnings
 
@@ -54,7 +55,9 @@ class Session:
         scheduler: Scheduler,
         metrics: GatewayMetrics,
         session_id: str,
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder or NotRecorded()
         self._socket = socket
         self._limits = limits
         self._id = session_id
@@ -64,7 +67,7 @@ class Session:
         renderer = WhisperLiveRenderer(
             handshake.uid, last_n=handshake.send_last_n_segments, with_words=handshake.word_timestamps
         )
-        self._outbox = Outbox(renderer)
+        self._outbox = Outbox(renderer, self._recorder)
         self._warnings = SessionWarnings(handshake, self._outbox, metrics, session_id)
         options = RemoteOptions(
             task=handshake.task,
@@ -93,6 +96,7 @@ class Session:
             limits=limits,
             outbox=self._outbox,
             warnings=self._warnings,
+            recorder=self._recorder,
             metrics=metrics,
             session_id=session_id,
             ending=self._ending,
@@ -156,6 +160,7 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._count_rest(ending)
+            self._recorder.end(ending.value, unheard_s=self.untranscribed_s)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a task of the session: a client that left ends the session, an error ends only this session."""

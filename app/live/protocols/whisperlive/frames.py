@@ -4,13 +4,14 @@ A binary frame holds raw samples in the format that the handshake names. A proxy
 bytes elsewhere, so a sample may begin in one frame and end in the next. Or a frame lost its last
 bytes, and the next one begins with a whole sample; the values of the samples show which of the two
 it is. END_OF_AUDIO is twelve bytes, binary or text, and is checked for first. Every other text frame,
-and JSON in a binary one, is a control message of Vexa's bots: only its type is read.
+and JSON in a binary one, is a control message of Vexa's bots.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,15 @@ class EndOfAudio:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A control message; `kind` is its type, empty if it has none."""
+    """A control message.
+
+    Attributes:
+        kind: its type, empty if it has none.
+        payload: its contents as the client sent them, unchecked but bounded; empty if it has none.
+    """
 
     kind: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
 
 
 ClientEvent = Audio | EndOfAudio | Control
@@ -121,11 +128,11 @@ class FrameReader:
     def read(self, frame: str | bytes) -> ClientEvent:
         """The event of one frame, text or binary."""
         if isinstance(frame, str):
-            return EndOfAudio() if frame.strip() == END_OF_AUDIO.decode() else Control(_kind(frame))
+            return EndOfAudio() if frame.strip() == END_OF_AUDIO.decode() else _control(frame)
         if frame == END_OF_AUDIO:
             return EndOfAudio()
-        if frame.startswith(b'{"') and frame.endswith(b"}") and (kind := _kind(frame)):
-            return Control(kind)
+        if frame.startswith(b'{"') and frame.endswith(b"}") and (control := _control(frame)).kind:
+            return control
         return self._audio(frame)
 
     def _audio(self, frame: bytes) -> Audio:
@@ -183,13 +190,13 @@ def _is_rougher(joined: Pcm, alone: Pcm) -> bool:
     return bool(np.abs(np.diff(joined)).mean() > ROUGHER * np.abs(np.diff(alone)).mean())
 
 
-def _kind(frame: str | bytes) -> str:
-    """The `type` of a JSON control message; empty if it is not one, or too large."""
+def _control(frame: str | bytes) -> Control:
+    """A JSON control message; without a kind if the frame is none, or too large."""
     if len(frame) > MAX_CONTROL_CHARS:
-        return ""
+        return Control("")
     try:
         message = load_json(frame, max_structure=MAX_CONTROL_STRUCTURE)
     except ValueError:
-        return ""
-    kind = message.get("type") if isinstance(message, dict) else None
-    return kind if isinstance(kind, str) else ""
+        return Control("")
+    kind, payload = (message.get("type"), message.get("payload")) if isinstance(message, dict) else (None, None)
+    return Control(kind if isinstance(kind, str) else "", payload if isinstance(payload, dict) else {})

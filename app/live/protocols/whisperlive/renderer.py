@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from app.contracts.whisperlive import Language, Message, SegmentMessage, Transcript, WordMessage
+from app.live.policy.segment_times import placed_ms
 from app.live.policy.segmenting import Segment
 from app.live.policy.windows import Update
 
@@ -76,13 +77,13 @@ class WhisperLiveRenderer:
     def _append(self, segment: Segment) -> None:
         message = self._message(segment, completed=True)
         self._completed.append(message)
-        self._end_ms = max(self._end_ms, _ms(segment.end), _ms(segment.start) + 1)
+        _, self._end_ms = placed_ms(segment.start, segment.end, after_ms=self._end_ms)
 
     def _partial(self, segment: Segment | None) -> SegmentMessage | None:
         return None if segment is None else self._message(segment, completed=False)
 
     def _message(self, segment: Segment, *, completed: bool) -> SegmentMessage:
-        start_ms = max(_ms(segment.start), self._end_ms)
+        start_ms, end_ms = placed_ms(segment.start, segment.end, after_ms=self._end_ms)
         words = None
         if self._with_words and completed:
             words = tuple(
@@ -96,7 +97,7 @@ class WhisperLiveRenderer:
             )
         return SegmentMessage(
             start=_time(start_ms),
-            end=_time(max(_ms(segment.end), start_ms + 1)),
+            end=_time(end_ms),
             text=segment.text,
             completed=completed,
             words=words,

@@ -91,8 +91,15 @@ def test_end_marker_inside_audio_is_audio():
 @pytest.mark.parametrize("as_bytes", [False, True])
 def test_vexa_control_messages(as_bytes):
     """Control messages of Vexa's bots are not audio, in text and in binary frames."""
-    frame = json.dumps({"type": "speaker_activity", "payload": {"event_type": "SPEAKER_START"}})
-    assert FrameReader().read(frame.encode() if as_bytes else frame) == Control("speaker_activity")
+    payload = {"event_type": "SPEAKER_START", "participant_name": "Ann"}
+    frame = json.dumps({"type": "speaker_activity", "payload": payload})
+    assert FrameReader().read(frame.encode() if as_bytes else frame) == Control("speaker_activity", payload)
+
+
+@pytest.mark.parametrize("payload", ["[]", "null", '"text"', "3"])
+def test_a_payload_that_is_no_object_is_left_out(payload):
+    """The control message itself is known by its type."""
+    assert FrameReader().read(f'{{"type": "session_control", "payload": {payload}}}') == Control("session_control")
 
 
 def test_unknown_text_is_ignored():

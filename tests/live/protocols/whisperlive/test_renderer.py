@@ -98,7 +98,7 @@ def test_starts_never_precede_the_previous_end():
     view = renderer()
     update = Update(completed=(seg("a", 0.0, 1.00049), seg("b", 1.0, 2.0), seg("c", 1.9999, 1.9999)))
     final = list(view.messages(update))[-1].segments
-    assert [(s.start, s.end) for s in final] == [("0.000", "1.000"), ("1.000", "2.000"), ("2.000", "2.001")]
+    assert [(s.start, s.end) for s in final] == [("0.000", "1.000"), ("1.000", "2.000"), ("2.000", "2.002")]
 
 
 def test_equal_neighbours_keep_their_space():
@@ -132,3 +132,12 @@ def test_words_if_asked_for():
     final = list(view.messages(Update(completed=(segment,))))[-1].segments[0]
     assert final.words is not None
     assert final.words[0].model_dump() == {"word": " Hi", "start": "0.500", "end": "0.750", "probability": 0.9877}
+
+
+def test_starts_increase_strictly():
+    """Segments that should lie before the previous one follow it, each at a start of its own."""
+    view = renderer()
+    late = tuple(seg(text, 4.0, 4.5) for text in ("b", "c"))
+    *_, last = [m for m in view.messages(Update(completed=(seg("a", 0, 5), *late))) if isinstance(m, Transcript)]
+    times = [(segment.start, segment.end) for segment in last.segments]
+    assert times == [("0.000", "5.000"), ("5.000", "5.002"), ("5.002", "5.004")]
