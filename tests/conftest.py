@@ -21,6 +21,7 @@ SLOW = (
     "cluster/test_cluster.py",
     "cluster/test_cluster_life.py",
     "cluster/test_cluster_start.py",
+    "cluster/test_cluster_transcripts.py",
     "cluster/test_gateways_behind_nginx.py",
     "cluster/test_nginx.py",
     "cluster/test_nginx_collector.py",
