@@ -14,7 +14,7 @@ import redis
 from app.cluster import redis_probe, redis_server
 from app.cluster.transcripts import Transcripts
 from tests.cluster.ports import free_ports
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 STREAMS = ("segments", "events")
 
