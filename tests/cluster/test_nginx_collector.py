@@ -92,6 +92,13 @@ async def test_live_transcripts_switch_protocols(run_dir):
         assert seen["x-forwarded-for"] == "127.0.0.1"
 
 
+async def test_the_collector_can_compare_a_browsers_origin(run_dir):
+    """Without keys only its own page may connect, so Host has the public port, as Origin does."""
+    async with deployment(run_dir) as running:
+        seen = (await running.nginx.client.get("/collector/ws", headers={"Origin": "http://any"})).json()
+        assert (seen["host"], seen["origin"]) == (f"127.0.0.1:{running.nginx.port}", "http://any")
+
+
 async def test_server_sent_events_are_passed_on_at_once(run_dir):
     """The first event arrives while the answer is not complete."""
     async with deployment(run_dir) as running:
