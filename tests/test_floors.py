@@ -210,10 +210,19 @@ def test_redis_is_named_where_it_is_used():
     ] == []
 
 
-def test_databases_are_named_by_the_store_only():
-    """Everything else calls its methods."""
-    named = importers("sqlalchemy") | importers("alembic")
-    assert [module for module in named if not under(module, "app.collector.store")] == []
+def test_the_database_library_is_named_by_the_store_only():
+    """The rest of the collector sees a store; another database library would change one package."""
+    for library in ("sqlalchemy", "alembic"):
+        assert importers(library)
+        assert [module for module in importers(library) if not under(module, "app.collector.store")] == []
+
+
+def test_what_the_store_decides_is_pure():
+    """Merging, placing and searching words know no database, no loop and no clock."""
+    names = ("merge", "places", "tombstones", "remap", "search_words", "snippets", "cursors")
+    floor = tuple(f"app.collector.store.{name}" for name in names)
+    assert set(floor) <= set(MODULES)
+    assert offenders(floor, WEB | {"sqlalchemy", "asyncio", "time", "app.collector.store.state"}) == []
 
 
 @pytest.mark.parametrize("entry", ["app.__main__", "main"])
