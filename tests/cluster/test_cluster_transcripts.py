@@ -89,12 +89,16 @@ async def test_what_is_said_is_stored_although_a_process_dies(tmp_path, victim):
 
 
 async def test_the_collector_is_behind_nginx_and_goes_on_where_it_stopped(tmp_path):
-    """Its health is below /collector/; a second cluster on the same folder has what the first one stored."""
+    """Page and health are below /collector/, transcripts at their own path; the next cluster has what is stored."""
     folder = tmp_path / "data"
     with storing(folder) as cluster:
         await say(cluster, "one")
         await until_stored(folder, WORDS_S)
         assert httpx.get(f"{cluster.url}/collector/health").json()["database"] == "healthy"
+        said = httpx.get(f"{cluster.url}/transcripts/{'/'.join(ROOM)}", params={"format": "txt"}).text
+        assert said.rstrip().endswith("Unknown: word0000 word0001 word0002")
+        page = httpx.get(f"{cluster.url}/collector/", headers={"Accept": "text/html"})
+        assert page.headers["content-type"].startswith("text/html")
         assert f"transcripts: {cluster.url}/collector/, stored in {folder}" in cluster.log.read_text()
     with storing(folder) as cluster:
         assert await stored(folder) == ["word0000 word0001 word0002"]

@@ -95,8 +95,9 @@ async def test_live_transcripts_switch_protocols(run_dir):
 async def test_the_collector_can_compare_a_browsers_origin(run_dir):
     """Without keys only its own page may connect, so Host has the public port, as Origin does."""
     async with deployment(run_dir) as running:
-        seen = (await running.nginx.client.get("/collector/ws", headers={"Origin": "http://any"})).json()
-        assert (seen["host"], seen["origin"]) == (f"127.0.0.1:{running.nginx.port}", "http://any")
+        for path in ("/collector/ws", "/collector/meetings", "/meetings"):
+            seen = (await running.nginx.client.get(path, headers={"Origin": "http://any"})).json()
+            assert (seen["host"], seen["origin"]) == (f"127.0.0.1:{running.nginx.port}", "http://any"), path
 
 
 async def test_server_sent_events_are_passed_on_at_once(run_dir):
