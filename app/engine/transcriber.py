@@ -33,7 +33,7 @@ from app.engine.search import next_window, search_windows
 from app.engine.speech_track import SpeechTrack
 from app.engine.spoken_language import LanguageFinder, SpokenLanguage
 from app.engine.whisper.calls import BatchedWhisper, ModelCall
-from app.engine.whisper.decoding import Decoding, decoding_of
+from app.engine.whisper.decoding import Decoding, beam_of, decoding_of
 from app.engine.whisper.model import MAX_WINDOW_S, Model
 from app.engine.whisper.segments import DecodedSegment, decode_window, to_segment
 from app.engine.window_pipeline import decode_in_order
@@ -82,7 +82,7 @@ class Transcriber:
         model: the loaded model.
         batcher: the model threads that all requests share.
         parallelism: rows and windows at once.
-        beam_size: beam width.
+        beam_size: beam width of a request that names none, unless it is live.
         vad_filter: leave out audio without speech unless a request overrides it.
         adapt_context: encode short windows at their own length.
     """
@@ -271,7 +271,7 @@ class Transcriber:
             encode_rows=self._parallelism.encode_batch,
             cancelled=cancelled,
             start_token=self._model.start_token,
-            repeat_beam=self._beam_size if options.temperature == 0 else None,
+            repeat_beam=beam_of(options, self._beam_size) if options.temperature == 0 else None,
             adapt_context=self._adapt_context,
         )
         return whisper
@@ -280,7 +280,7 @@ class Transcriber:
         tokenizer = Tokenizer(
             request.whisper.hf_tokenizer, self._model.multilingual, task=request.options.task, language=language
         )
-        return decoding_of(request.options, tokenizer, beam_size=self._beam_size)
+        return decoding_of(request.options, tokenizer, server_beam=self._beam_size)
 
 
 def _decode(

@@ -407,6 +407,24 @@ def test_requests_wait_in_the_lane_that_fits(demo: Model, file: str, tier: Tier,
     assert rows == {demo.parallelism.max_batch if lane <= SHORT else demo.parallelism.long_batch}
 
 
+@pytest.mark.parametrize(("asked", "used"), [(3, 3), (None, 5)])
+def test_the_beam_width_of_a_request_reaches_the_decoder(demo: Model, asked: int | None, used: int) -> None:
+    """Every try but the last, which is greedy, has the width that the request names, else the server's."""
+    made = transcriber_over(demo, beam_size=5)
+    seen, submit = [], made._batcher.submit
+
+    def watched(call: ModelCall, **about: Any) -> Future[Any]:
+        if call.kind == "generate":
+            seen.append(dict(call.options)["beam_size"])
+        return submit(call, **about)
+
+    made._batcher.submit = watched  # type: ignore[method-assign, assignment]
+    babble = np.tile(pcm_of("de-00.wav")[::2], 3)[: 3 * SECOND]  # fails its checks and is tried again
+    transcribe(made, babble, Options(beam_size=asked, language="de"))
+    made.close()
+    assert seen[:3] == [used, used, 1]
+
+
 def test_detection_chooses_among_the_languages_that_are_allowed(transcriber: Transcriber) -> None:
     """A German clip is Spanish or French to a caller who allows no other language."""
     info = transcribe(transcriber, pcm_of("de-00.wav"), Options(languages=("es", "fr"))).info

@@ -48,14 +48,21 @@ class Decoding:
     prompt_tokens: tuple[int, ...]
 
 
-def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int) -> Decoding:
+def beam_of(options: Options, server_beam: int) -> int:
+    """The beam width of a request: its own, else that of live text, else the server's."""
+    if options.beam_size is not None:
+        return options.beam_size
+    return REALTIME_BEAM_SIZE if options.tier == "realtime" else server_beam
+
+
+def decoding_of(options: Options, tokenizer: Tokenizer, *, server_beam: int) -> Decoding:
     """faster-whisper's options for one upload; the tokenizer has its language and task."""
     hotwords = _tokens(options.hotwords, tokenizer)[:HOTWORD_TOKENS]
     prompt = _tokens(options.prompt, tokenizer)
     return Decoding(
         tokenizer=tokenizer,
         options=TranscriptionOptions(
-            beam_size=REALTIME_BEAM_SIZE if options.tier == "realtime" else beam_size,
+            beam_size=beam_of(options, server_beam),
             best_of=5,
             patience=1,
             length_penalty=1,
