@@ -35,7 +35,8 @@ def measure(worker_env: Mapping[str, str]) -> dict[str, float]:
         language=None,
         fail_fast=False,
         limit_s=120,
-        extra_fields=(("transcription_tier", "realtime"),),
+        # one try, with the plain design's beam width
+        extra_fields=(("transcription_tier", "realtime"), ("beam_size", "5")),
     )
     with contenders.stock(conditions, files) as plain:
         theirs = plain.round(clients=1, n_requests=len(files))
