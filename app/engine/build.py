@@ -52,7 +52,7 @@ def parallelism_for(settings: WorkerSettings, device: str) -> Parallelism:
 def encoder_of(model: Model, settings: WorkerSettings) -> Encoder:
     """What runs the model's encoder; ENCODER=auto tries it out. Says so in the log."""
     encoder = choose_encoder(settings.encoder, model, SharedModel(model.whisper.model).encode)
-    log.info("encoder: %s, %s", encoder.name, encoder.reason)
+    log.info("encoder chosen", extra={"fields": {"encoder": encoder.name, "reason": encoder.reason}})
     return encoder
 
 

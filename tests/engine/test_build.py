@@ -64,7 +64,8 @@ def test_the_encoder_is_the_one_of_the_setting_and_is_logged(caplog: pytest.LogC
     with caplog.at_level(logging.INFO):
         encoder = encoder_of(load_model(settings), settings)
     assert (encoder.name, encoder.encode) == ("ctranslate2", None)
-    assert "encoder: ctranslate2, as set by ENCODER" in caplog.text
+    [line] = [record for record in caplog.records if record.getMessage() == "encoder chosen"]
+    assert line.__dict__["fields"] == {"encoder": "ctranslate2", "reason": "as set by ENCODER"}
 
 
 def test_the_chosen_encoder_is_used():
