@@ -143,12 +143,12 @@ class Transcriber:
                 "This server's model cannot translate; use a server that runs large-v3, medium or small.",
                 param="model",
             )
-        if options.language is None:
-            return
-        known = self._model.whisper.hf_tokenizer.token_to_id(f"<|{options.language}|>") is not None
-        if (self._model.multilingual and not known) or (not self._model.multilingual and options.language != "en"):
+        wanted = options.languages if options.language is None else (options.language,)
+        known = self._model.languages
+        if wanted and not any(code in known for code in wanted):
+            named = " or ".join(f"'{code}'" for code in wanted)
             raise InvalidRequest(
-                f"This server's model does not know the language '{options.language}'.",
+                f"This server's model does not know the language {named}; it knows {', '.join(known)}.",
                 param="languages" if options.languages else "language",  # whichever of the two named it
             )
 

@@ -244,14 +244,24 @@ def test_endless_prompts_and_hotwords_leave_room_for_the_answer(transcriber: Tra
     assert isinstance(transcribe(transcriber, pcm_of("en-00.wav"), options).text, str)
 
 
-def test_a_language_the_model_does_not_have_is_named(transcriber: Transcriber) -> None:
-    """An unknown language token is the caller's error, not a crash."""
-    with pytest.raises(InvalidRequest, match="'xx'") as caught:
-        transcriber.check(Options(language="xx"))
-    assert caught.value.param == "language"
-    with pytest.raises(InvalidRequest, match="'xx'") as caught:
-        transcriber.check(Options(language="xx", languages=("xx",)))  # the one candidate that the caller sent
-    assert caught.value.param == "languages"
+@pytest.mark.parametrize(
+    ("options", "named", "param"),
+    [
+        (Options(language="xx"), "'xx'", "language"),
+        (Options(language="xx", languages=("xx",)), "'xx'", "languages"),  # the one candidate that the caller sent
+        (Options(languages=("xx", "yy")), "'xx' or 'yy'", "languages"),
+    ],
+)
+def test_a_language_the_model_does_not_have_is_named(
+    transcriber: Transcriber, options: Options, named: str, param: str
+) -> None:
+    """An unknown language token is the caller's error, not a crash; the languages that the model has are listed."""
+    with pytest.raises(
+        InvalidRequest, match=f"does not know the language {named}; it knows .*de, .*en, .*es,"
+    ) as caught:
+        transcriber.check(options)
+    assert caught.value.param == param
+    transcriber.check(Options(languages=("xx", "de")))  # detection has one to choose
 
 
 def test_a_model_that_cannot_translate_says_so(demo: Model) -> None:
@@ -265,7 +275,13 @@ def test_a_model_that_cannot_translate_says_so(demo: Model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "param"), [(Options(language="de"), "language"), (Options(task="translate", language="en"), "model")]
+    ("options", "param"),
+    [
+        (Options(language="de"), "language"),
+        (Options(language="de", languages=("de",)), "languages"),
+        (Options(languages=("de", "fr")), "languages"),
+        (Options(task="translate", language="en"), "model"),
+    ],
 )
 def test_an_english_model_refuses_everything_else(demo: Model, options: Options, param: str) -> None:
     """Another language and translation get the reason; English and no language are accepted."""
@@ -276,7 +292,9 @@ def test_an_english_model_refuses_everything_else(demo: Model, options: Options,
     with pytest.raises(InvalidRequest, match="This server's model") as caught:
         english.check(options)
     assert caught.value.param == param
+    assert param == "model" or caught.value.message.endswith("; it knows en.")
     english.check(Options(language="en"))
+    english.check(Options(languages=("de", "en")))
     english.check(Options())
     english.close()
 

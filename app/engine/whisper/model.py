@@ -19,6 +19,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.utils import available_models, download_model
 
 from app.core.errors import StartupError
+from app.core.languages import NAMES
 from app.core.pcm import SAMPLE_RATE_HZ
 from app.engine.parallelism import Parallelism
 from app.engine.whisper import cublas, packaged
@@ -55,6 +56,14 @@ class Model:
     def multilingual(self) -> bool:
         """False for `.en` models."""
         return bool(self.whisper.model.is_multilingual)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that it transcribes, in alphabetical order."""
+        if not self.multilingual:
+            return ("en",)
+        token_to_id = self.whisper.hf_tokenizer.token_to_id
+        return tuple(code for code in sorted(NAMES) if token_to_id(f"<|{code}|>") is not None)
 
     @property
     def translates(self) -> bool:
