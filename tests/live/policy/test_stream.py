@@ -13,6 +13,7 @@ from tests.live import tones
 
 RATE = tones.RATE
 STEP_S = 0.1
+NOTHING = from_body({"segments": []}, no_speech_thresh=0.45, duration_s=1.0)
 
 
 def listen(window):
@@ -31,7 +32,8 @@ def taken(stream, now_s):
 class Player:
     """Feeds a recording to a stream in steps of a tenth of a second and answers its windows at once."""
 
-    def __init__(self, pcm, policy=None, **options):
+    def __init__(self, pcm, policy=None, *, service=listen, **options):
+        self.service = service
         self.stream = Stream(policy or StreamPolicy(), language="en", **options)
         self.pcm = to_pcm16(np.asarray(pcm, dtype=np.float32))
         self.now_s = 0.0
@@ -54,7 +56,7 @@ class Player:
             self.completed += settled.completed
         while window := self.stream.next_window(self.now_s):
             self.windows.append(window)
-            self.take(self.stream.apply(window, listen(window), self.now_s))
+            self.take(self.stream.apply(window, self.service(window), self.now_s))
 
     def take(self, update):
         """Keep what an update brought."""
@@ -129,6 +131,60 @@ def test_noise_costs_less_and_less():
     assert len(player.windows) < 20
     assert player.stream.buffered_s < 8
     assert player.finish().words == []
+
+
+def deaf(window):
+    """A service whose voice activity detection hears no speech, and whose model does."""
+    return NOTHING if window.vad_filter else listen(window)
+
+
+@pytest.mark.parametrize("pause_s", [0.8, 0.45])
+@pytest.mark.parametrize("words_per_sentence", [(1, 3), (40, 60)])
+def test_a_wrong_voice_activity_detection_loses_no_word(pause_s, words_per_sentence):
+    """Audio that may hold speech is dropped only after a request without detection: in pauses and in long speech."""
+    recording = tones.chatter(40, seed=5, pause_s=pause_s, words_per_sentence=words_per_sentence)
+    player = Player(recording.pcm, service=deaf).play().finish()
+    assert player.words == recording.text
+    assert max(window.duration_s for window in player.windows) <= StreamPolicy().trim_s + 2.5
+
+
+def test_a_stream_that_ends_is_asked_about_again():
+    """The last words too: the stream is done only after the request without detection."""
+    recording = tones.speak([["alpha", "bravo"]], tail_s=0.1)
+    player = Player(recording.pcm, service=deaf)
+    for _ in player.feed():
+        pass
+    assert player.finish().words == recording.text
+    assert [window.vad_filter for window in player.windows] == [True, False]
+
+
+def test_sound_without_words_is_dropped():
+    """Restless sound in which the model finds nothing either: a bounded buffer, and half of the requests ask twice."""
+    recording = tones.chatter(60, seed=6, pause_s=0.45)
+    player = Player(recording.pcm, service=lambda _: NOTHING).play()
+    asked = [window.vad_filter for window in player.windows]
+    assert all(first for first, second in pairwise(asked) if not second), "never twice without detection"
+    assert player.stream.buffered_s < 12
+    assert player.finish().words == []
+
+
+def test_steady_noise_is_not_asked_about_again():
+    """No request without detection: there is nothing in it that could be a word."""
+    noise = np.random.default_rng(0).normal(0, 0.01, 20 * RATE)
+    assert all(window.vad_filter for window in Player(noise).play().finish().windows)
+
+
+def test_words_shown_before_stay_while_asked_again():
+    """A tentative word does not vanish because the detection failed once."""
+    recording = tones.speak([["alpha", "bravo", "charlie", "delta"]], tail_s=2)
+    stream = Stream(StreamPolicy(), language="en")
+    stream.feed(to_pcm16(recording.pcm[: round(1.6 * RATE)]), 1.6)
+    shown = stream.apply(first := taken(stream, 1.6), listen(first), 1.6).partial
+    stream.feed(to_pcm16(recording.pcm[round(1.6 * RATE) :]), 4.0)
+    update = stream.apply(taken(stream, 4.0), NOTHING, 4.0)
+    assert shown is not None
+    assert update.partial == shown
+    assert not taken(stream, 4.0).vad_filter
 
 
 def test_words_in_loud_noise():
