@@ -131,7 +131,7 @@ class Batcher(Generic[P, R]):
         """Drop the jobs whose callers have left."""
         with self._changed:
             gone = self._queue.drop_cancelled()
-        _fail(gone, Cancelled("The caller has gone."))
+        _fail(gone, Cancelled())
 
     def forget(self, owner: Hashable) -> None:
         """A request has ended."""
@@ -171,7 +171,7 @@ class Batcher(Generic[P, R]):
             try:
                 while not self._closed:
                     gone = self._queue.drop_cancelled()
-                    _fail(gone, Cancelled("The caller has gone."))
+                    _fail(gone, Cancelled())
                     now_s = self._clock()
                     batch = self._queue.take(now_s, idle=self._idle, busy=len(self._busy_since_s))
                     if batch:
