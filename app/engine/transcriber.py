@@ -28,6 +28,7 @@ from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.batching.batcher import Batcher
 from app.engine.batching.lanes import SHORT, LaneSemaphore, lane_of
 from app.engine.evidence import evidence_of
+from app.engine.listeners import Listeners
 from app.engine.parallelism import Parallelism
 from app.engine.search import next_window, search_windows
 from app.engine.speech_track import SpeechTrack
@@ -64,7 +65,7 @@ class _Request:
     def check_caller(self) -> None:
         """Stop if the caller has left."""
         if self.cancelled():
-            raise Cancelled("The caller has gone.")
+            raise Cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +104,14 @@ class Transcriber:
         self._beam_size = beam_size
         self._vad_filter = vad_filter
         self._adapt_context = adapt_context
-        self._on_skipped: Callable[[], None] = lambda: None
-        self._on_suppressed: Callable[[str], None] = lambda _: None
+        self._listeners = Listeners()
         self._feature_turns = LaneSemaphore(parallelism.feature_threads)
 
-    def on_batch(self, listener: Callable[[str, int], None]) -> None:
-        """Set what is called, on a model thread, with the kind and the rows of every call of the model."""
+    def listen(self, listeners: Listeners) -> None:
+        """Set who is told: of model calls on a model thread, of windows and segments on a request thread."""
+        self._listeners = listeners
         # BatchedWhisper's keys begin with the kind of the call.
-        self._batcher.on_batch(lambda details: listener(cast("tuple[str, ...]", details.key)[0], details.rows))
-
-    def on_skipped(self, listener: Callable[[], None]) -> None:
-        """Set what is called, on a request thread, for each window that is left out as silence or steady sound."""
-        self._on_skipped = listener
-
-    def on_suppressed(self, listener: Callable[[str], None]) -> None:
-        """Set what is called, on a request thread, with the reason for each segment that is not given out."""
-        self._on_suppressed = listener
+        self._batcher.on_batch(lambda details: listeners.batch(cast("tuple[str, ...]", details.key)[0], details.rows))
 
     def last_inference_age_s(self) -> float | None:
         """Seconds since a call of the model last succeeded; None before the first."""
@@ -183,7 +176,7 @@ class Transcriber:
             options,
             vad_filter=self._vad_filter,
             max_window_s=self._model.max_window_s,
-            on_skipped=self._on_skipped,
+            on_skipped=self._listeners.skipped,
         )
         first = yield from next_window(windows, stopped, total_s)
         if first is None:
@@ -248,7 +241,7 @@ class Transcriber:
         """The segment with what speaks against it; None if that is enough to leave it out."""
         found = evidence_of(segment, track)
         if found.suppressed is not None:
-            self._on_suppressed(found.suppressed)
+            self._listeners.suppressed(found.suppressed)
             return None
         return replace(segment, speech_prob=round(found.speech_prob, 4), suspect=found.suspect)
 

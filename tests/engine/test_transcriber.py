@@ -20,6 +20,7 @@ from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.batching.lanes import DEFERRED, LIVE, LONG, SHORT
 from app.engine.evidence import Evidence
 from app.engine.failures import Run
+from app.engine.listeners import Listeners
 from app.engine.speech_track import SpeechTrack
 from app.engine.transcriber import EngineEvent, Transcriber
 from app.engine.whisper.calls import ModelCall
@@ -111,7 +112,7 @@ def test_a_given_language_is_taken_as_certain(transcriber: Transcriber) -> None:
 def test_every_call_of_the_model_is_reported(demo: Model) -> None:
     """One window without a language is one call of each kind, or more `generate` where it tries again."""
     made, calls = transcriber_over(demo), list[tuple[str, int]]()
-    made.on_batch(lambda call, rows: calls.append((call, rows)))
+    made.listen(Listeners(batch=lambda call, rows: calls.append((call, rows))))
     assert made.last_inference_age_s() is None
     transcribe(made, pcm_of("silence.wav"))
     assert made.last_inference_age_s() is None, "events alone are no inference"
@@ -205,8 +206,7 @@ def test_the_search_for_speech_reports_its_progress(transcriber: Transcriber, mo
 def test_without_vad_steady_sound_is_no_text_and_costs_no_call(demo: Model, language: str | None) -> None:
     """Silence and hum are answered without the model, and counted, also when detection is switched off."""
     made, skipped, calls = transcriber_over(demo), list[None](), list[str]()
-    made.on_skipped(lambda: skipped.append(None))
-    made.on_batch(lambda call, _: calls.append(call))
+    made.listen(Listeners(skipped=lambda: skipped.append(None), batch=lambda call, _: calls.append(call)))
     for pcm in (pcm_of("silence.wav"), hum(20.0)):
         result = transcribe(made, pcm, Options(vad_filter=False, language=language))
         assert result.segments == []
@@ -477,7 +477,7 @@ def test_suppressed_segments_are_counted_and_leave_no_gap(demo: Model, monkeypat
     )
     monkeypatch.setattr("app.engine.transcriber.evidence_of", lambda *_: next(verdicts))
     made, suppressed = transcriber_over(demo), list[str]()
-    made.on_suppressed(suppressed.append)
+    made.listen(Listeners(suppressed=suppressed.append))
     result = transcribe(made, pcm_of("long-en.wav")[: 30 * SECOND], Options(language="en"))
     made.close()
     assert suppressed == ["boilerplate"]
