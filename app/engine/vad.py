@@ -24,7 +24,7 @@ Detector = Callable[[Pcm], Probabilities]
 FRAME_SAMPLES = 512
 FRAMES_PER_SECOND = SAMPLE_RATE_HZ / FRAME_SAMPLES
 # The network hears the end of the frame before, and takes so many frames in one call: 8 s of audio. One call for
-# 30 s is no faster, gives the same numbers, and needs 18 MB of scratch memory for each request.
+# everything gives the same numbers, is no faster, and needs more memory: 6 MB for 30 s, 30 MB for two minutes.
 NETWORK_CONTEXT_SAMPLES = 64
 NETWORK_FRAMES = 256
 NETWORK_STATE = 128
