@@ -104,6 +104,24 @@ async def test_engine_says_how_its_work_is_spread():
         await engine.close()
 
 
+async def test_what_loading_needed_is_returned_last(monkeypatch: pytest.MonkeyPatch):
+    """Silence is encoded before: a new worker does not hold the memory of an encoder call."""
+    steps = list[str]()
+    encode_silence = SharedModel.encode_silence
+
+    def recorded(shared: SharedModel) -> None:
+        encode_silence(shared)
+        steps.append("silence")
+
+    monkeypatch.setattr(SharedModel, "encode_silence", recorded)
+    monkeypatch.setattr("app.engine.build.release_memory", lambda: steps.append("released"))
+    engine = build_engine(
+        settings_for_test(model_size="demo", device="cpu", audio_context="auto", encoder="ctranslate2")
+    )
+    await engine.close()
+    assert steps == ["silence", "released"]
+
+
 def test_lost_device_reaches_the_engine():
     """A sticky error in a call makes the whole engine critical: loading joins the watch with the model threads."""
     settings = settings_for_test(model_size="demo", device="cpu", audio_context="full", encoder="ctranslate2")

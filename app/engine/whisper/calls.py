@@ -71,7 +71,10 @@ class SharedModel:
         stacked = ctranslate2.StorageView.from_array(rows)
         options = dict(calls[0].options)
         if calls[0].kind == "generate":
-            return list(self._model.generate(stacked, [list(call.prompt) for call in calls], **options))
+            prompts = [list(call.prompt) for call in calls]
+            results = self._model.generate(stacked, prompts, asynchronous=True, **options)
+            del stacked, rows  # CTranslate2 has its own copy: 2.3 MB less for each row of tiny while it decodes
+            return [result.result() for result in results]
         if calls[0].kind == "detect_language":
             return list(self._model.detect_language(stacked))
         # align takes one start sequence a call and is exact only alone: never more than one row

@@ -15,7 +15,6 @@ from pathlib import Path
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
-from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.utils import available_models, download_model
 
 from app.core.errors import StartupError
@@ -23,6 +22,7 @@ from app.core.languages import NAMES
 from app.core.pcm import SAMPLE_RATE_HZ
 from app.engine.parallelism import Parallelism
 from app.engine.whisper import cublas, packaged
+from app.engine.whisper.features import BlockFeatureExtractor
 
 log = logging.getLogger("app.engine")
 
@@ -240,10 +240,8 @@ def _cached(name: str) -> Path | None:
 
 def _fit_features(whisper: WhisperModel) -> None:
     """Use as many mel bands as the weights take: without preprocessor_config.json it would be 80; large-v3 has 128."""
-    n_mels = int(whisper.model.n_mels)
-    if whisper.feature_extractor.mel_filters.shape[0] != n_mels:
-        whisper.feat_kwargs = {**whisper.feat_kwargs, "feature_size": n_mels}
-        whisper.feature_extractor = FeatureExtractor(**whisper.feat_kwargs)
+    whisper.feat_kwargs = {**whisper.feat_kwargs, "feature_size": int(whisper.model.n_mels)}
+    whisper.feature_extractor = BlockFeatureExtractor(**whisper.feat_kwargs)
 
 
 def _download(name: str) -> Path:
