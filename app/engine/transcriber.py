@@ -280,7 +280,7 @@ class Transcriber:
         tokenizer = Tokenizer(
             request.whisper.hf_tokenizer, self._model.multilingual, task=request.options.task, language=language
         )
-        return decoding_of(request.options, tokenizer, beam_size=self._beam_size)
+        return decoding_of(request.options, tokenizer, beam_size=self._beam_size, audio_s=request.total_s)
 
 
 def _decode(

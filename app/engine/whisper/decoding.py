@@ -31,8 +31,12 @@ FALLBACK_STEPS: dict[float, dict[str, Any]] = {
     0.2: {"repetition_penalty": 1.1, "no_repeat_ngram_size": 4},
     0.4: {"repetition_penalty": 1.3, "no_repeat_ngram_size": 3, "beam_size": 1},
 }
-# Live windows are decoded once a second: beam width 1 has the error rate of 5 on them, docs/accuracy.md.
+# Live windows are decoded once a second: beam width 1 has the error rate of 5 on them, docs/accuracy.md. Short ones
+# are the exception (digits, commands): they get the whole search, with room for faster speech than anyone's, because
+# a loop up to the model's own limit takes a second.
 REALTIME_BEAM_SIZE = 1
+REALTIME_SHORT_S = 4.0
+REALTIME_SHORT_TOKENS = 64
 # Between the tries of a caller who asked for sampling.
 SAMPLING_STEP = 0.2
 # Whisper's control tokens are removed from a caller's text.
@@ -48,14 +52,23 @@ class Decoding:
     prompt_tokens: tuple[int, ...]
 
 
-def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int) -> Decoding:
-    """faster-whisper's options for one upload; the tokenizer has its language and task."""
+def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int, audio_s: float) -> Decoding:
+    """faster-whisper's options for one upload.
+
+    Args:
+        options: of the request.
+        tokenizer: has its language and task.
+        beam_size: beam width of all but long live windows.
+        audio_s: length of the upload.
+    """
     hotwords = _tokens(options.hotwords, tokenizer)[:HOTWORD_TOKENS]
     prompt = _tokens(options.prompt, tokenizer)
+    live = options.tier == "realtime"
+    short = live and audio_s < REALTIME_SHORT_S
     return Decoding(
         tokenizer=tokenizer,
         options=TranscriptionOptions(
-            beam_size=REALTIME_BEAM_SIZE if options.tier == "realtime" else beam_size,
+            beam_size=REALTIME_BEAM_SIZE if live and not short else beam_size,
             best_of=5,
             patience=1,
             length_penalty=1,
@@ -77,7 +90,7 @@ def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int) -> De
             prepend_punctuations="\"'“¿([{-",
             append_punctuations="\"'.。,，!！?？:：”)]}、",
             multilingual=False,
-            max_new_tokens=None,
+            max_new_tokens=REALTIME_SHORT_TOKENS if short else None,
             clip_timestamps="0",
             hallucination_silence_threshold=None,
             hotwords=tokenizer.decode(hotwords).strip() or None,
