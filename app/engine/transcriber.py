@@ -185,7 +185,7 @@ class Transcriber:
             # further windows may follow a long silence: do not report progress beyond the first undecoded window
             second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
             lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
-            request = _Request(track, options, self._view(owner, lane, options, stopped), lane, stopped)
+            request = _Request(track, options, self._view(owner, lane, options, total_s, stopped), lane, stopped)
             rest = windows if second is None else chain((second,), windows)
             try:
                 yield from self._speech(request, first, rest)
@@ -251,8 +251,11 @@ class Transcriber:
             features: Features = request.whisper.feature_extractor(window.cut(request.track.pcm))
         return features
 
-    def _view(self, owner: Hashable, lane: int, options: Options, cancelled: Callable[[], bool]) -> WhisperModel:
+    def _view(
+        self, owner: Hashable, lane: int, options: Options, audio_s: float, cancelled: Callable[[], bool]
+    ) -> WhisperModel:
         """faster-whisper over this request's view of the shared model."""
+        beam = beam_of(options, self._beam_size, audio_s=audio_s)
         rows = self._parallelism.max_batch if lane <= SHORT else self._parallelism.long_batch
         whisper = copy.copy(self._model.whisper)
         whisper.model = BatchedWhisper(
@@ -264,7 +267,7 @@ class Transcriber:
             encode_rows=self._parallelism.encode_batch,
             cancelled=cancelled,
             start_token=self._model.start_token,
-            repeat_beam=beam_of(options, self._beam_size) if options.temperature == 0 else None,
+            repeat_beam=beam if options.temperature == 0 else None,
             adapt_context=self._adapt_context,
         )
         return whisper
@@ -273,7 +276,7 @@ class Transcriber:
         tokenizer = Tokenizer(
             request.whisper.hf_tokenizer, self._model.multilingual, task=request.options.task, language=language
         )
-        return decoding_of(request.options, tokenizer, server_beam=self._beam_size)
+        return decoding_of(request.options, tokenizer, server_beam=self._beam_size, audio_s=request.total_s)
 
 
 def _decode(

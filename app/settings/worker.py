@@ -184,8 +184,8 @@ class WorkerSettings(BaseSettings):
         Field(
             ge=1,
             le=20,
-            description="Beam width. 1 is fastest, 5 is most accurate. The realtime tier uses 1. "
-            "A request can override this.",
+            description="Beam width. 1 is fastest, 5 is most accurate. "
+            "The realtime tier uses 1 from 4 s of audio on. A request can override this.",
         ),
     ] = 5
     vad_filter: Annotated[bool, Field(description="Skip audio without speech. A request can override this.")] = True

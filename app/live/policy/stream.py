@@ -33,6 +33,7 @@ from app.live.policy.windows import (
     trailing_silence,
 )
 
+AFTER_WORD_S = 0.1  # a word may sound this long after the end that the model gives it
 EMPTY_REQUESTS = 2  # after two requests without words the audio counts as having none, as two must agree on words
 
 
@@ -205,13 +206,19 @@ class Stream:
         self._context.commit(final)
         self._unheard = window.vad_filter and not recognised and may_hold_speech(window.pcm)
         self._closing_due = not window.closed or self._unheard
+        # A pause in noise has no level of its own: the service recognises no word in it.
+        paused = bool(words) and count == len(fresh) and end_s - self._context.end_s >= self._policy.wordless_s
         if not self._unheard:
             self._previous = None if window.closed else replace(current, words=tuple(fresh[count:]))
             self._move_cut(window, words, full=full)
+            if paused:
+                self._drop_before(to_samples(self._context.end_s + AFTER_WORD_S))
         seconds = sum(word.end - word.start for word in final)
         hinted = window.language is not None
         self._languages.add(hypothesis.language, hypothesis.language_probability, seconds, hinted=hinted)
-        completed = self._segmenter.add(final, close=window.closed, heard_s=end_s, language=hypothesis.language)
+        completed = self._segmenter.add(
+            final, close=window.closed or paused, heard_s=end_s, language=hypothesis.language
+        )
         language = self._languages.report(hypothesis, committed=bool(final))
         return Update(
             completed=tuple(completed),

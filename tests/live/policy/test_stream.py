@@ -193,6 +193,26 @@ def test_words_in_loud_noise():
     assert Player(recording.pcm).play().finish().words == recording.text
 
 
+def test_pause_in_noise_ends_the_utterance():
+    """If no word follows the last one for long enough, it is completed and its audio freed, as in a silent pause.
+
+    With the words still in its window a model may end there, and never reach the words after the pause.
+    """
+    noise = np.random.default_rng(0).normal(0, 0.01, 8 * RATE)
+    player = Player(noise)
+    for _ in player.feed():
+        while window := player.stream.next_window(player.now_s):
+            player.windows.append(window)
+            heard = answering((" Thanks.", 0.6, 0.8)) if window.start == 0 else answering((" So", 0.1, 0.4))
+            player.take(player.stream.apply(window, heard, player.now_s))
+    starts = [window.start / RATE for window in player.windows]
+    ends = [window.end / RATE for window in player.windows]
+    first = starts.count(0)
+    assert ends[first - 2] - 0.8 < StreamPolicy().wordless_s <= ends[first - 1] - 0.8
+    assert starts[first] == pytest.approx(0.9)
+    assert player.words[0] == "thanks"
+
+
 def test_onset_after_silence_is_kept():
     """The first window after a silence begins before the first sound."""
     recording = tones.speak([["alpha", "bravo", "charlie"]], lead_s=30)
