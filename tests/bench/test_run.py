@@ -18,8 +18,23 @@ def test_a_clip_says_as_much_as_speech_would(clip_s, expected):
 @pytest.mark.parametrize("clients", [1, 2, 4, 8, 16])
 def test_every_client_has_something_to_send(clients):
     """No round is smaller than its number of clients."""
-    assert run.n_requests(clients, quick=False) >= clients
-    assert run.n_requests(clients, quick=True) >= clients
+    assert run.FULL.n_requests(clients) >= clients
+    assert run.QUICK.n_requests(clients) >= clients
+
+
+def test_the_command_line_changes_the_plan():
+    """Loads, lengths, rounds and requests are those that were asked for."""
+    plan = run.plan_of(run.parse(["--clips", "7", "--clients", "8", "--rounds", "3", "--requests", "4"]))
+    assert (plan.clips_s, plan.clients, plan.rounds, plan.n_requests(8)) == ((7,), (8,), 3, 32)
+
+
+def test_workers_differ_by_encoder_and_audio_context():
+    """A window of 30 s has no shorter form; OpenVINO is measured only on request, and only in its own worker."""
+    assert list(run.workers_of(run.parse([]), 30)) == ["worker"]
+    assert list(run.workers_of(run.parse([]), 7)) == ["worker", "worker auto"]
+    workers = run.workers_of(run.parse(["--openvino", "--worker-env", "BEAM_SIZE=1"]), 30)
+    assert [each["ENCODER"] for each in workers.values()] == ["ctranslate2", "openvino"]
+    assert {each["BEAM_SIZE"] for each in workers.values()} == {"1"}
 
 
 def test_clips_are_exact_and_differ():
