@@ -239,6 +239,9 @@ def run(args: argparse.Namespace) -> None:
     worker_env = dict(pair.split("=", 1) for pair in args.worker_env)
     facts["identity"] = found = identity.measure(worker_env)
     print(f"same text on the demo model: {found['same_text']:.0%} of {found['samples']} samples")
+    if args.set:
+        facts["under_load"] = loaded = identity.alone_and_under_load(args.set, worker_env)
+        print(f"texts that differ under load: {loaded['differing']} of {loaded['answers']}")
     path = report.write(results, facts, name=args.name or (f"{today}-quick" if args.quick else today))
     for name, value in report.headlines(results).items():
         print(f"{name}: {value:.2f}")
