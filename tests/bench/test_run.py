@@ -1,3 +1,4 @@
+import json
 import os
 
 import pytest
@@ -42,6 +43,20 @@ def test_clips_are_exact_and_differ():
     made = clips(5, 8)
     assert [len(clip) for clip in made] == [44 + 5 * 16_000 * 2] * 8
     assert len(set(made)) == 8
+
+
+def test_clips_of_recordings_are_cut_from_long_enough_ones(tmp_path):
+    """Each clip is of one English recording; a length that none has is refused."""
+    samples = sorted(SAMPLES.glob("en-*.wav"))[:3]
+    entries = [{"file": each.name, "text": "words", "language": "en", "seconds": 2} for each in samples]
+    for each in samples:
+        (tmp_path / each.name).write_bytes(each.read_bytes())
+    (tmp_path / "manifest.json").write_text(json.dumps(entries))
+    made = clips(1, 2, tmp_path)
+    assert [len(clip) for clip in made] == [44 + 16_000 * 2] * 2
+    assert len(set(made)) == 2
+    with pytest.raises(ValueError, match="no English recording has 60 s"):
+        clips(60, 2, tmp_path)
 
 
 def test_load_stays_on_this_machine():
