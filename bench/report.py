@@ -94,7 +94,7 @@ def circumstances() -> dict[str, Any]:
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "command": shlex.join(["python", *sys.orig_argv[1:]]),
+        "command": shlex.join(["python", *(Path(each).name if "/" in each else each for each in sys.orig_argv[1:])]),
         "machine": {
             "cpu": _cpu_name(),
             "cores": os.cpu_count(),

@@ -234,7 +234,9 @@ def run(args: argparse.Namespace) -> None:
             limit_s=plan.limit_s,
         )
         results += measure_clip(model, conditions, plan, workers_of(args, clip_s), args, until_s=until_s)
-    facts |= {"arguments": vars(args), "plan": asdict(plan), "tokens": {f"{s:g} s": n_tokens(s) for s in plan.clips_s}}
+    # folders of this machine say nothing to a reader
+    arguments = {name: value.name if isinstance(value, Path) else value for name, value in vars(args).items()}
+    facts |= {"arguments": arguments, "plan": asdict(plan), "tokens": {f"{s:g} s": n_tokens(s) for s in plan.clips_s}}
     today = dt.datetime.now(dt.UTC).date().isoformat()
     worker_env = dict(pair.split("=", 1) for pair in args.worker_env)
     facts["identity"] = found = identity.measure(worker_env)
