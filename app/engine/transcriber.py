@@ -171,6 +171,8 @@ class Transcriber:
             return over.is_set() or cancelled()
 
         track = SpeechTrack(pcm)
+        if total_s <= MAX_WINDOW_S and options.tier == "standard":
+            self._batcher.announce(owner, SHORT)
         windows = search_windows(
             track,
             options,
@@ -178,22 +180,22 @@ class Transcriber:
             max_window_s=self._model.max_window_s,
             on_skipped=self._listeners.skipped,
         )
-        first = yield from next_window(windows, stopped, total_s)
-        if first is None:
-            yield AudioInfo(options.language or SILENT_LANGUAGE, 1.0 if options.language else 0.0, total_s)
-        else:
-            # further windows may follow a long silence: do not report progress beyond the first undecoded window
-            second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
-            lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
-            request = _Request(track, options, self._view(owner, lane, options, total_s, stopped), lane, stopped)
-            rest = windows if second is None else chain((second,), windows)
-            try:
+        try:
+            first = yield from next_window(windows, stopped, total_s)
+            if first is None:
+                yield AudioInfo(options.language or SILENT_LANGUAGE, 1.0 if options.language else 0.0, total_s)
+            else:
+                # further windows may follow a long silence: do not report progress beyond the first undecoded window
+                second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
+                lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
+                request = _Request(track, options, self._view(owner, lane, options, total_s, stopped), lane, stopped)
+                rest = windows if second is None else chain((second,), windows)
                 yield from self._speech(request, first, rest)
-            finally:
-                # windows that still run beside a failed one, or after the reader has left, stop at their next call
-                over.set()
-                self._batcher.sweep()
-                self._batcher.forget(owner)
+        finally:
+            # windows that still run beside a failed one, or after the reader has left, stop at their next call
+            over.set()
+            self._batcher.sweep()
+            self._batcher.forget(owner)
         yield Progress(done_s=total_s, total_s=total_s)
 
     def _speech(self, request: _Request, first: Window, rest: Iterator[Window | Scanned]) -> Iterator[EngineEvent]:

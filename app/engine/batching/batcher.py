@@ -123,6 +123,11 @@ class Batcher(Generic[P, R]):
             self._changed.notify()
         return future
 
+    def announce(self, owner: Hashable, lane: int) -> None:
+        """A request is being prepared; see `BatchQueue.announce`."""
+        with self._changed:
+            self._queue.announce(owner, lane, self._clock())
+
     def on_batch(self, listener: Callable[[BatchDetails], None]) -> None:
         """Replace `on_batch`: from now on `listener` is called, on a model thread, after every call that succeeded."""
         self._on_batch = listener

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.engine.batching.batcher import Batcher
+from app.engine.batching.lanes import SHORT
 from app.engine.whisper.audio_context import FULL_FRAMES, context_frames
 from app.engine.whisper.decoding import FALLBACK_STEPS
 
@@ -141,6 +142,8 @@ class BatchedWhisper:
         rows = np.asarray(features)
         if self._adapt_context:
             rows = np.ascontiguousarray(rows[..., : context_frames(rows)])
+        if self._lane == SHORT:
+            self._batcher.announce(self._owner, SHORT)
         encoded: Array = self._do(ModelCall("encode", rows), key=("encode", rows.shape[-1]), max_rows=self._encode_rows)
         return encoded
 

@@ -11,6 +11,7 @@ import pytest
 from faster_whisper.audio import pad_or_trim
 
 from app.engine.batching.batcher import Batcher
+from app.engine.batching.lanes import DEFERRED, LIVE, LONG, SHORT
 from app.engine.whisper.calls import BatchedWhisper, ModelCall, SharedModel, repeatable
 from app.engine.whisper.decoding import FALLBACK_STEPS
 from app.engine.whisper.model import Model
@@ -26,6 +27,12 @@ class Recorder:
 
     def __init__(self) -> None:
         self.jobs: list[SimpleNamespace] = []
+        self.announced: list[Hashable] = []
+
+    def announce(self, owner: Hashable, lane: int) -> None:
+        """The batcher's seam."""
+        assert lane == SHORT
+        self.announced.append(owner)
 
     def submit(self, call: ModelCall, **about: Any) -> Future[Any]:
         """The batcher's seam."""
@@ -40,11 +47,13 @@ class Recorder:
         return [job.key for job in self.jobs]
 
 
-def view_of(recorder: Recorder, *, repeat_beam: int | None = 5, adapt_context: bool = False) -> BatchedWhisper:
+def view_of(
+    recorder: Recorder, *, repeat_beam: int | None = 5, adapt_context: bool = False, lane: int = LONG
+) -> BatchedWhisper:
     """One request's view over the recorder."""
     facts = SimpleNamespace(is_multilingual=True, device="cpu", device_index=[0], n_mels=80)
     return BatchedWhisper(
-        facts, cast("Batcher[ModelCall, Any]", recorder), owner="me", lane=2, max_rows=8, encode_rows=3,
+        facts, cast("Batcher[ModelCall, Any]", recorder), owner="me", lane=lane, max_rows=8, encode_rows=3,
         cancelled=lambda: False, start_token=SOT, repeat_beam=repeat_beam, adapt_context=adapt_context,
     )  # fmt: skip
 
@@ -60,6 +69,14 @@ def same_call(first: dict[str, Any], second: dict[str, Any]) -> bool:
     for asked in (first, second):
         view_of(recorder).generate(encoded(asked.pop("n_positions", 1500)), [asked.pop("prompt", [SOT, 1, 2])], **asked)
     return recorder.keys[0] == recorder.keys[1]
+
+
+@pytest.mark.parametrize("lane", [LIVE, SHORT, LONG, DEFERRED])
+def test_the_encoder_call_of_a_short_request_announces_its_decoding(lane: int) -> None:
+    """Requests of one window gather for shared calls; live text never waits, and files have rows enough."""
+    recorder = Recorder()
+    view_of(recorder, lane=lane).encode(np.ones((1, 80, 3000), np.float32))
+    assert recorder.announced == (["me"] if lane == SHORT else [])
 
 
 @pytest.mark.parametrize(
