@@ -57,8 +57,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the slow tests by where they stand."""
     slow = tuple(TESTS / path for path in SLOW)
     for item in items:
-        if any(item.path.is_relative_to(path) for path in slow):
+        if any(item.path.is_relative_to(path) for path in slow) or _needs_server(item):
             item.add_marker(pytest.mark.slow)
+
+
+def _needs_server(item: pytest.Item) -> bool:
+    """Does the test start Redis or PostgreSQL? `make check` works where neither is installed."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    names = set(getattr(item, "fixturenames", ()))
+    return bool(names & {"redis_server", "postgres"}) or parameters.get("database_url") == "postgresql"
 
 
 @pytest.fixture(autouse=True)
