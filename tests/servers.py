@@ -80,6 +80,14 @@ class RedisServer:
                 [*command, "--save", "", *self.options], stdout=output, stderr=subprocess.STDOUT
             )
         _wait_for(self.port, self._process, log)
+        while not self._has_loaded():
+            time.sleep(0.02)
+
+    def _has_loaded(self) -> bool:
+        """Does it answer commands? It refuses them while it reads its data."""
+        with socket.create_connection(("127.0.0.1", self.port), START_S) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it by pid; nothing happens if it does not run."""
