@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
+
+log = logging.getLogger(__name__)
 
 State = Literal["healthy", "unhealthy", "unknown"]
 LOOP_LIMIT_S: Final = 30.0
@@ -28,6 +31,7 @@ class Health:
         self._lag_alarm_s = lag_alarm_s
         self._ticked: dict[str, float] = {}
         self._database_uses: dict[str, bool] = {}
+        self._away_since: dict[str, float] = {}
         self.redis: State = "unknown"
         self.lag_s: float | None = None
 
@@ -50,21 +54,34 @@ class Health:
         uses = self._database_uses.values()
         return "unknown" if not uses else "healthy" if all(uses) else "unhealthy"
 
-    def set_database(self, *, ok: bool, use: Literal["read", "write"] = "read") -> None:
-        """The database answered, or it did not; a locked one may still be read."""
+    def set_database(self, *, ok: bool, use: Literal["read", "write"] = "read", reason: str = "") -> None:
+        """The database answered, or it did not, for this reason; a locked one may still be read."""
         self._database_uses[use] = ok
+        self._log_change("the database", self.database, reason)
 
-    def set_redis(self, *, ok: bool) -> None:
-        """Redis answered, or it did not."""
+    def set_redis(self, *, ok: bool, reason: str = "") -> None:
+        """Redis answered, or it did not, for this reason."""
         self.redis = "healthy" if ok else "unhealthy"
+        self._log_change("Redis", self.redis, reason)
 
     def obstacles(self) -> tuple[str, ...]:
         """Why the process is not ready; empty if it is.
 
-        Redis away is an obstacle only once the reader has not read for 30 s: transcripts can still be read.
+        Redis away is an obstacle only once a loop has waited for it for 30 s: transcripts can still be read.
         """
         found = [] if self.database == "healthy" else [f"database: {self.database}"]
         if self.lag_s is not None and self.lag_s > self._lag_alarm_s:
             found.append(f"lag: {self.lag_s:.0f} s is over {self._lag_alarm_s:g} s (LAG_ALARM_S)")
         stuck = {loop: age for loop, age in self.loop_ages_s().items() if age > LOOP_LIMIT_S}
+        if stuck and self.redis == "unhealthy":
+            found.append("redis: unhealthy")
         return (*found, *(f"{loop}: no progress for {age:.0f} s" for loop, age in sorted(stuck.items())))
+
+    def _log_change(self, what: str, state: State, reason: str) -> None:
+        """One line when it goes away and one when it is back, however often the loops try in between."""
+        if state == "unhealthy" and what not in self._away_since:
+            self._away_since[what] = self._monotonic()
+            log.warning("%s does not answer; trying again until it does", what, extra={"fields": {"reason": reason}})
+        elif state == "healthy" and what in self._away_since:
+            away_s = round(self._monotonic() - self._away_since.pop(what), 1)
+            log.info("%s answers again", what, extra={"fields": {"away_s": away_s}})
