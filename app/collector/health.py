@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 log = logging.getLogger(__name__)
 
 State = Literal["healthy", "unhealthy", "unknown"]
 LOOP_LIMIT_S: Final = 30.0
+MAX_REASONS: Final = 8  # that are logged of one outage
+
+
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    """Since when something does not answer, and the reasons that were logged."""
+
+    since_s: float
+    reasons: set[str] = field(default_factory=set)
 
 
 class Health:
@@ -31,7 +41,7 @@ class Health:
         self._lag_alarm_s = lag_alarm_s
         self._ticked: dict[str, float] = {}
         self._database_uses: dict[str, bool] = {}
-        self._away_since: dict[str, float] = {}
+        self._outages: dict[str, _Outage] = {}
         self.redis: State = "unknown"
         self.lag_s: float | None = None
 
@@ -78,10 +88,14 @@ class Health:
         return (*found, *(f"{loop}: no progress for {age:.0f} s" for loop, age in sorted(stuck.items())))
 
     def _log_change(self, what: str, state: State, reason: str) -> None:
-        """One line when it goes away and one when it is back, however often the loops try in between."""
-        if state == "unhealthy" and what not in self._away_since:
-            self._away_since[what] = self._monotonic()
-            log.warning("%s does not answer; trying again until it does", what, extra={"fields": {"reason": reason}})
-        elif state == "healthy" and what in self._away_since:
-            away_s = round(self._monotonic() - self._away_since.pop(what), 1)
+        """A line for each reason of an outage and one for its end, however often the loops try in between."""
+        if state == "unhealthy":
+            known = self._outages.setdefault(what, _Outage(self._monotonic())).reasons
+            # without a reason: it answered somebody, as a database that can only be read does
+            if (reason or not known) and reason not in known and len(known) < MAX_REASONS:
+                known.add(reason)
+                fields = {"reason": reason}
+                log.warning("%s does not answer; trying again until it does", what, extra={"fields": fields})
+        elif state == "healthy" and (outage := self._outages.pop(what, None)) is not None:
+            away_s = round(self._monotonic() - outage.since_s, 1)
             log.info("%s answers again", what, extra={"fields": {"away_s": away_s}})

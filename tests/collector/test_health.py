@@ -83,8 +83,8 @@ async def test_loop_that_waits_for_redis_names_it():
     assert health.obstacles() == ("redis: unhealthy", "consumer: no progress for 31 s")
 
 
-async def test_an_outage_is_two_lines(caplog: pytest.LogCaptureFixture):
-    """One with the reason when it begins, one with its length when it is over, whatever happens in between."""
+async def test_an_outage_is_a_line_for_each_reason_and_one_for_its_end(caplog: pytest.LogCaptureFixture):
+    """However often the loops try; a new reason, such as a wrong password after a restart, is told."""
     clock = FakeClock()
     health = Health(clock.monotonic, lag_alarm_s=60)
     with caplog.at_level(logging.INFO):
@@ -94,11 +94,13 @@ async def test_an_outage_is_two_lines(caplog: pytest.LogCaptureFixture):
             health.set_database(ok=False, use="write", reason="disk full")
             health.set_database(ok=True)
             await clock.advance(5)
+        health.set_redis(ok=False, reason="AuthenticationError: wrong")
         health.set_redis(ok=True)
         health.set_database(ok=True, use="write")
     assert [(record.getMessage(), record.__dict__["fields"]) for record in caplog.records] == [
         ("Redis does not answer; trying again until it does", {"reason": "ConnectionError: refused"}),
         ("the database does not answer; trying again until it does", {"reason": "disk full"}),
+        ("Redis does not answer; trying again until it does", {"reason": "AuthenticationError: wrong"}),
         ("Redis answers again", {"away_s": 15.0}),
         ("the database answers again", {"away_s": 15.0}),
     ]

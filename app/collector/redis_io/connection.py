@@ -14,6 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as NoAnswer
 
 Client: TypeAlias = Redis
 Subscriber: TypeAlias = PubSub
@@ -29,7 +30,7 @@ HEALTH_CHECK_S: Final = 30
 def away_reason(error: Exception) -> str:
     """Why Redis does not answer, for the log; of a refused command only the type, because Redis may quote it."""
     name = type(error).__name__
-    return f"{name}: {error}" if isinstance(error, (NotConnected, OSError)) else name
+    return f"{name}: {error}" if isinstance(error, (NotConnected, NoAnswer, OSError)) else name
 
 
 def connect(url: str, *, block_s: float = 0.0) -> Client:
