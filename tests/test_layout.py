@@ -26,7 +26,6 @@ ELSEWHERE = {
     "collector/services.py": "tests/collector/api/routes/test_health.py",  # value types
     "collector/storage.py": "tests/collector/test_fakes.py",  # signatures
     "commands/collect.py": "tests/e2e/test_collector_process.py",  # signals and exit codes need a process
-    "commands/cluster.py": "tests/cluster/test_cluster_life.py",  # starts, failures and stops, as a user sees them
     "commands/serve.py": "tests/e2e/test_process.py",  # ports, first steps and exit codes need a process
     "commands/streaming.py": "tests/e2e/test_gateway_process.py",  # signals and exit codes need a process
     "collector/store/bulk.py": "tests/collector/store/test_apply.py",  # statements; what they write is read there

@@ -36,6 +36,7 @@ class Endings:
     async def run(self) -> None:
         """Listen, whatever happens to Redis and the database."""
         backoff = Backoff(0.2, 5.0)
+        self.health.tick(LOOP)  # without Redis its age counts from here
         while True:
             try:
                 async for ended in endings(self.redis):
@@ -46,7 +47,7 @@ class Endings:
                         result = await self.store.end_meeting(ended.meeting_id, now_ms=now_ms, status=ended.status)
                         await self.publish(result)
             except (*RedisFailure, DatabaseAway) as error:
-                log.warning("endings of meetings are not heard", extra={"fields": {"error": type(error).__name__}})
+                log.debug("not listening for ended meetings", extra={"fields": {"error": type(error).__name__}})
             except Exception as error:  # noqa: BLE001 - the next message may be fine
                 log.error("an ending failed; this is a bug", extra={"fields": describe(error)})  # noqa: TRY400 - no message
             await self.clock.sleep(backoff.next_s())

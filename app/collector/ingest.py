@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,12 +20,13 @@ from app.collector.facts import Entry
 from app.collector.failures import describe
 from app.collector.health import Health
 from app.collector.metrics import CollectorMetrics, DeadReason
-from app.collector.redis_io.connection import RedisFailure, RedisFull
+from app.collector.redis_io.connection import RedisFailure, RedisFull, away_reason
 from app.collector.redis_io.entries import DeadLetter, RawEntry
 from app.collector.redis_io.reader import CLAIM_START, StreamReader
 from app.collector.rows import Applied
 from app.collector.storage import Storage
 from app.collector.waiting import pause
+from app.contracts.collector import DEAD_SUFFIX
 
 log = logging.getLogger(__name__)
 
@@ -92,14 +94,14 @@ class Ingest:
     async def run(self) -> None:
         """Read and store until stopped, whatever happens to Redis and the database."""
         backoff = Backoff(0.2, 5.0)
+        self._parts.health.tick(LOOP)  # without Redis its age counts from here
         while not self._stop.is_set():
             try:
                 await self.round()
             except Stopping:
                 break
             except RedisFailure as error:
-                self._parts.health.set_redis(ok=False)
-                log.warning("Redis does not answer", extra={"fields": {"error": type(error).__name__}})
+                self._parts.health.set_redis(ok=False, reason=away_reason(error))
                 await pause(self._parts.clock, backoff.next_s(), self._stop)
             except Exception as error:  # noqa: BLE001 - nothing may end this loop; what was read is delivered again
                 log.error("a batch failed; this is a bug", extra={"fields": describe(error)})  # noqa: TRY400 - no message
@@ -209,9 +211,8 @@ class Ingest:
             try:
                 result = await parts.store.apply(entries)
             except DatabaseAway as error:
-                parts.health.set_database(ok=False, use="write")
+                parts.health.set_database(ok=False, use="write", reason=str(error))
                 parts.metrics.database_errors.inc()
-                log.warning("the database does not answer", extra={"fields": describe(error)})
                 if self._stop.is_set():
                     raise Stopping from error
                 await pause(parts.clock, backoff.next_s(), self._stop)
@@ -264,8 +265,8 @@ class Ingest:
                 await parts.reader.ack(stored)
                 await self._bury(batch)
             except RedisFailure as error:
-                parts.health.set_redis(ok=False)
-                log.warning("a batch is stored, not acknowledged", extra={"fields": {"error": type(error).__name__}})
+                parts.health.set_redis(ok=False, reason=away_reason(error))
+                log.debug("a batch is stored, not acknowledged", extra={"fields": {"error": type(error).__name__}})
                 if self._stop.is_set():
                     raise Stopping from error
                 await pause(parts.clock, backoff.next_s(), self._stop)
@@ -273,16 +274,22 @@ class Ingest:
                 return
 
     async def _bury(self, batch: Batch) -> None:
-        while batch.letters:
-            reason, letter = batch.letters[0]
-            try:
-                await self._parts.reader.bury([letter])
-            except RedisFull:  # they stay pending and come again; what is stored is acknowledged, so Redis can be freed
-                log.warning("Redis is full: dead letters wait", extra={"fields": {"entries": len(batch.letters)}})
-                return
-            self._parts.metrics.dead(reason)
-            log.warning("dead letter", extra={"fields": _at(letter.entry) | {"reason": reason}})
-            del batch.letters[0]
+        buried = Counter[tuple[str, DeadReason]]()
+        try:
+            while batch.letters:
+                reason, letter = batch.letters[0]
+                try:
+                    await self._parts.reader.bury([letter])
+                except RedisFull:  # they stay pending and come again; the acknowledgements before let Redis be freed
+                    log.warning("Redis is full: dead letters wait", extra={"fields": {"entries": len(batch.letters)}})
+                    return
+                self._parts.metrics.dead(reason)
+                buried[letter.entry.stream, reason] += 1
+                del batch.letters[0]
+        finally:
+            for (stream, reason), entries in buried.items():
+                fields = {"reason": reason, "entries": entries, "kept_in": stream + DEAD_SUFFIX}
+                log.warning("entries went to the dead letters", extra={"fields": fields})
 
 
 def _at(raw: RawEntry) -> dict[str, str]:

@@ -120,9 +120,9 @@ async def run_once(job: Job, health: Health) -> None:
     try:
         await job.run()
     except DatabaseAway as error:
-        health.set_database(ok=False)
-        log.warning("a job waits for the database", extra={"fields": {"job": job.name} | describe(error)})
+        log.debug("a job waits for the database", extra={"fields": {"job": job.name} | describe(error)})
+        health.set_database(ok=False, reason=str(error))
     except RedisFailure as error:
-        log.warning("a job waits for Redis", extra={"fields": {"job": job.name, "error": type(error).__name__}})
+        log.debug("a job waits for Redis", extra={"fields": {"job": job.name, "error": type(error).__name__}})
     except Exception as error:  # noqa: BLE001 - one job must not end the others
         log.error("a job failed; this is a bug", extra={"fields": {"job": job.name} | describe(error)})  # noqa: TRY400 - no message

@@ -11,7 +11,7 @@ from app.collector.errors import DatabaseAway
 from app.collector.failures import describe
 from app.collector.health import Health
 from app.collector.metrics import CollectorMetrics
-from app.collector.redis_io.connection import Client, RedisFailure
+from app.collector.redis_io.connection import Client, RedisFailure, away_reason
 from app.collector.redis_io.groups import group_states, server_ms, stream_time_ms
 from app.collector.storage import Storage
 
@@ -51,15 +51,15 @@ class Watch:
         """Ask both once."""
         try:
             await self.store.ping()
-        except DatabaseAway:
-            self.health.set_database(ok=False)
+        except DatabaseAway as error:
+            self.health.set_database(ok=False, reason=str(error))
             self.metrics.database_errors.inc()
         else:
             self.health.set_database(ok=True)
         try:
             await self._look_at_streams()
-        except RedisFailure:
-            self.health.set_redis(ok=False)
+        except RedisFailure as error:
+            self.health.set_redis(ok=False, reason=away_reason(error))
             self.health.lag_s = None
         else:
             self.health.set_redis(ok=True)

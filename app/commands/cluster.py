@@ -31,7 +31,7 @@ from app.cluster.supervisor import NAME, Supervisor
 from app.cluster.transcripts import Transcripts
 from app.commands import model_note
 from app.core.errors import StartupError
-from app.ops.addresses import is_loopback
+from app.ops.addresses import authority, is_loopback
 from app.ops.machine import available_cores
 from app.settings.collector import load_collector_settings
 from app.settings.gateway import load_gateway_settings
@@ -80,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
         help="unless MODEL_SIZE is set, use the best model that needs no download",
     )
     unset.add_argument("--demo", action="store_true", help="use the bundled demo model unless MODEL_SIZE is set")
-    parser.add_argument("--gateways", type=int, default=None, help="number of live gateways (default 0)")
+    parser.add_argument(
+        "--gateways", type=int, default=None, help="number of live gateways (default 0, or 1 with --collector)"
+    )
     parser.add_argument(
         "--host", default="127.0.0.1", help="public address (default 127.0.0.1); 0.0.0.0 for every interface"
     )
@@ -201,12 +203,17 @@ def _wanted_workers(arguments: argparse.Namespace) -> int:
     return DEFAULT_WORKERS if arguments.workers is None else int(arguments.workers)
 
 
+def wanted_gateways(arguments: argparse.Namespace) -> int:
+    """How many live gateways to start; unless told otherwise, a collector gets one that it can store the text of."""
+    return int(arguments.collector) if arguments.gateways is None else int(arguments.gateways)
+
+
 async def _run(layout: Layout, arguments: argparse.Namespace) -> int:
     if len(os.fsencode(layout.control_socket)) > MAX_SOCKET_PATH_BYTES:
         raise StartupError(
             f"TMPDIR={layout.run_dir.parent}: the path is too long for a unix socket: set a shorter TMPDIR"
         )
-    workers, gateways = _wanted_workers(arguments), arguments.gateways or 0
+    workers, gateways = _wanted_workers(arguments), wanted_gateways(arguments)
     balancer = Balancer(layout, nginx=_find_nginx(arguments.nginx), environment=os.environ, show_line=_show_line)
     timeouts = SupervisorTimeouts(
         worker_grace_s=layout.shutdown_grace_s + KILL_AFTER_GRACE_S,
@@ -261,6 +268,8 @@ def _send_orders(arguments: argparse.Namespace, path: Path) -> int:
 def _show_ready(layout: Layout, *, workers: int, gateways: int) -> None:
     url = layout.url
     _show_line(NAME, f"ready behind {url}: workers {workers}, gateways {gateways}")
+    if gateways:
+        _show_line(NAME, f"live audio:  ws://{authority(layout.loopback, layout.live_port)}")
     if layout.transcripts is not None:
         _show_line(NAME, f"transcripts: {url}/collector/, stored in {layout.transcripts.place}")
     if layout.model_size:

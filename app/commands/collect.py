@@ -170,7 +170,7 @@ async def open_store(settings: CollectorSettings, stop: asyncio.Event) -> Store 
                 meeting_idle_s=settings.meeting_idle_s,
             )
         except DatabaseAway as error:
-            log.warning("waiting for the database", extra={"fields": describe(error)})
+            log.warning("waiting for the database", extra={"fields": {"reason": str(error)}})
             await pause(SystemClock(), backoff.next_s(), stop)
     return None
 

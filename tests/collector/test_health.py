@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import logging
+
+import pytest
+
 from app.collector.health import Health
 from tests.collector.clock import FakeClock
 
@@ -68,3 +72,35 @@ async def test_loop_that_stands_still_is_an_obstacle():
     assert health.obstacles() == ("consumer: no progress for 31 s",)
     health.forget("consumer")
     assert health.obstacles() == ()
+
+
+async def test_loop_that_waits_for_redis_names_it():
+    """Redis away is the reason that a person needs, beside the loop that stands still."""
+    clock = FakeClock()
+    health = healthy(clock)
+    health.set_redis(ok=False)
+    await clock.advance(31)
+    assert health.obstacles() == ("redis: unhealthy", "consumer: no progress for 31 s")
+
+
+async def test_an_outage_is_a_line_for_each_reason_and_one_for_its_end(caplog: pytest.LogCaptureFixture):
+    """However often the loops try; a new reason, such as a wrong password after a restart, is told."""
+    clock = FakeClock()
+    health = Health(clock.monotonic, lag_alarm_s=60)
+    with caplog.at_level(logging.INFO):
+        health.set_redis(ok=True)
+        for _ in range(3):
+            health.set_redis(ok=False, reason="ConnectionError: refused")
+            health.set_database(ok=False, use="write", reason="disk full")
+            health.set_database(ok=True)
+            await clock.advance(5)
+        health.set_redis(ok=False, reason="AuthenticationError: wrong")
+        health.set_redis(ok=True)
+        health.set_database(ok=True, use="write")
+    assert [(record.getMessage(), record.__dict__["fields"]) for record in caplog.records] == [
+        ("Redis does not answer; trying again until it does", {"reason": "ConnectionError: refused"}),
+        ("the database does not answer; trying again until it does", {"reason": "disk full"}),
+        ("Redis does not answer; trying again until it does", {"reason": "AuthenticationError: wrong"}),
+        ("Redis answers again", {"away_s": 15.0}),
+        ("the database answers again", {"away_s": 15.0}),
+    ]

@@ -135,6 +135,14 @@ async def test_poison_entries_go_to_the_dead_letters(bench: Bench):
     assert bench.metric('collector_dead_letters_total{reason="unusable"} 5.0')
 
 
+async def test_a_flood_of_poison_is_one_line(bench: Bench, caplog: pytest.LogCaptureFixture):
+    """The log says how many entries went where, not one line for each."""
+    await add(bench.redis, *["no JSON"] * 20)
+    await bench.consumer().round()
+    (fields,) = (record.__dict__["fields"] for record in caplog.records)
+    assert fields == {"reason": "unusable", "entries": 20, "kept_in": f"{SEGMENTS_STREAM}:dead"}
+
+
 async def test_partly_usable_entry_is_stored_and_kept(bench: Bench):
     """What can be used is in the store, the whole entry with the reason in the dead letters."""
     await add(bench.redis, payload("1", "one", problem="segments[1]: no text"))
@@ -272,6 +280,21 @@ async def test_loop_survives_a_restart_of_redis(bench: Bench, redis_server: Redi
     bench.stop.set()
     await running
     assert bench.health.loop_ages_s() == {}
+
+
+async def test_redis_that_never_answered_makes_the_process_unready(bench: Bench, redis_server: RedisServer):
+    """A wrong REDIS_URL is seen after 30 s, as if Redis had gone later."""
+    redis_server.stop()
+    bench.health.set_database(ok=True)
+    running = asyncio.create_task(bench.consumer().run())
+    await _until(lambda: bench.health.redis == "unhealthy")
+    while len(bench.health.obstacles()) < 2:
+        await bench.clock.advance(5)
+        await asyncio.sleep(0.005)
+    assert bench.health.obstacles()[0] == "redis: unhealthy"
+    assert bench.health.obstacles()[1].startswith("consumer: no progress for ")
+    bench.stop.set()
+    await running
 
 
 async def test_loop_survives_a_bug(bench: Bench):

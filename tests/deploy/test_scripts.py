@@ -203,6 +203,7 @@ def test_a_cluster_that_stores_transcripts_gets_its_redis(wanted):
     )  # fmt: skip
     assert ("sh deploy/install_packages.sh nginx redis-server" in done.stdout) == wanted
     assert ("--collector" in done.stdout) == wanted
+    assert "--gateways" not in done.stdout
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)

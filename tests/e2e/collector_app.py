@@ -60,7 +60,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def spoken(
-    number: int, speaker: str, text: str, *, room: Room = PLANNING, session: str = "c1", completed: bool = True
+    number: int, speaker: str | None, text: str, *, room: Room = PLANNING, session: str = "c1", completed: bool = True
 ) -> Entry:
     """What somebody says in the five seconds of this number."""
     fact = SegmentFact(

@@ -96,6 +96,17 @@ def test_lines_arrive_while_people_speak(browser: Browser) -> None:
         assert words(page)[-2:] == [SAID[-1][1], "I will send it today."]
 
 
+def test_drafts_without_a_name_are_not_called_unknown(browser: Browser) -> None:
+    """Our gateway does not know who says a draft; the final has the name, or nobody told one."""
+    with collector(live=True) as server, tab(browser, server.url) as page:
+        choose(page, "zqe-gfmd-knr")
+        expect(page["live"]).to_have_text("live")
+        server.say(spoken(9, None, "I will send", completed=False), push=True)
+        expect(lines(page).last.locator(".speaker")).to_have_text("Speaking now")
+        server.say(spoken(9, None, "I will send it today."), push=True)
+        expect(lines(page).last.locator(".speaker")).to_have_text("Unknown")
+
+
 def test_a_lost_frame_is_asked_for(browser: Browser) -> None:
     """A frame whose `prev_seq` does not fit makes the page read what it missed; nothing is shown twice."""
     with collector(live=True) as server, tab(browser, server.url) as page:

@@ -12,7 +12,9 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as NoAnswer
 
 Client: TypeAlias = Redis
 Subscriber: TypeAlias = PubSub
@@ -23,6 +25,12 @@ RedisRefused: Final = ResponseError
 CONNECT_TIMEOUT_S: Final = 3.0
 ANSWER_TIMEOUT_S: Final = 5.0
 HEALTH_CHECK_S: Final = 30
+
+
+def away_reason(error: Exception) -> str:
+    """Why Redis does not answer, for the log; of a refused command only the type, because Redis may quote it."""
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, (NotConnected, NoAnswer, OSError)) else name
 
 
 def connect(url: str, *, block_s: float = 0.0) -> Client:

@@ -1,7 +1,7 @@
 """Which of a room's meetings an entry belongs to. Pure.
 
 A meeting is told from the next one in the same room by time: an entry belongs to the meeting whose entries, from
-first to last and a quarter of an hour around them, include its own time. So a backlog of several meetings is told
+first to last and `MEETING_IDLE_S` around them, include its own time. So a backlog of several meetings is told
 apart in whatever order it is read.
 """
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from app.collector.redis_io.connection import connect
+import pytest
+
+from app.collector.redis_io.connection import RedisFailure, away_reason, connect
 from tests.servers import RedisServer
 
 
@@ -21,3 +23,15 @@ def test_every_timeout_is_set():
     assert options["socket_keepalive"] is True
     assert options["health_check_interval"] == 30
     assert options["retry"].get_retries() == 0
+
+
+async def test_a_reason_says_where_redis_is_missing_and_quotes_no_command(redis_server: RedisServer):
+    """The address of a Redis that is away; of a command that Redis refuses only the kind of error."""
+    async with connect("redis://127.0.0.1:1/0") as redis:
+        with pytest.raises(RedisFailure) as away:
+            await redis.ping()
+    assert "127.0.0.1:1" in away_reason(away.value)
+    async with connect(redis_server.url) as redis:
+        with pytest.raises(RedisFailure) as refused:
+            await redis.execute_command("NOSUCH", "secret")
+    assert away_reason(refused.value) == "ResponseError"

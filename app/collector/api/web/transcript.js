@@ -118,7 +118,8 @@ export class TranscriptView {
     const item = document.createElement("li");
     item.tabIndex = -1;
     item.classList.toggle("draft", !segment.completed);
-    const speaker = element("span", "speaker", segment.speaker ?? "Unknown");
+    // who says a draft is often known only once it is final
+    const speaker = element("span", "speaker", segment.speaker ?? (segment.completed ? "Unknown" : "Speaking now"));
     speaker.classList.add(`voice-${this.#voiceOf(segment.speaker)}`);
     const at = element("time", "", clock((Date.parse(segment.absolute_start_time) - this.#start_ms) / 1000));
     at.dateTime = segment.absolute_start_time;
