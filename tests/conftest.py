@@ -28,6 +28,7 @@ SLOW = (
     "cluster/test_render.py",
     "cluster/test_resolve.py",
     "cluster/test_tools.py",
+    "collector/api/test_openapi.py",
     "commands/test_listen.py",
     "deploy",
     "e2e",

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from typing import Final
 
-from app.collector.api.routes import health
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+
+from app.collector.api import errors, openapi
+from app.collector.api.middleware.access_log import AccessLog
+from app.collector.api.middleware.head_as_get import HeadAsGet
+from app.collector.api.middleware.security_headers import SecurityHeaders
+from app.collector.api.middleware.unhandled_errors import UnhandledErrors
+from app.collector.api.routes import docs, health, internal, meetings, page, search, transcripts
 from app.collector.services import Services
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    meetings.router,
+    transcripts.router,
+    search.router,
+    internal.router,
+    health.router,
+)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -17,7 +33,18 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        middleware=[  # outermost first
+            Middleware(AccessLog, metrics=services.metrics),
+            Middleware(SecurityHeaders),
+            Middleware(UnhandledErrors),
+            Middleware(HeadAsGet),
+        ],
     )
     app.state.services = services
-    app.include_router(health.router)
+    errors.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.include_router(page.create_router(key_required=services.options.needs_key))
+    openapi.install(app)
+    docs.install(app)
     return app
