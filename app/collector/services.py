@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.collector.clock import Clock
 from app.collector.health import Health
@@ -44,6 +45,7 @@ class Services:
         publish: tell live readers what a committed transaction changed. Never raises.
         purge: remove the copies of a deleted meeting from Redis and the database's log. Never raises: what cannot
             be done now is done later.
+        stopping: set when the process begins to stop, so that live streams end.
     """
 
     store: Storage
@@ -54,3 +56,4 @@ class Services:
     publish: Callable[[Applied], Awaitable[None]]
     purge: Callable[[Deletion], Awaitable[None]]
     clock: Clock
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)

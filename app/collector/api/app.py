@@ -12,7 +12,8 @@ from app.collector.api.middleware.access_log import AccessLog
 from app.collector.api.middleware.head_as_get import HeadAsGet
 from app.collector.api.middleware.security_headers import SecurityHeaders
 from app.collector.api.middleware.unhandled_errors import UnhandledErrors
-from app.collector.api.routes import docs, health, internal, meetings, page, search, transcripts
+from app.collector.api.routes import docs, health, internal, meetings, page, search, socket, stream, transcripts
+from app.collector.live.service import Live
 from app.collector.services import Services
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -21,11 +22,13 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     search.router,
     internal.router,
     health.router,
+    stream.router,
+    socket.router,
 )
 
 
 def create_app(services: Services) -> FastAPI:
-    """The read API over these parts; it starts no task of its own and closes none of them."""
+    """The read API over these parts, none of which it closes; its live push has tasks while there are readers."""
     app = FastAPI(
         title="Transcripts",
         description="What was said in meetings, stored and live.",
@@ -41,6 +44,7 @@ def create_app(services: Services) -> FastAPI:
         ],
     )
     app.state.services = services
+    app.state.live = Live(services)
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)

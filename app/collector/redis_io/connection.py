@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 Client: TypeAlias = Redis
+Subscriber: TypeAlias = PubSub
 RedisFailure: Final = (RedisError, OSError)  # what any call may raise: away, refused, out of memory
 RedisFull: Final = OutOfMemoryError
 RedisRefused: Final = ResponseError
