@@ -29,7 +29,12 @@ MOST_AT_ONCE = 500
 def client(url: str, *, timeout_s: float = 5.0) -> Redis:
     """A client without retries of its own."""
     return Redis.from_url(
-        url, decode_responses=True, protocol=2, socket_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
+        url,
+        decode_responses=True,
+        encoding_errors="replace",
+        protocol=2,
+        socket_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
     )
 
 

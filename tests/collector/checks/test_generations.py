@@ -31,18 +31,21 @@ async def test_01_entries_of_our_gateway(shared_system: System, collector: Colle
     await shared_system.settled()
     transcript = await collector.transcript(meeting["meeting_id"])
     (segment,) = transcript["segments"]
-    assert segment.items() >= {
-        "text": "Hello everyone.",
-        "start": 0.0,
-        "start_time": 0.0,
-        "end": 3.2,
-        "end_time": 3.2,
-        "absolute_start_time": "2026-02-15T09:20:03.101000Z",
-        "absolute_end_time": "2026-02-15T09:20:06.301000Z",
-        "segment_id": "01JQ8Z:0",
-        "session_uid": "6f1c",
-        "completed": True,
-    }.items()
+    assert (
+        segment.items()
+        >= {
+            "text": "Hello everyone.",
+            "start": 0.0,
+            "start_time": 0.0,
+            "end": 3.2,
+            "end_time": 3.2,
+            "absolute_start_time": "2026-02-15T09:20:03.101000Z",
+            "absolute_end_time": "2026-02-15T09:20:06.301000Z",
+            "segment_id": "01JQ8Z:0",
+            "session_uid": "6f1c",
+            "completed": True,
+        }.items()
+    )
     assert transcript["platform"] == "google_meet"
     assert transcript["complete"] is True
 
