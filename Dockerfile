@@ -47,7 +47,7 @@ ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cublas/lib \
     PORT=8000 \
     STREAMING_HOST=0.0.0.0
 # New volumes are copies of these folders, so they belong to the worker's user.
-RUN install -d -o 10001 -g 10001 /models /cache /cache/cuda
+RUN install -d -o 10001 -g 10001 /models /data /cache /cache/cuda
 COPY --from=model /opt/venv /opt/venv
 COPY --from=model --chown=10001:10001 /models /models
 WORKDIR /app

@@ -35,9 +35,9 @@ $(NODE)/node_modules/.installed: $(NODE)/package-lock.json
 run: setup  ## start the worker on 127.0.0.1:8000, with tiny.en (English) unless MODEL_SIZE is set
 	@$(BIN)/python -m app serve --local-model
 
-cluster: setup  ## three workers behind nginx on 127.0.0.1:8083; WORKERS=5 GATEWAYS=2 PORT=8083
-	@sh deploy/install_packages.sh nginx
-	@$(BIN)/python -m app cluster --local-model --workers $(or $(WORKERS),3) --gateways $(or $(GATEWAYS),0) --port $(or $(PORT),8083)
+cluster: setup  ## three workers behind nginx on 127.0.0.1:8083; WORKERS=5 GATEWAYS=2 COLLECTOR=1 PORT=8083
+	@sh deploy/install_packages.sh nginx $(if $(COLLECTOR),redis-server)
+	@$(BIN)/python -m app cluster --local-model --workers $(or $(WORKERS),3) --gateways $(or $(GATEWAYS),0) $(if $(COLLECTOR),--collector) --port $(or $(PORT),8083)
 
 packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node, systemd's checker, Redis, PostgreSQL
 	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm systemd-analyze redis-server postgres

@@ -125,12 +125,14 @@ def stock(conditions: Conditions, files: Sequence[bytes]) -> Iterator[HttpConten
 
 
 @contextlib.contextmanager
-def bare_engine(conditions: Conditions, extra: Mapping[str, str], *, clients: int) -> Iterator[Contender]:
+def bare_engine(
+    conditions: Conditions, extra: Mapping[str, str], *, clients: int, recordings: Path | None = None
+) -> Iterator[Contender]:
     """Run the engine without HTTP, for at most `clients` requests at once."""
     command = [
         sys.executable, "-m", "bench.engine", "--lines", "--model", str(conditions.model),
         "--compute-type", conditions.compute_type, "--clip", str(conditions.clip_s), "--clients", str(clients),
-        "--language", conditions.language or "",
+        "--language", conditions.language or "", *(["--set", str(recordings)] if recordings else []),
     ]  # fmt: skip
     env = {"BEAM_SIZE": str(conditions.beam_size), "LOG_LEVEL": "warning", **extra}
     with running(command, env, lines=True) as child:

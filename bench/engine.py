@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from app.core.options import Options
 from app.engine.build import build_engine
@@ -44,6 +45,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--clip", type=float, default=30.0, metavar="SECONDS")
     parser.add_argument("--requests", type=int, default=16)
     parser.add_argument("--language", default="en", help="'' = detect the language")
+    parser.add_argument("--set", type=Path, help="folder of recordings to cut clips from; default: synthetic speech")
     parser.add_argument(
         "--lines", action="store_true", help="run one round for each JSON line {clients, requests} on standard input"
     )
@@ -107,7 +109,7 @@ async def run_round(
 async def serve_lines(args: argparse.Namespace) -> None:
     """Load the model; then run a round for each line of standard input and print each Round as JSON."""
     engine = await asyncio.to_thread(build_engine, settings_for(args))
-    files = clips(args.clip, N_CLIPS)
+    files = clips(args.clip, N_CLIPS, args.set)
     language = args.language or None
     await run_round(engine, files, clients=1, n_requests=1, language=language)
     print("ready", flush=True)
@@ -121,7 +123,7 @@ async def serve_lines(args: argparse.Namespace) -> None:
 async def measure(args: argparse.Namespace) -> dict[str, object]:
     """Load the model, warm up, and measure one round."""
     engine = await asyncio.to_thread(build_engine, settings_for(args))
-    files = clips(args.clip, N_CLIPS)
+    files = clips(args.clip, N_CLIPS, args.set)
     language = args.language or None
     until_s = time.monotonic() + WARM_UP_S
     while True:

@@ -16,14 +16,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.arithmetic import MIB, Figures, overhead, ratio
+from bench.arithmetic import MIB, Figures, overhead
 from bench.processes import ROOT
 
 RESULTS = ROOT / "bench" / "results"
 LIBRARIES = ("ctranslate2", "faster-whisper", "numpy", "onnxruntime", "fastapi", "uvicorn")
 COLUMNS = (
-    "clip", "clients", "design", "windows/s", "audio s/s", "p50 s", "p95 s", "p99 s", "503", "CPU s/window",
-    "peak MiB", "x stock", "same text", "others",
+    "model", "clip", "clients", "design", "windows/s", "audio s/s", "p50 s", "p95 s", "p99 s", "503", "CPU s/window",
+    "peak MiB", "x stock", "x stock CPU", "same text", "others",
 )  # fmt: skip
 
 
@@ -32,15 +32,19 @@ class CellResult:
     """One design at one load.
 
     Attributes:
+        model: the model's name.
         x_stock: windows/s relative to the plain design in the same cell; None for the plain design itself.
+        x_stock_cpu: CPU time per window of the plain design relative to this one's; None for the plain design itself.
         same_text: share of answers that equal the plain design's; None for the plain design itself.
     """
 
+    model: str
     clip_s: float
     clients: int
     design: str
     figures: Figures
     x_stock: float | None
+    x_stock_cpu: float | None
     same_text: float | None
 
 
@@ -54,10 +58,11 @@ def table(results: Sequence[CellResult]) -> str:
 def _row(result: CellResult) -> tuple[str, ...]:
     figures = result.figures
     return (
-        f"{result.clip_s:g} s", str(result.clients), result.design, f"{figures.windows_per_s:.2f}",
+        result.model, f"{result.clip_s:g} s", str(result.clients), result.design, f"{figures.windows_per_s:.2f}",
         f"{figures.audio_s_per_s:.1f}", f"{figures.p50_s:.2f}", f"{figures.p95_s:.2f}", f"{figures.p99_s:.2f}",
         f"{figures.busy_share:.0%}", f"{figures.cpu_s_per_window:.2f}", f"{figures.peak_rss_mib:.0f}",
         "" if result.x_stock is None else f"{result.x_stock:.2f}",
+        "" if result.x_stock_cpu is None else f"{result.x_stock_cpu:.2f}",
         "" if result.same_text is None else f"{result.same_text:.0%}",
         f"{figures.others_cpu_share:.0%}",
     )  # fmt: skip
@@ -65,21 +70,19 @@ def _row(result: CellResult) -> tuple[str, ...]:
 
 def headlines(results: Sequence[CellResult]) -> dict[str, float]:
     """Return the most important figures by name."""
-    by_cell = {(each.clip_s, each.clients, each.design): each for each in results}
+    by_cell = {(each.model, each.clip_s, each.clients, each.design): each for each in results}
     found: dict[str, float] = {}
-    for (clip_s, clients, design), result in by_cell.items():
-        if design != "stock" and result.x_stock is not None:
-            found[f"{design} over stock, {clip_s:g} s, {clients} clients"] = result.x_stock
-            theirs = by_cell[clip_s, clients, "stock"].figures.cpu_s_per_window
-            found[f"CPU of stock over {design}, {clip_s:g} s, {clients} clients"] = ratio(
-                theirs, result.figures.cpu_s_per_window
-            )
-        engine = by_cell.get((clip_s, clients, "engine"))
+    for (model, clip_s, clients, design), result in by_cell.items():
+        cell = f"{model}, {clip_s:g} s, {clients} clients"
+        if result.x_stock is not None and result.x_stock_cpu is not None:
+            found[f"{design} over stock, {cell}"] = result.x_stock
+            found[f"CPU of stock over {design}, {cell}"] = result.x_stock_cpu
+        engine = by_cell.get((model, clip_s, clients, "engine"))
         if design == "worker" and engine is not None:
-            found[f"overhead of the service, {clip_s:g} s, {clients} clients"] = overhead(
+            found[f"overhead of the service, {cell}"] = overhead(
                 result.figures.windows_per_s, engine.figures.windows_per_s
             )
-            found[f"overhead of the service in CPU time, {clip_s:g} s, {clients} clients"] = overhead(
+            found[f"overhead of the service in CPU time, {cell}"] = overhead(
                 engine.figures.cpu_s_per_window, result.figures.cpu_s_per_window
             )
     return {name: round(value, 3) for name, value in found.items() if not math.isnan(value)}
@@ -91,7 +94,7 @@ def circumstances() -> dict[str, Any]:
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "command": shlex.join(["python", *sys.orig_argv[1:]]),
+        "command": shlex.join(["python", *(Path(each).name if "/" in each else each for each in sys.orig_argv[1:])]),
         "machine": {
             "cpu": _cpu_name(),
             "cores": os.cpu_count(),
@@ -115,28 +118,28 @@ def write(results: Sequence[CellResult], facts: dict[str, Any], *, name: str) ->
 
 
 def plot(results: Sequence[CellResult], path: Path, *, title: str) -> None:
-    """Plot throughput and p95 latency over the number of clients, one column per clip length."""
+    """Plot throughput and CPU time over the number of clients, one column per model and clip length."""
     import matplotlib as mpl  # noqa: PLC0415 - takes half a second, and only plots need it
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415 - after the backend is chosen
 
-    lengths = sorted({each.clip_s for each in results})
+    columns = list(dict.fromkeys((each.model, each.clip_s) for each in results))
     designs = list(dict.fromkeys(each.design for each in results))
-    figure, axes = plt.subplots(2, len(lengths), figsize=(4.2 * len(lengths), 7), squeeze=False, sharex=True)
-    for column, clip_s in enumerate(lengths):
-        for design in designs:
-            cells = [each for each in results if each.clip_s == clip_s and each.design == design]
-            clients = [each.clients for each in cells]
-            style = {"marker": "o", "label": design, "color": f"C{designs.index(design)}"}
-            if cells:
-                axes[0][column].plot(clients, [each.figures.windows_per_s for each in cells], **style)
-                axes[1][column].plot(clients, [each.figures.p95_s for each in cells], **style)
-        axes[0][column].set(title=f"clips of {clip_s:g} s", ylabel="windows per second", ylim=(0, None))
-        axes[1][column].set(xlabel="clients", ylabel="p95 latency, s", xscale="log", ylim=(0, None))
-        axes[1][column].set_xticks(sorted({each.clients for each in results}))
-        axes[1][column].get_xaxis().set_major_formatter(mpl.ticker.ScalarFormatter())
-        axes[1][column].minorticks_off()
+    figure, axes = plt.subplots(2, len(columns), figsize=(4.2 * len(columns), 7), squeeze=False)
+    loads = sorted({each.clients for each in results})
+    width = 0.8 / len(designs)
+    for column, (model, clip_s) in enumerate(columns):
+        for number, design in enumerate(designs):
+            cells = [each for each in results if (each.model, each.clip_s, each.design) == (model, clip_s, design)]
+            at = [loads.index(each.clients) + (number - (len(designs) - 1) / 2) * width for each in cells]
+            style = {"width": width, "label": design, "color": f"C{number}"}
+            axes[0][column].bar(at, [each.figures.windows_per_s for each in cells], **style)
+            axes[1][column].bar(at, [each.figures.cpu_s_per_window for each in cells], **style)
+        axes[0][column].set(title=f"{model}, clips of {clip_s:g} s", ylabel="windows per second")
+        axes[1][column].set(xlabel="clients", ylabel="CPU seconds per window")
+        for row in axes:
+            row[column].set_xticks(range(len(loads)), [str(each) for each in loads])
     axes[0][0].legend()
     figure.suptitle(title)
     figure.tight_layout()

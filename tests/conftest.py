@@ -1,8 +1,11 @@
-"""What tests share: a clean environment, default signals, a worker with the fake engine, and a Redis."""
+"""What tests share: a clean environment, default signals, a worker with the fake engine, Redis and databases."""
 
 from __future__ import annotations
 
+import shutil
 import signal
+import tempfile
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -12,7 +15,7 @@ import pytest
 from app.settings.publishing import PublishingSettings
 from app.settings.worker import WorkerSettings
 from tests.clients import Worker, worker
-from tests.collector.servers import RedisServer, running_redis
+from tests.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
 TESTS = Path(__file__).resolve().parent
 # Other processes, browsers, real time or a model at work: run by `make test`, left out by `make check`.
@@ -21,14 +24,19 @@ SLOW = (
     "cluster/test_cluster.py",
     "cluster/test_cluster_life.py",
     "cluster/test_cluster_start.py",
+    "cluster/test_cluster_transcripts.py",
     "cluster/test_gateways_behind_nginx.py",
     "cluster/test_nginx.py",
+    "cluster/test_nginx_collector.py",
     "cluster/test_nginx_limits.py",
     "cluster/test_nginx_live.py",
     "cluster/test_render.py",
     "cluster/test_resolve.py",
     "cluster/test_tools.py",
     "collector/api/test_openapi.py",
+    "collector/api/routes/test_stream.py",
+    "collector/live/test_hub.py",
+    "collector/live/test_service.py",
     "commands/test_listen.py",
     "deploy",
     "e2e",
@@ -49,8 +57,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the slow tests by where they stand."""
     slow = tuple(TESTS / path for path in SLOW)
     for item in items:
-        if any(item.path.is_relative_to(path) for path in slow):
+        if any(item.path.is_relative_to(path) for path in slow) or _needs_server(item):
             item.add_marker(pytest.mark.slow)
+
+
+def _needs_server(item: pytest.Item) -> bool:
+    """Does the test start Redis or PostgreSQL? `make check` works where neither is installed."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    names = set(getattr(item, "fixturenames", ()))
+    return bool(names & {"redis_server", "postgres"}) or parameters.get("database_url") == "postgresql"
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +100,30 @@ async def open_worker() -> AsyncIterator[Worker]:
     """A worker without keys, warm, with the fake engine."""
     async with worker() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL server for the whole run; each test gets a database of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="stt-postgres-"))  # pytest's own folders are closed to other users
+    folder.chmod(0o755)
+    try:
+        with running_postgres(folder / "server") as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database; the test runs once on each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'collector.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"test_{uuid.uuid4().hex}"
+    yield server.create_database(name)
+    server.drop_database(name)
 
 
 @pytest.fixture

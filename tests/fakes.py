@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from app.core.options import Options
 from app.core.transcript import AudioInfo, Progress, Segment, Timings
 from app.engine.engine import EngineInfo, Permit, Source
+from app.engine.listeners import Listeners
 from app.engine.transcriber import EngineEvent
 
 
@@ -40,17 +41,8 @@ class HeldEngine:
     last_inference_age_s: float | None = None
     critical: str | None = None
 
-    def on_critical(self, tell: Callable[[str], None]) -> None:
-        """Never called back."""
-
-    def on_batch(self, tell: Callable[[str, int], None]) -> None:
-        """Never called back: there is no model."""
-
-    def on_skipped(self, listener: Callable[[], None]) -> None:
-        """Nothing is skipped."""
-
-    def on_suppressed(self, listener: Callable[[str], None]) -> None:
-        """Nothing is suppressed."""
+    def listen(self, listeners: Listeners) -> None:
+        """Nobody is told anything."""
 
     async def stream(
         self,

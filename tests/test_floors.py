@@ -210,10 +210,19 @@ def test_redis_is_named_where_it_is_used():
     ] == []
 
 
-def test_databases_are_named_by_the_store_only():
-    """Everything else calls its methods."""
-    named = importers("sqlalchemy") | importers("alembic")
-    assert [module for module in named if not under(module, "app.collector.store")] == []
+def test_the_database_library_is_named_by_the_store_only():
+    """The rest of the collector sees a store; another database library would change one package."""
+    for library in ("sqlalchemy", "alembic"):
+        assert importers(library)
+        assert [module for module in importers(library) if not under(module, "app.collector.store")] == []
+
+
+def test_what_the_store_decides_is_pure():
+    """Merging, placing and searching words know no database, no loop and no clock."""
+    names = ("merge", "places", "tombstones", "remap", "search_words", "snippets", "cursors")
+    floor = tuple(f"app.collector.store.{name}" for name in names)
+    assert set(floor) <= set(MODULES)
+    assert offenders(floor, WEB | {"sqlalchemy", "asyncio", "time", "app.collector.store.state"}) == []
 
 
 @pytest.mark.parametrize("entry", ["app.__main__", "main"])
@@ -237,3 +246,11 @@ def test_what_the_collector_reads_and_renders_is_pure():
     pure = ("wire", "render", "tokens", "speakers", "overlap", "facts", "rows")
     floor = tuple(f"app.collector.{name}" for name in pure)
     assert offenders(floor, {"asyncio", "time", "socket", "threading", "sqlalchemy", "alembic", "redis"} | WEB) == []
+
+
+def test_rules_of_the_live_push_are_pure():
+    """Gaps, queues and drafts are decided without a loop, a clock, a socket or Redis."""
+    names = ("gaps", "queue", "draft_board", "draft_message", "view", "socket_protocol", "sse")
+    floor = tuple(f"app.collector.live.{name}" for name in names)
+    assert offenders(floor, WEB | {"asyncio", "time", "redis", "app.collector.redis_io", "app.collector.store"}) == []
+    assert offenders(("app.collector.live",), {"redis", "sqlalchemy", "fastapi", "starlette"}) == []

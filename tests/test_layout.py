@@ -19,6 +19,9 @@ ELSEWHERE = {
     "collector/wire/errors.py": "tests/collector/wire/test_segments_entry.py",  # raised there, reason by reason
     "collector/api/app.py": "tests/collector/api/routes/test_health.py",  # wiring; every test of a route runs it
     "collector/api/state.py": "tests/collector/api/routes/test_health.py",  # one line that every route runs
+    "collector/live/drafts.py": "tests/collector/live/test_service.py",  # sessions and channels of a real Redis
+    "collector/live/feed.py": "tests/collector/live/test_service.py",  # passes messages on; readers show it
+    "collector/live/subscription.py": "tests/collector/live/test_service.py",  # what a client gets, slow or not
     "collector/errors.py": "tests/collector/test_fakes.py",  # classes without behaviour
     "collector/services.py": "tests/collector/api/routes/test_health.py",  # value types
     "collector/storage.py": "tests/collector/test_fakes.py",  # signatures
@@ -26,6 +29,17 @@ ELSEWHERE = {
     "commands/cluster.py": "tests/cluster/test_cluster_life.py",  # starts, failures and stops, as a user sees them
     "commands/serve.py": "tests/e2e/test_process.py",  # ports, first steps and exit codes need a process
     "commands/streaming.py": "tests/e2e/test_gateway_process.py",  # signals and exit codes need a process
+    "collector/store/bulk.py": "tests/collector/store/test_apply.py",  # statements; what they write is read there
+    "collector/store/complete.py": "tests/collector/store/test_apply.py",  # as above
+    "collector/store/locks.py": "tests/collector/store/test_apply.py",  # collectors beside each other need them
+    "collector/store/migrations/env.py": "tests/collector/store/test_migrate.py",  # Alembic runs it
+    "collector/store/migrations/versions/revision_0001.py": "tests/collector/store/test_migrate.py",  # as above
+    "collector/store/repeats.py": "tests/collector/store/test_apply.py",  # what is hidden shows after a batch
+    "collector/store/rooms.py": "tests/collector/store/test_apply.py",  # its decisions: test_places.py
+    "collector/store/save.py": "tests/collector/store/test_apply.py",  # statements; what they write is read there
+    "collector/store/speakers.py": "tests/collector/store/test_apply.py",  # the names show after a batch
+    "collector/store/state.py": "tests/collector/store/test_apply.py",  # statements; what they read is merged there
+    "collector/store/tables.py": "tests/collector/store/test_migrate.py",  # compared with the migrated database
     "core/errors.py": "tests/http/response/test_errors.py",  # classes without behaviour; their table is what matters
     "core/options.py": "tests/http/request/test_parse.py",  # a value type; parse makes it
     "core/transcript.py": "tests/http/response/test_formats.py",  # value types; rendering reads every field

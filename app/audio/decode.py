@@ -168,7 +168,7 @@ class _Upload:
             AudioUndecodable: the time was up.
         """
         if self._stopped:
-            raise Cancelled("The caller has gone.")
+            raise Cancelled
         if self._failure is not None:
             raise EngineFailure("file: the upload could not be read back") from self._failure
         if self._expired:

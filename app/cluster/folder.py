@@ -15,16 +15,22 @@ from pathlib import Path
 
 from app.core.errors import StartupError
 
+PORT_TAKEN = "a cluster already runs on that port: stop it, or choose another --port"
+
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, taken: str = PORT_TAKEN) -> Iterator[None]:
     """Hold the folder's lock until the block ends; the folder itself is not touched.
+
+    Args:
+        folder: the lock file is beside it.
+        taken: what to say if another cluster holds the lock.
 
     Raises:
         StartupError: another cluster holds the lock, or the lock file belongs to another user.
     """
     path = folder.with_name(f"{folder.name}.lock")
-    descriptor = _lock(path)
+    descriptor = _lock(path, taken)
     try:
         yield
     finally:
@@ -33,7 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path, taken: str) -> int:
     while True:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, stat.S_IRUSR | stat.S_IWUSR)
@@ -43,7 +49,7 @@ def _lock(path: Path) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            raise StartupError("a cluster already runs on that port: stop it, or choose another --port") from None
+            raise StartupError(taken) from None
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor

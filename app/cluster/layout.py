@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.cluster.reconciler import Member
+from app.cluster.reconciler import Kind, Member
+from app.cluster.transcripts import LOOPBACK, Transcripts
 from app.ops.addresses import authority
 
 MAX_THREADS = 4
@@ -34,6 +35,7 @@ class Layout:
         max_clients: the streams of one gateway; nginx needs the same value.
         api_key: the key with which gateways call the workers; "" if the workers require none.
         model_size: overrides MODEL_SIZE of the workers; "" leaves it as it is.
+        transcripts: what stores the text of live streams; None: nothing does.
     """
 
     root: Path
@@ -54,6 +56,17 @@ class Layout:
     max_clients: int = 100
     api_key: str = ""
     model_size: str = ""
+    transcripts: Transcripts | None = None
+
+    @property
+    def collectors(self) -> int:
+        """Return how many collectors run: SQLite has one writer, and one keeps up with any number of gateways."""
+        return 1 if self.transcripts is not None else 0
+
+    @property
+    def redis_servers(self) -> int:
+        """Return how many Redis servers the cluster runs."""
+        return 1 if self.transcripts is not None and not self.transcripts.redis_url else 0
 
     @property
     def control_socket(self) -> Path:
@@ -66,8 +79,14 @@ class Layout:
 
     def port_of(self, member: Member) -> int:
         """Return the member's loopback port."""
-        first = self.worker_port if member.kind == "worker" else self.gateway_port
-        return first + member.number - 1
+        stores = self.transcripts or Transcripts(self.run_dir)
+        first: dict[Kind, int] = {
+            "worker": self.worker_port,
+            "gateway": self.gateway_port,
+            "collector": stores.collector_port,
+            "redis": stores.redis_port,
+        }
+        return first[member.kind] + member.number - 1
 
     def environment_of(self, member: Member, inherited: Mapping[str, str]) -> dict[str, str]:
         """Return the member's environment: what is inherited, and the values that differ between members."""
@@ -82,17 +101,25 @@ class Layout:
             }
             if self.model_size:
                 own["MODEL_SIZE"] = self.model_size
-        else:
+        elif member.kind == "gateway":
             own["REMOTE_TRANSCRIBER_URL"] = f"{self.url}/v1/audio/transcriptions"
             if self.api_key:
                 own["REMOTE_TRANSCRIBER_API_KEY"] = self.api_key
+            if self.transcripts is not None:
+                own["REDIS_URL"] = self.transcripts.url_of_redis
+        elif member.kind == "collector" and self.transcripts is not None:
+            own |= self.transcripts.collector_environment()
         return {**inherited, **own}
 
     def command_of(self, member: Member, python: str) -> list[str]:
         """Return the command line that starts the member."""
         if member.kind == "worker":
             return [python, str(self.root / "main.py")]
-        return [python, "-m", "app", "streaming", "--host", "127.0.0.1", "--port", str(self.port_of(member))]
+        if member.kind == "gateway":
+            return [python, "-m", "app", "streaming", "--host", LOOPBACK, "--port", str(self.port_of(member))]
+        if member.kind == "redis" and self.transcripts is not None:
+            return [self.transcripts.redis_server, str(self.transcripts.redis_config)]
+        return [python, "-m", "app", "collect"]
 
     @property
     def loopback(self) -> str:
@@ -111,19 +138,20 @@ class Layout:
         """Return the environment with which `deploy/nginx/render.sh` routes to these members.
 
         Args:
-            members: workers and gateways to route to.
+            members: workers, gateways and collectors to route to.
             slots: how many requests one worker serves at once.
             nofile: how many file descriptors nginx may open.
             revision: number of this configuration, which /lb-status returns.
         """
         addresses = {
             kind: " ".join(f"127.0.0.1:{self.port_of(member)}" for member in members if member.kind == kind)
-            for kind in ("worker", "gateway")
+            for kind in ("worker", "gateway", "collector")
         }
         live = authority(self.host, self.live_port) if addresses["gateway"] else f"unix:{self.run_dir}/live.sock"
         return {
             "NGINX_WORKER_ADDRESSES": addresses["worker"],
             "NGINX_GATEWAY_ADDRESSES": addresses["gateway"],
+            "NGINX_COLLECTOR_ADDRESS": addresses["collector"],
             "NGINX_LISTEN": authority(self.host, self.port),
             # Without gateways the public port stays free, but the server block has to listen somewhere.
             "NGINX_LIVE_LISTEN": live,

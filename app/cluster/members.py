@@ -1,4 +1,4 @@
-"""The worker and gateway processes of a running cluster: start, probe, signal and stop them.
+"""The processes of a running cluster: start, probe, signal and stop them.
 
 What is observed (ready, alive) goes to the reconciler; the end of a process goes to the supervisor.
 """
@@ -13,6 +13,7 @@ import stat
 import sys
 from collections.abc import Callable, Mapping
 
+from app.cluster import redis_probe
 from app.cluster.folder import make_folder
 from app.cluster.layout import Layout
 from app.cluster.probe import status_of
@@ -128,14 +129,20 @@ class Members:
 
     async def _probe(self, member: Member) -> None:
         loop = asyncio.get_running_loop()
-        port = self._layout.port_of(member)
-        live, ready = ("/health/live", "/health/ready") if member.kind == "worker" else ("/health", "/health")
         while True:
             starting = self._reconciler.phase(member) is Phase.STARTING
-            status = await asyncio.to_thread(status_of, "127.0.0.1", port, ready if starting else live)
+            status = await asyncio.to_thread(self._status, member, starting=starting)
             if status == http.client.OK and starting:
                 self._reconciler.mark_ready(member, loop.time())
                 self._log(f"{member.name} is ready")
             elif status is not None:
                 self._reconciler.mark_alive(member, loop.time())
             await asyncio.sleep(STARTING_PROBE_S if starting else READY_PROBE_S)
+
+    def _status(self, member: Member, *, starting: bool) -> int | None:
+        """Return the status of the member's health, 200 for a Redis that answers; None without an answer. Blocking."""
+        if member.kind == "redis" and self._layout.transcripts is not None:
+            return http.client.OK if redis_probe.answers(self._layout.transcripts) else None
+        # A collector that lives serves what is stored, also while it catches up: the start does not wait for that.
+        paths = {"worker": "/health/ready" if starting else "/health/live", "collector": "/health/live"}
+        return status_of("127.0.0.1", self._layout.port_of(member), paths.get(member.kind, "/health"))

@@ -24,6 +24,8 @@ def check_start(layout: Layout, *, workers: int, gateways: int) -> None:
         check_port(layout.host, layout.live_port)
     check_member_ports(layout, "worker", 1, workers)
     check_member_ports(layout, "gateway", 1, gateways)
+    check_member_ports(layout, "redis", 1, layout.redis_servers)
+    check_member_ports(layout, "collector", 1, layout.collectors)
 
 
 def check_scale(layout: Layout, kind: Kind, *, current: int, wanted: int) -> None:

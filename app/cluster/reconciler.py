@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import Literal, get_args
 
-Kind = Literal["worker", "gateway"]
+Kind = Literal["worker", "gateway", "collector", "redis"]
 
 
 class Phase(Enum):
@@ -86,6 +86,7 @@ class SupervisorTimeouts:
         start_timeout_s: a member that is not ready by then is killed and restarted (loading a model takes minutes).
         hang_s: a ready member that has not answered for this long is killed and restarted.
         worker_grace_s, gateway_grace_s: a draining worker or gateway is killed after this.
+        store_grace_s: so is a collector or a Redis, which have only a batch or a file to finish.
     """
 
     first_backoff_s: float = 0.5
@@ -95,10 +96,12 @@ class SupervisorTimeouts:
     hang_s: float = 120.0
     worker_grace_s: float = 65.0
     gateway_grace_s: float = 30.0
+    store_grace_s: float = 15.0
 
     def grace_s(self, kind: Kind) -> float:
         """Return how long a member of that kind may take to drain."""
-        return self.worker_grace_s if kind == "worker" else self.gateway_grace_s
+        graces_s = {"worker": self.worker_grace_s, "gateway": self.gateway_grace_s}
+        return graces_s.get(kind, self.store_grace_s)
 
 
 @dataclass(slots=True)
@@ -119,7 +122,7 @@ class Reconciler:
     """The wanted size of the cluster and the state of each member."""
 
     timeouts: SupervisorTimeouts = field(default_factory=SupervisorTimeouts)
-    _wanted: dict[Kind, int] = field(default_factory=lambda: {"worker": 0, "gateway": 0})
+    _wanted: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(get_args(Kind), 0))
     _states: dict[Member, _State] = field(default_factory=dict)
     _routed: tuple[Member, ...] = ()  # by the last Route action
     _in_effect: tuple[Member, ...] = ()  # by the load balancer's confirmation
@@ -214,7 +217,8 @@ class Reconciler:
         targets = self._wanted_members()
         for member, state in self._states.items():
             state.routed = member in targets and (state.routed or state.phase is Phase.READY)
-        routed = tuple(member for member in sorted(self._states) if self._states[member].routed)
+        # No client of the load balancer speaks to Redis.
+        routed = tuple(each for each in sorted(self._states) if self._states[each].routed and each.kind != "redis")
         # Without any worker the load balancer keeps its list: it answers "busy" by itself when none can be reached.
         if routed == self._routed or not any(member.kind == "worker" for member in routed):
             return []

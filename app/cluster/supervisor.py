@@ -10,8 +10,9 @@ import os
 import signal
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
-from app.cluster import preflight
+from app.cluster import preflight, redis_probe
 from app.cluster.balancer import Balancer
 from app.cluster.layout import Layout
 from app.cluster.members import Members
@@ -22,7 +23,9 @@ from app.core.errors import StartupError
 
 TICK_S = 0.1
 BALANCER_RETRY_S = 1.0
+CATCH_UP_S = 10.0  # for the collector to store what the gateways published last; Redis keeps what it does not
 NAME = "cluster"
+STORES: tuple[Kind, ...] = ("collector", "redis")  # in the order of the drain
 
 
 class Supervisor:
@@ -65,6 +68,7 @@ class Supervisor:
         return {
             "workers": self._reconciler.wanted("worker"),
             "gateways": self._reconciler.wanted("gateway"),
+            "collector": self._reconciler.wanted("collector") > 0,
             "ready": self._reconciler.settled(),
             "members": self._reconciler.phases(),
             "pids": self._members.pids(),
@@ -125,7 +129,10 @@ class Supervisor:
     async def _serve(
         self, tasks: asyncio.TaskGroup, *, workers: int, gateways: int, on_ready: Callable[[], None]
     ) -> None:
-        # The gateways' readiness may depend on transcription, so workers come first.
+        self._reconciler.scale("redis", self._layout.redis_servers)
+        await self._until(lambda: self._reconciler.settled() or self._stopping.is_set())
+        # The gateways' readiness may depend on transcription, so workers come before them.
+        self._reconciler.scale("collector", self._layout.collectors)
         self._reconciler.scale("worker", workers)
         await self._until(lambda: self._reconciler.settled() or self._stopping.is_set())
         self._reconciler.scale("gateway", gateways)
@@ -137,9 +144,16 @@ class Supervisor:
         await self._drain(tasks)
 
     async def _drain(self, tasks: asyncio.TaskGroup) -> None:
-        """Stop the gateways first (finishing their streams takes the workers), then nginx, then the workers."""
+        """Stop the gateways, then what stores their text, then nginx, then the workers.
+
+        To finish their streams the gateways take all others, and nginx would wait for the collector's live clients.
+        """
         self._reconciler.scale("gateway", 0)
-        await self._until(lambda: not self._members.any("gateway"))
+        await self._until(partial(self._gone, "gateway"))
+        await self._catch_up()
+        for kind in STORES:
+            self._reconciler.scale(kind, 0)
+            await self._until(partial(self._gone, kind))
         quitting = tasks.create_task(self._balancer.quit(grace_s=self._layout.shutdown_grace_s))
         await self._until(quitting.done)
         quitting.cancel()
@@ -164,10 +178,26 @@ class Supervisor:
 
     async def _drain_directly(self) -> None:
         timeouts = self._reconciler.timeouts
-        await self._members.drain("gateway", grace_s=timeouts.grace_s("gateway"))
+        for kind in ("gateway", *STORES):
+            await self._members.drain(kind, grace_s=timeouts.grace_s(kind))
         await self._balancer.quit(grace_s=self._layout.shutdown_grace_s)
         await self._members.drain("worker", grace_s=timeouts.grace_s("worker"))
         self._log("drained")
+
+    def _gone(self, kind: Kind) -> bool:
+        return not self._members.any(kind)
+
+    async def _catch_up(self) -> None:
+        """Wait until the collector has stored what was published, but not for long: Redis keeps the rest."""
+        transcripts, loop = self._layout.transcripts, asyncio.get_running_loop()
+        if transcripts is None or not (self._members.any("collector") and self._members.any("redis")):
+            return
+        deadline_s = loop.time() + CATCH_UP_S
+        while (left := await asyncio.to_thread(redis_probe.unread, transcripts)) != 0 and self._aborted is None:
+            if left is None or loop.time() >= deadline_s:
+                self._log("not everything is stored yet: Redis keeps the rest, and the next start stores it")
+                return
+            await asyncio.sleep(TICK_S)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait for the condition, a second signal, or an error of the start, which is raised."""

@@ -164,6 +164,7 @@ class Process:
             publish=self._publisher.publish,
             purge=self._purger.purge,
             clock=self._clock,
+            stopping=self._stop,
         )
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:

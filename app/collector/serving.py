@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 KEEP_ALIVE_S: Final = 75  # above the 60 s for which nginx keeps an idle connection
 GRACE_S: Final = 3  # for requests under way; a live stream never ends by itself
+MAX_MESSAGE_BYTES: Final = 65_536  # of a WebSocket; a longer one is refused before it is held in memory
 
 
 class Server(uvicorn.Server):
@@ -39,6 +40,7 @@ def build_server(app: FastAPI) -> Server:
         access_log=False,
         server_header=False,
         lifespan="off",
+        ws_max_size=MAX_MESSAGE_BYTES,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )

@@ -1,6 +1,6 @@
 """`python -m app cluster`: N workers behind one nginx on this machine, without containers.
 
-- `python -m app cluster --workers 3 [--gateways 2] [--port 8083]` runs until Ctrl-C;
+- `python -m app cluster --workers 3 [--gateways 2] [--collector] [--port 8083]` runs until Ctrl-C;
 - `python -m app cluster scale 5 [--gateways 3] [--port 8083]` changes a running one;
 - `python -m app cluster status [--port 8083]` shows what runs, as JSON.
 """
@@ -12,23 +12,28 @@ import asyncio
 import io
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
-from app.cluster import control, preflight
+from app.cluster import control, preflight, redis_server
 from app.cluster.balancer import Balancer
 from app.cluster.folder import clear_folder, locked
 from app.cluster.layout import Layout, run_dir_of, share_of
 from app.cluster.reconciler import Reconciler, SupervisorTimeouts
 from app.cluster.supervisor import NAME, Supervisor
+from app.cluster.transcripts import Transcripts
 from app.commands import model_note
 from app.core.errors import StartupError
+from app.ops.addresses import is_loopback
 from app.ops.machine import available_cores
+from app.settings.collector import load_collector_settings
 from app.settings.gateway import load_gateway_settings
 from app.settings.worker import load_settings
 
@@ -93,6 +98,20 @@ def _parser() -> argparse.ArgumentParser:
         default=9091,
         help="loopback port of the first gateway (default 9091); the others follow",
     )
+    parser.add_argument(
+        "--collector", action="store_true", help="store the text of live streams: runs a Redis and a collector"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=None,
+        metavar="FOLDER",
+        help="folder for what is stored (default: transcription-PORT in $XDG_DATA_HOME or ~/.local/share)",
+    )
+    parser.add_argument(
+        "--collector-port", type=int, default=8123, help="loopback port of the collector (default 8123)"
+    )
+    parser.add_argument("--redis-port", type=int, default=6390, help="loopback port of Redis (default 6390)")
     parser.add_argument("--nginx", default=None, help="nginx executable (default: the one in PATH)")
     parser.add_argument(
         "--timeout", type=float, default=600.0, help="scale: seconds to wait for the result (default 600)"
@@ -125,6 +144,35 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
         max_clients=gateway.max_clients,
         api_key=settings.keys[0] if settings.keys else "",
         model_size="" if "model_size" in settings.model_fields_set else _model_size(arguments),
+        transcripts=_transcripts(arguments) if arguments.collector and arguments.action == "up" else None,
+    )
+
+
+def _transcripts(arguments: argparse.Namespace) -> Transcripts:
+    """Return where transcripts are stored; a Redis or a database that the settings name is used instead of an own one.
+
+    Raises:
+        StartupError: Redis is not installed, a setting is wrong, or others could read transcripts without a key.
+    """
+    settings = load_collector_settings()
+    trusted = settings.trust_x_user_id and settings.internal_api_secret.get_secret_value()
+    if not settings.keys and not trusted and not is_loopback(arguments.host):
+        raise StartupError(
+            f"--host {arguments.host} lets others read transcripts, and COLLECTOR_API_KEYS is empty: set a key, or "
+            "listen on 127.0.0.1"
+        )
+    redis_url = settings.redis_url.get_secret_value()
+    base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return Transcripts(
+        data_dir=(arguments.data or base / f"transcription-{arguments.port}").absolute(),
+        collector_port=arguments.collector_port,
+        redis_port=arguments.redis_port,
+        redis_server="" if redis_url else redis_server.find(),
+        redis_password=secrets.token_urlsafe(),
+        redis_url=redis_url,
+        database_url=settings.database_url.get_secret_value() if "database_url" in settings.model_fields_set else "",
+        streams=(settings.redis_stream_name, settings.redis_speaker_events_stream_name),
+        group=settings.redis_consumer_group,
     )
 
 
@@ -165,7 +213,8 @@ async def _run(layout: Layout, arguments: argparse.Namespace) -> int:
         gateway_grace_s=layout.drain_grace_s + KILL_AFTER_GRACE_S,
     )
     supervisor = Supervisor(layout, Reconciler(timeouts), balancer, environment=os.environ, show_line=_show_line)
-    with locked(layout.run_dir):
+    stores = nullcontext() if layout.transcripts is None else redis_server.prepared(layout.transcripts)
+    with locked(layout.run_dir), stores:
         # Before the folder is cleared: with its ports in use it may belong to a cluster that has lost its lock.
         preflight.check_start(layout, workers=workers, gateways=gateways)
         clear_folder(layout.run_dir)
@@ -212,6 +261,8 @@ def _send_orders(arguments: argparse.Namespace, path: Path) -> int:
 def _show_ready(layout: Layout, *, workers: int, gateways: int) -> None:
     url = layout.url
     _show_line(NAME, f"ready behind {url}: workers {workers}, gateways {gateways}")
+    if layout.transcripts is not None:
+        _show_line(NAME, f"transcripts: {url}/collector/, stored in {layout.transcripts.place}")
     if layout.model_size:
         _show_line(NAME, model_note.describe(layout.model_size, better=BETTER_MODEL))
     _show_line(NAME, f"try:   curl {url}/v1/audio/transcriptions -F file=@tests/test_audio.wav -F model=whisper-1")
@@ -220,7 +271,7 @@ def _show_ready(layout: Layout, *, workers: int, gateways: int) -> None:
 def _show_line(name: str, line: str) -> None:
     """Print a line of a process's output. A cluster serves on if its own output can no longer be written."""
     try:
-        print(f"{name:<10} | {line}", flush=True)  # noqa: T201 - the command's output
+        print(f"{name:<11} | {line}", flush=True)  # noqa: T201 - the command's output
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError:

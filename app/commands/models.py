@@ -1,7 +1,8 @@
 """`python -m app models`: download the configured model, or name the best one on this machine. Blocking.
 
 Workers in containers have no internet access and a read-only model volume. `models fetch` runs once before them, in a
-container that may download. `models local` is how a cluster chooses its model without loading the engine.
+container that may download; where OpenVINO is installed it converts the encoder too. `models local` is how a cluster
+chooses its model without loading the engine.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from app.core.errors import StartupError
+from app.ops import logs
 from app.settings.worker import WorkerSettings, load_settings
 
 
@@ -19,7 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m app models", description="Manage models on disk.")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("local", help="print the name of the best model that this machine has already")
-    fetch = actions.add_parser("fetch", help="download the configured model (MODEL_SIZE) and verify its files")
+    fetch = actions.add_parser(
+        "fetch",
+        help="download the configured model (MODEL_SIZE), verify its files, convert its encoder if OpenVINO is here",
+    )
     fetch.add_argument(
         "--for-device",
         choices=("cpu", "cuda"),
@@ -54,4 +59,18 @@ def _fetch(settings: WorkerSettings, for_device: str | None) -> str:
     directory = model.locate(name)
     # Files of the package have been verified by `locate`.
     checked = len(packaged.CHECKSUMS) if directory == packaged.directory() else checksums.verify(directory)
+    if device == "cpu":
+        _prepare(settings.model_copy(update={"model_size": name, "device": device}))
     return f"{name}: {directory} ({checked} files verified)"
+
+
+def _prepare(settings: WorkerSettings) -> None:
+    """Convert the encoder for OpenVINO as the first start of a worker would; the log shows the progress."""
+    from app.engine.whisper.encoders import choose  # noqa: PLC0415 - see above
+
+    if settings.encoder == choose.CTRANSLATE2 or not choose.openvino_installed():
+        return
+    from app.engine.build import load_model  # noqa: PLC0415 - see above
+
+    logs.configure(level=settings.log_level, style=settings.log_format)
+    choose.prepare_encoder(load_model(settings))

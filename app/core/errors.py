@@ -132,6 +132,9 @@ class StorageFull(RetryLater):
 class Cancelled(TranscriptionError):
     """The caller hung up; the work was stopped."""
 
+    def __init__(self, message: str = "The caller has gone.") -> None:
+        super().__init__(message)
+
 
 class EngineFailure(TranscriptionError):
     """A bug or a broken device. The cause is logged with the request id and never sent."""

@@ -20,6 +20,7 @@ class Options:
         prompt: text that came before the audio; its last 223 tokens reach the model.
         hotwords: words to expect, shown to the model before every window.
         temperature: 0 = beam search, and repeatable retries of windows that fail their checks; above 0 = sampling.
+        beam_size: beam width, 1..10; None = 1 for `realtime`, else the setting BEAM_SIZE.
         words: give every word its times and its probability.
         logprobs: give every text token its log-probability.
         vad_filter: leave out audio without speech (voice activity detection).
@@ -37,6 +38,7 @@ class Options:
     prompt: str | None = None
     hotwords: str | None = None
     temperature: float = 0.0
+    beam_size: int | None = None
     words: bool = False
     logprobs: bool = False
     vad_filter: bool | None = None

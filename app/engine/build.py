@@ -52,7 +52,7 @@ def parallelism_for(settings: WorkerSettings, device: str) -> Parallelism:
 def encoder_of(model: Model, settings: WorkerSettings) -> Encoder:
     """What runs the model's encoder; ENCODER=auto tries it out. Says so in the log."""
     encoder = choose_encoder(settings.encoder, model, SharedModel(model.whisper.model).encode)
-    log.info("encoder: %s, %s", encoder.name, encoder.reason)
+    log.info("encoder chosen", extra={"fields": {"encoder": encoder.name, "reason": encoder.reason}})
     return encoder
 
 
@@ -95,7 +95,6 @@ def build_engine(settings: WorkerSettings) -> Engine:
         return FakeEngine(max_audio_s=settings.max_audio_seconds)
     model = load_model(settings)
     models.warm_up(model)
-    release_memory()  # what loading needed
     failures = FailureWatch(stall_limit_s=settings.stall_limit_s)
     info = EngineInfo(
         model=model.name,
@@ -106,8 +105,10 @@ def build_engine(settings: WorkerSettings) -> Engine:
         threads=model.parallelism.threads,
         max_batch=model.parallelism.max_batch,
     )
+    transcriber = transcriber_of(model, settings, failures)
+    release_memory()  # what loading needed, and encoding silence
     return WhisperEngine(
-        transcriber_of(model, settings, failures),
+        transcriber,
         info,
         slots=slots_for(settings, model.device),
         max_audio_s=settings.max_audio_seconds,

@@ -23,6 +23,7 @@ from app.core.options import Options
 from app.core.transcript import Timings, Transcript, TranscriptBuilder
 from app.engine.failures import FailureWatch
 from app.engine.idle_memory import IdleMemory
+from app.engine.listeners import Listeners
 from app.engine.transcriber import EngineEvent, Transcriber
 from app.ops.tuning import release_memory
 
@@ -67,17 +68,8 @@ class Engine(Protocol):
     def critical(self) -> str | None:
         """Why this process can serve no more; None while it can."""
 
-    def on_critical(self, listener: Callable[[str], None]) -> None:
-        """Set what is called, from any thread, with the reason, when this process can serve no more."""
-
-    def on_batch(self, listener: Callable[[str, int], None]) -> None:
-        """Set what is called, from any thread, with the kind and the rows of every call of the model."""
-
-    def on_skipped(self, listener: Callable[[], None]) -> None:
-        """Set what is called, from any thread, for each window of silence or steady sound, which is not decoded."""
-
-    def on_suppressed(self, listener: Callable[[str], None]) -> None:
-        """Set what is called, from any thread, with the reason for each segment that is not given out."""
+    def listen(self, listeners: Listeners) -> None:
+        """Set who is told what happens, instead of those who were told before."""
 
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """Events as they become known: AudioInfo, then Segments and Progress, Timings last.
@@ -143,21 +135,10 @@ class WhisperEngine:
         """Why this process can serve no more; None while it can."""
         return self._failures.critical
 
-    def on_critical(self, listener: Callable[[str], None]) -> None:
-        """See `Engine.on_critical`."""
-        self._failures.on_critical(listener)
-
-    def on_batch(self, listener: Callable[[str, int], None]) -> None:
-        """See `Engine.on_batch`."""
-        self._transcriber.on_batch(listener)
-
-    def on_skipped(self, listener: Callable[[], None]) -> None:
-        """See `Engine.on_skipped`."""
-        self._transcriber.on_skipped(listener)
-
-    def on_suppressed(self, listener: Callable[[str], None]) -> None:
-        """See `Engine.on_suppressed`."""
-        self._transcriber.on_suppressed(listener)
+    def listen(self, listeners: Listeners) -> None:
+        """See `Engine.listen`."""
+        self._transcriber.listen(listeners)
+        self._failures.on_critical(listeners.critical)
 
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`. The work starts here, not with the first read, so the permit always has a thread."""

@@ -11,7 +11,7 @@ import asyncio
 import threading
 import time
 import weakref
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from app.core.options import Options
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment, Timings, TokenLogprob, Word
 from app.engine.engine import EngineInfo, Permit, Source, release_on_loop
+from app.engine.listeners import Listeners
 from app.engine.transcriber import EngineEvent
 from app.engine.windows import SpeechSpan, Window, pack_windows
 
@@ -52,17 +53,8 @@ class FakeEngine:
         """Always None: there is no device to lose."""
         return None
 
-    def on_critical(self, listener: Callable[[str], None]) -> None:
-        """Never called."""
-
-    def on_batch(self, listener: Callable[[str, int], None]) -> None:
-        """Never called: there is no model."""
-
-    def on_skipped(self, listener: Callable[[], None]) -> None:
-        """Never called: every window is transcribed."""
-
-    def on_suppressed(self, listener: Callable[[str], None]) -> None:
-        """Never called: every segment is given out."""
+    def listen(self, listeners: Listeners) -> None:
+        """Nobody is told anything: there is no device and no model, and nothing is left out."""
 
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""

@@ -66,7 +66,7 @@ def next_window(
     """
     for found in windows:
         if cancelled():
-            raise Cancelled("The caller has gone.")
+            raise Cancelled
         if isinstance(found, Window):
             return found
         yield Progress(done_s=min(found.stop_s, limit_s), total_s=total_s)

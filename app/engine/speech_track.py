@@ -9,7 +9,7 @@ import numpy as np
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.engine.vad import FRAME_SAMPLES, Detector, Probabilities, speech_probabilities
 
-# Two minutes: the detector needs about a fifth of a second for it, and 80 MB of scratch memory.
+# Two minutes: the detector needs about a fifth of a second for it, and 20 MB of scratch memory.
 BLOCK_FRAMES = 120 * SAMPLE_RATE_HZ // FRAME_SAMPLES
 # The detector hears so much before each block: it needs some audio to settle.
 CONTEXT_FRAMES = 64

@@ -22,6 +22,8 @@ from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 
 FRAME_SAMPLES = 512  # 32 ms
 HOP_SAMPLES = FRAME_SAMPLES // 2
+# Spectra in memory at once: 4 s.
+BLOCK_FRAMES = 256
 # A level is the mean of so many frames, a tenth of a second: shorter than a syllable.
 LEVEL_FRAMES = 6
 EDGES_HZ = (60, 300, 700, 1500, 2500, 4000, 7600)
@@ -96,10 +98,19 @@ def _levels(pcm: Pcm) -> npt.NDArray[np.float32]:
     if len(pcm) < FRAME_SAMPLES:
         return np.zeros((0, len(EDGES) - 1), np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(pcm, FRAME_SAMPLES)[::HOP_SAMPLES]
-    spectrum = np.fft.rfft(frames * HANN, axis=1)  # [n_frames, n_bins]
-    power = spectrum.real**2 + spectrum.imag**2
-    bands = np.add.reduceat(power[:, : EDGES[-1]], EDGES[:-1], axis=1)  # [n_frames, n_bands]
+    # in blocks: the spectra of 30 s at once need 20 MB
+    bands = np.concatenate(
+        [_bands(frames[first : first + BLOCK_FRAMES]) for first in range(0, len(frames), BLOCK_FRAMES)]
+    )  # [n_frames, n_bands]
     n_levels = len(bands) // LEVEL_FRAMES
     shaped = bands[: n_levels * LEVEL_FRAMES].reshape(n_levels, LEVEL_FRAMES, bands.shape[1])
     levels: npt.NDArray[np.float32] = shaped.mean(axis=1)
     return levels
+
+
+def _bands(frames: Pcm) -> npt.NDArray[np.float32]:
+    """Power of each band in each frame, [n_frames, n_bands]; `frames`: [n_frames, FRAME_SAMPLES]."""
+    spectrum = np.fft.rfft(frames * HANN, axis=1)  # [n_frames, n_bins]
+    power = spectrum.real**2 + spectrum.imag**2
+    bands: npt.NDArray[np.float32] = np.add.reduceat(power[:, : EDGES[-1]], EDGES[:-1], axis=1)
+    return bands

@@ -28,12 +28,13 @@ from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.batching.batcher import Batcher
 from app.engine.batching.lanes import SHORT, LaneSemaphore, lane_of
 from app.engine.evidence import evidence_of
+from app.engine.listeners import Listeners
 from app.engine.parallelism import Parallelism
 from app.engine.search import next_window, search_windows
 from app.engine.speech_track import SpeechTrack
 from app.engine.spoken_language import LanguageFinder, SpokenLanguage
 from app.engine.whisper.calls import BatchedWhisper, ModelCall
-from app.engine.whisper.decoding import Decoding, decoding_of
+from app.engine.whisper.decoding import Decoding, beam_of, decoding_of
 from app.engine.whisper.model import MAX_WINDOW_S, Model
 from app.engine.whisper.segments import DecodedSegment, decode_window, to_segment
 from app.engine.window_pipeline import decode_in_order
@@ -64,7 +65,7 @@ class _Request:
     def check_caller(self) -> None:
         """Stop if the caller has left."""
         if self.cancelled():
-            raise Cancelled("The caller has gone.")
+            raise Cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Transcriber:
         model: the loaded model.
         batcher: the model threads that all requests share.
         parallelism: rows and windows at once.
-        beam_size: beam width.
+        beam_size: beam width of a request that names none, unless it is live.
         vad_filter: leave out audio without speech unless a request overrides it.
         adapt_context: encode short windows at their own length.
     """
@@ -103,22 +104,14 @@ class Transcriber:
         self._beam_size = beam_size
         self._vad_filter = vad_filter
         self._adapt_context = adapt_context
-        self._on_skipped: Callable[[], None] = lambda: None
-        self._on_suppressed: Callable[[str], None] = lambda _: None
+        self._listeners = Listeners()
         self._feature_turns = LaneSemaphore(parallelism.feature_threads)
 
-    def on_batch(self, listener: Callable[[str, int], None]) -> None:
-        """Set what is called, on a model thread, with the kind and the rows of every call of the model."""
+    def listen(self, listeners: Listeners) -> None:
+        """Set who is told: of model calls on a model thread, of windows and segments on a request thread."""
+        self._listeners = listeners
         # BatchedWhisper's keys begin with the kind of the call.
-        self._batcher.on_batch(lambda details: listener(cast("tuple[str, ...]", details.key)[0], details.rows))
-
-    def on_skipped(self, listener: Callable[[], None]) -> None:
-        """Set what is called, on a request thread, for each window that is left out as silence or steady sound."""
-        self._on_skipped = listener
-
-    def on_suppressed(self, listener: Callable[[str], None]) -> None:
-        """Set what is called, on a request thread, with the reason for each segment that is not given out."""
-        self._on_suppressed = listener
+        self._batcher.on_batch(lambda details: listeners.batch(cast("tuple[str, ...]", details.key)[0], details.rows))
 
     def last_inference_age_s(self) -> float | None:
         """Seconds since a call of the model last succeeded; None before the first."""
@@ -143,12 +136,12 @@ class Transcriber:
                 "This server's model cannot translate; use a server that runs large-v3, medium or small.",
                 param="model",
             )
-        if options.language is None:
-            return
-        known = self._model.whisper.hf_tokenizer.token_to_id(f"<|{options.language}|>") is not None
-        if (self._model.multilingual and not known) or (not self._model.multilingual and options.language != "en"):
+        wanted = options.languages if options.language is None else (options.language,)
+        known = self._model.languages
+        if wanted and not any(code in known for code in wanted):
+            named = " or ".join(f"'{code}'" for code in wanted)
             raise InvalidRequest(
-                f"This server's model does not know the language '{options.language}'.",
+                f"This server's model does not know the language {named}; it knows {', '.join(known)}.",
                 param="languages" if options.languages else "language",  # whichever of the two named it
             )
 
@@ -178,29 +171,31 @@ class Transcriber:
             return over.is_set() or cancelled()
 
         track = SpeechTrack(pcm)
+        if total_s <= MAX_WINDOW_S and options.tier == "standard":
+            self._batcher.announce(owner, SHORT)
         windows = search_windows(
             track,
             options,
             vad_filter=self._vad_filter,
             max_window_s=self._model.max_window_s,
-            on_skipped=self._on_skipped,
+            on_skipped=self._listeners.skipped,
         )
-        first = yield from next_window(windows, stopped, total_s)
-        if first is None:
-            yield AudioInfo(options.language or SILENT_LANGUAGE, 1.0 if options.language else 0.0, total_s)
-        else:
-            # further windows may follow a long silence: do not report progress beyond the first undecoded window
-            second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
-            lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
-            request = _Request(track, options, self._view(owner, lane, options, stopped), lane, stopped)
-            rest = windows if second is None else chain((second,), windows)
-            try:
+        try:
+            first = yield from next_window(windows, stopped, total_s)
+            if first is None:
+                yield AudioInfo(options.language or SILENT_LANGUAGE, 1.0 if options.language else 0.0, total_s)
+            else:
+                # further windows may follow a long silence: do not report progress beyond the first undecoded window
+                second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
+                lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
+                request = _Request(track, options, self._view(owner, lane, options, total_s, stopped), lane, stopped)
+                rest = windows if second is None else chain((second,), windows)
                 yield from self._speech(request, first, rest)
-            finally:
-                # windows that still run beside a failed one, or after the reader has left, stop at their next call
-                over.set()
-                self._batcher.sweep()
-                self._batcher.forget(owner)
+        finally:
+            # windows that still run beside a failed one, or after the reader has left, stop at their next call
+            over.set()
+            self._batcher.sweep()
+            self._batcher.forget(owner)
         yield Progress(done_s=total_s, total_s=total_s)
 
     def _speech(self, request: _Request, first: Window, rest: Iterator[Window | Scanned]) -> Iterator[EngineEvent]:
@@ -248,7 +243,7 @@ class Transcriber:
         """The segment with what speaks against it; None if that is enough to leave it out."""
         found = evidence_of(segment, track)
         if found.suppressed is not None:
-            self._on_suppressed(found.suppressed)
+            self._listeners.suppressed(found.suppressed)
             return None
         return replace(segment, speech_prob=round(found.speech_prob, 4), suspect=found.suspect)
 
@@ -258,8 +253,11 @@ class Transcriber:
             features: Features = request.whisper.feature_extractor(window.cut(request.track.pcm))
         return features
 
-    def _view(self, owner: Hashable, lane: int, options: Options, cancelled: Callable[[], bool]) -> WhisperModel:
+    def _view(
+        self, owner: Hashable, lane: int, options: Options, audio_s: float, cancelled: Callable[[], bool]
+    ) -> WhisperModel:
         """faster-whisper over this request's view of the shared model."""
+        beam = beam_of(options, self._beam_size, audio_s=audio_s)
         rows = self._parallelism.max_batch if lane <= SHORT else self._parallelism.long_batch
         whisper = copy.copy(self._model.whisper)
         whisper.model = BatchedWhisper(
@@ -271,7 +269,7 @@ class Transcriber:
             encode_rows=self._parallelism.encode_batch,
             cancelled=cancelled,
             start_token=self._model.start_token,
-            repeat_beam=self._beam_size if options.temperature == 0 else None,
+            repeat_beam=beam if options.temperature == 0 else None,
             adapt_context=self._adapt_context,
         )
         return whisper
@@ -280,7 +278,7 @@ class Transcriber:
         tokenizer = Tokenizer(
             request.whisper.hf_tokenizer, self._model.multilingual, task=request.options.task, language=language
         )
-        return decoding_of(request.options, tokenizer, beam_size=self._beam_size)
+        return decoding_of(request.options, tokenizer, server_beam=self._beam_size, audio_s=request.total_s)
 
 
 def _decode(

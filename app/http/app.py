@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from app.core.errors import StartupError
 from app.engine.build import build_engine, slots_for
 from app.engine.engine import Engine, in_daemon_thread
+from app.engine.listeners import Listeners, ignore
 from app.http.admission import Admission
 from app.http.metrics import WorkerMetrics
 from app.http.middleware.access_log import AccessLog, RequestDetails
@@ -49,7 +50,7 @@ def create_app(
     upload_limits: UploadLimits = UploadLimits(),  # noqa: B008 - frozen
     on_fatal: Callable[[str], None] = log_fatal,
     on_ready: Callable[[], None] | None = None,
-    on_critical: Callable[[str], None] | None = None,
+    on_critical: Callable[[str], None] = ignore,
 ) -> FastAPI:
     """The worker as an ASGI application.
 
@@ -80,12 +81,10 @@ def create_app(
 
     async def load() -> None:
         try:
-            await _open(worker, settings, build)
+            await _open(worker, settings, build, on_critical)
         except StartupError as exc:
             on_fatal(str(exc))
         else:
-            if on_critical is not None:
-                worker.engine.on_critical(on_critical)
             if on_ready is not None:
                 on_ready()
 
@@ -160,7 +159,12 @@ def _count(metrics: WorkerMetrics, details: RequestDetails) -> None:
         metrics.count_transcription(record.info, record.timings, tier=record.tier)
 
 
-async def _open(worker: WorkerState, settings: WorkerSettings, build: Callable[[WorkerSettings], Engine]) -> None:
+async def _open(
+    worker: WorkerState,
+    settings: WorkerSettings,
+    build: Callable[[WorkerSettings], Engine],
+    on_critical: Callable[[str], None],
+) -> None:
     """Load the engine on a thread, then start admitting requests.
 
     Raises:
@@ -186,8 +190,14 @@ async def _open(worker: WorkerState, settings: WorkerSettings, build: Callable[[
         "max_batch": engine.info.max_batch,
         "slots": worker.admission.slots,
     }
-    engine.on_batch(worker.metrics.count_batch)
-    engine.on_skipped(worker.metrics.count_skipped)
-    engine.on_suppressed(worker.metrics.count_suppressed)
-    worker.metrics.set_model(model=worker.model_name, device=engine.info.device, compute_type=engine.info.compute_type)
+    metrics = worker.metrics
+    engine.listen(
+        Listeners(
+            critical=on_critical,
+            batch=metrics.count_batch,
+            skipped=metrics.count_skipped,
+            suppressed=metrics.count_suppressed,
+        )
+    )
+    metrics.set_model(model=worker.model_name, device=engine.info.device, compute_type=engine.info.compute_type)
     log.info("ready", extra={"fields": record})

@@ -169,6 +169,8 @@ class RemoteTranscriber:
         }
         if window.language:
             fields["language"] = window.language
+        if not window.vad_filter:
+            fields["vad_filter"] = "false"
         if window.prompt:
             fields["prompt"] = window.prompt
         if options.task == "translate":

@@ -182,7 +182,10 @@ class WorkerSettings(BaseSettings):
     beam_size: Annotated[
         int,
         Field(
-            ge=1, le=20, description="Beam width. 1 is fastest, 5 is most accurate. The realtime tier always uses 1."
+            ge=1,
+            le=20,
+            description="Beam width. 1 is fastest, 5 is most accurate. "
+            "The realtime tier uses 1 from 4 s of audio on. A request can override this.",
         ),
     ] = 5
     vad_filter: Annotated[bool, Field(description="Skip audio without speech. A request can override this.")] = True

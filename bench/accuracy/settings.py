@@ -23,7 +23,7 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
     "beam5": BEAM_5,
 }
 # A running server reads these from a request; the rest is set where it starts.
-REQUEST_FIELDS = {"VAD_FILTER": "vad_filter"}
+REQUEST_FIELDS = {"VAD_FILTER": "vad_filter", "BEAM_SIZE": "beam_size"}
 BASELINE = "stock"
 REFERENCE = "full"
 STOCK_NAMES = ("stock", "stock+vad")

@@ -21,9 +21,10 @@ def test_every_variable_is_a_setting_of_the_worker():
 
 def test_a_server_takes_request_fields_only():
     """What a request may say is sent with it; the rest is refused with the remedy."""
-    assert [each.fields for each in settings_of(["server", "server+novad"])] == [{}, {"vad_filter": "false"}]
-    with pytest.raises(ValueError, match="start the server with BEAM_SIZE"):
-        settings_of(["server+beam1"])
+    sent = [each.fields for each in settings_of(["server", "server+novad", "server+beam1"])]
+    assert sent == [{}, {"vad_filter": "false"}, {"beam_size": "1"}]
+    with pytest.raises(ValueError, match="start the server with AUDIO_CONTEXT"):
+        settings_of(["server+AUDIO_CONTEXT=full"])
 
 
 @pytest.mark.parametrize("name", ["fast", "full+fast", ""])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.cluster.layout import Layout
 from app.cluster.reconciler import Member
+from app.cluster.transcripts import Transcripts
 from tests.cluster.ports import free_run_of_ports
 
 TIMEOUT_S = 20.0
@@ -33,16 +34,34 @@ STUBBORN = SERVER.replace("    sys.exit(0)", "")
 
 @dataclass(frozen=True)
 class SmallLayout(Layout):
-    """A layout whose members are tiny HTTP servers."""
+    """A layout whose members are tiny HTTP servers, and a Redis if it has one."""
 
     program: str = SERVER
 
     def command_of(self, member: Member, python: str) -> list[str]:
-        """Return the command line of one of them."""
+        """Return the command line of one of them; Redis is a real one."""
+        if member.kind == "redis":
+            return super().command_of(member, python)
         return [python, "-c", self.program, str(self.port_of(member))]
 
 
-def small_layout(folder: Path, program: str = SERVER) -> SmallLayout:
-    """Return a layout in that folder with free ports for two workers and two gateways."""
-    first = free_run_of_ports(4)
-    return SmallLayout(root=folder, run_dir=folder / "run", worker_port=first, gateway_port=first + 2, program=program)
+def small_layout(folder: Path, program: str = SERVER, *, transcripts: bool = False) -> SmallLayout:
+    """Return a layout in that folder with free ports for two workers, two gateways, a collector and a Redis."""
+    first = free_run_of_ports(6)
+    stores = Transcripts(
+        folder / "data",
+        collector_port=first + 4,
+        redis_port=first + 5,
+        redis_server="redis-server",
+        redis_password="p",  # noqa: S106 - no secret
+        streams=("segments",),
+        group="readers",
+    )
+    return SmallLayout(
+        root=folder,
+        run_dir=folder / "run",
+        worker_port=first,
+        gateway_port=first + 2,
+        transcripts=stores if transcripts else None,
+        program=program,
+    )

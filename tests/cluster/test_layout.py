@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from app.cluster import redis_server
 from app.cluster.layout import Layout, run_dir_of, share_of
 from app.cluster.reconciler import Member
+from app.cluster.transcripts import Transcripts
 from app.commands import cluster as command
 from app.core.errors import StartupError
 
@@ -152,6 +154,79 @@ def test_an_ipv6_address_is_written_in_brackets():
     assert (env["NGINX_LISTEN"], env["NGINX_LIVE_LISTEN"]) == ("[::1]:8083", "[::1]:8990")
     assert (layout.url, layout.loopback) == ("http://[::1]:8083", "::1")
     assert layout.environment_of(GATEWAY, {})["REMOTE_TRANSCRIBER_URL"].startswith("http://[::1]:8083/")
+
+
+def test_transcripts_are_stored_where_the_gateways_publish(tmp_path):
+    """Gateways and collector get the same Redis, each on a port of its own; without a collector nothing changes."""
+    stores = Transcripts(tmp_path, redis_server="/usr/bin/redis-server", redis_password="p")  # noqa: S106 - no secret
+    layout = replace(LAYOUT, transcripts=stores)
+    redis, collector = Member("redis", 1), Member("collector", 1)
+    assert (layout.port_of(redis), layout.port_of(collector)) == (6390, 8123)
+    assert layout.command_of(redis, "python") == ["/usr/bin/redis-server", f"{tmp_path}/redis/redis.conf"]
+    assert layout.command_of(collector, "python") == ["python", "-m", "app", "collect"]
+    url = "redis://:p@127.0.0.1:6390/0"
+    assert layout.environment_of(GATEWAY, {"REDIS_URL": ""})["REDIS_URL"] == url
+    assert layout.environment_of(collector, {})["REDIS_URL"] == url
+    assert "REDIS_URL" not in layout.environment_of(TWO, {})
+    assert "REDIS_URL" not in LAYOUT.environment_of(GATEWAY, {})
+    assert (layout.redis_servers, layout.collectors) == (1, 1)
+    assert (LAYOUT.redis_servers, LAYOUT.collectors) == (0, 0)
+    assert replace(layout, transcripts=replace(stores, redis_url="redis://elsewhere/0")).redis_servers == 0
+
+
+def test_nginx_learns_the_collector_once_it_is_ready(tmp_path):
+    """Its address is rendered if it is a member to route to, and else empty, which nginx answers with 404."""
+    layout = replace(LAYOUT, transcripts=Transcripts(tmp_path))
+    given = {"slots": 1, "nofile": 9, "revision": 1}
+    assert layout.render_environment([Member("collector", 1), TWO], **given)["NGINX_COLLECTOR_ADDRESS"] == (
+        "127.0.0.1:8123"
+    )
+    assert layout.render_environment([TWO], **given)["NGINX_COLLECTOR_ADDRESS"] == ""
+
+
+@pytest.fixture
+def _collector_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the collector's settings of the user who runs the tests."""
+    for name in ("COLLECTOR_API_KEYS", "DATABASE_URL", "REDIS_URL", "TRUST_X_USER_ID", "INTERNAL_API_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("_collector_settings")
+def test_transcripts_are_kept_outside_the_clusters_folder(monkeypatch, tmp_path):
+    """By default in the user's data folder, one for each public port; `--data` names another."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    parse = command._parser().parse_args
+    stores = command._layout(parse(["--collector", "--port", "18083"]), Path("/run/here")).transcripts
+    assert stores is not None
+    assert stores.data_dir == tmp_path / "transcription-18083"
+    assert stores.redis_server.endswith("redis-server")
+    assert len(stores.redis_password) > 20
+    other = command._layout(parse(["--collector", "--data", "/srv/text"]), Path("/run/here")).transcripts
+    assert other is not None
+    assert other.url_of_database == "sqlite:////srv/text/collector.db"
+    assert command._layout(parse([]), Path("/run/here")).transcripts is None
+
+
+@pytest.mark.usefixtures("_collector_settings")
+def test_a_redis_that_is_named_is_used(monkeypatch):
+    """REDIS_URL and DATABASE_URL win; no Redis is started then, so none has to be installed."""
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere/0")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@db/t")
+    monkeypatch.setattr(redis_server, "PROGRAM", "no-such-redis-server")
+    layout = command._layout(command._parser().parse_args(["--collector"]), Path("/run/here"))
+    assert layout.transcripts is not None
+    assert (layout.redis_servers, layout.transcripts.url_of_redis) == (0, "redis://elsewhere/0")
+    assert layout.transcripts.url_of_database == "postgresql://u:p@db/t"
+
+
+@pytest.mark.usefixtures("_collector_settings")
+def test_transcripts_are_not_shown_to_a_network_without_a_key(monkeypatch):
+    """Nginx would serve them on every interface: the start is refused until there is a key."""
+    arguments = command._parser().parse_args(["--collector", "--host", "0.0.0.0"])  # noqa: S104 - never bound
+    with pytest.raises(StartupError, match=r"--host 0\.0\.0\.0 lets others read .* COLLECTOR_API_KEYS is empty"):
+        command._layout(arguments, Path("/run/here"))
+    monkeypatch.setenv("COLLECTOR_API_KEYS", "k")
+    assert command._layout(arguments, Path("/run/here")).collectors == 1
 
 
 def test_clusters_do_not_share_folders():

@@ -8,6 +8,7 @@ import pytest
 
 from app.cluster import preflight
 from app.cluster.layout import Layout
+from app.cluster.transcripts import Transcripts
 from app.core.errors import StartupError
 from tests.cluster.ports import free_ports, free_run_of_ports
 
@@ -51,6 +52,21 @@ def test_the_live_port_matters_with_gateways_only(layout):
         with pytest.raises(StartupError, match=f"port {layout.live_port} "):
             preflight.check_scale(layout, "gateway", current=0, wanted=1)
         preflight.check_scale(layout, "gateway", current=1, wanted=2)
+
+
+@pytest.mark.parametrize("kind", ["redis", "collector"])
+def test_the_ports_of_what_stores_transcripts_matter_if_it_runs(layout, kind, tmp_path):
+    """Without a collector nothing listens there, and a Redis of somebody else has its own port."""
+    ports = free_ports(2)
+    stores = Transcripts(tmp_path, redis_port=ports[0], collector_port=ports[1])
+    port = {"redis": ports[0], "collector": ports[1]}[kind]
+    with socket.create_server(("127.0.0.1", port)):
+        preflight.check_start(layout, workers=1, gateways=0)
+        with pytest.raises(StartupError, match=f"port {port} on 127.0.0.1 is in use"):
+            preflight.check_start(replace(layout, transcripts=stores), workers=1, gateways=0)
+        if kind == "redis":
+            foreign = replace(stores, redis_url="redis://elsewhere/0")
+            preflight.check_start(replace(layout, transcripts=foreign), workers=1, gateways=0)
 
 
 def test_scaling_checks_the_new_ports_only(layout):

@@ -176,6 +176,24 @@ def test_gateways_are_counted_apart_from_workers():
     assert reconciler.phases() == {"gateway-1": "ready", "worker-1": "ready"}
 
 
+def test_redis_is_never_routed_and_a_collector_is():
+    """Nothing that nginx serves is in Redis; it is ready before there is any worker to route to."""
+    reconciler, redis, collector = Reconciler(), Member("redis", 1), Member("collector", 1)
+    reconciler.scale("redis", 1)
+    assert reconciler.decide(0.0) == [Start(redis)]
+    assert not reconciler.settled()
+    reconciler.mark_ready(redis, 1.0)
+    assert reconciler.decide(1.0) == []
+    assert reconciler.settled()
+    reconciler.scale("worker", 1)
+    reconciler.scale("collector", 1)
+    assert reconciler.decide(2.0) == [Start(collector), Start(ONE)]
+    reconciler.mark_ready(collector, 3.0)
+    reconciler.mark_ready(ONE, 3.0)
+    assert step(reconciler, 3.0) == [Route((collector, ONE))]
+    assert reconciler.settled()
+
+
 def test_reports_about_unknown_members_change_nothing():
     """A late answer of a process that has ended is ignored."""
     reconciler = running(1)
@@ -200,3 +218,5 @@ def test_each_kind_has_its_own_time_to_drain():
     assert step(reconciler, 10.0) == [Kill(ONE, "not drained after 9 s")]
     assert step(reconciler, 30.9) == []
     assert step(reconciler, 31.0) == [Kill(gateway, "not drained after 30 s")]
+    timeouts = SupervisorTimeouts(store_grace_s=7.0)
+    assert (timeouts.grace_s("collector"), timeouts.grace_s("redis")) == (7.0, 7.0)

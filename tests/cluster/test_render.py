@@ -18,6 +18,10 @@ RENDERINGS = {
         "NGINX_WORKER_ADDRESSES": " ".join(f"127.0.0.1:{8001 + n}" for n in range(64)),
         "NGINX_GATEWAY_ADDRESSES": "127.0.0.1:9091 127.0.0.1:9092",
     },
+    "with a collector": {
+        "NGINX_WORKER_ADDRESSES": "127.0.0.1:8001",
+        "NGINX_COLLECTOR_ADDRESS": "[::1]:8123",
+    },
     "ip_hash": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "NGINX_LIVE_BALANCE": "ip_hash"},
     "trusted": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "NGINX_TRUSTED_NETWORKS": "10.0.0.0/8 fd00::/8"},
     "queueing": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "FAIL_FAST_WHEN_BUSY": "False"},
@@ -149,6 +153,9 @@ def test_the_upload_limit_includes_the_other_form_fields(run_dir):
         ("NGINX_LIMIT_RATE", "-1"),
         ("NGINX_RESOLVE", "yes"),
         ("NGINX_LIVE_BALANCE", "random"),
+        ("NGINX_COLLECTOR_ADDRESS", "collector"),
+        ("NGINX_COLLECTOR_ADDRESS", "one:1 two:2"),
+        ("NGINX_COLLECTOR_ADDRESS", "one:1;"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name, value):

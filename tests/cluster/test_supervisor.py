@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import pytest
+from redis.asyncio import Redis
 
+from app.cluster import redis_server, supervisor
 from app.cluster.balancer import Balancer
 from app.cluster.reconciler import Action, Member, Reconciler
 from app.cluster.supervisor import Supervisor
@@ -57,12 +59,13 @@ class BrokenReconciler(Reconciler):
 class Running:
     """A supervisor in a task of the test, and the lines it has shown."""
 
-    def __init__(self, folder: Path, program: str = SERVER) -> None:
+    def __init__(self, folder: Path, program: str = SERVER, *, transcripts: bool = False) -> None:
+        self.layout = small_layout(folder, program, transcripts=transcripts)
         self.lines: list[str] = []
         self.reconciler = BrokenReconciler()
         self.balancer = IdleBalancer()
         self.supervisor = Supervisor(
-            small_layout(folder, program),
+            self.layout,
             self.reconciler,
             cast("Balancer", self.balancer),
             environment={},
@@ -95,6 +98,61 @@ async def test_a_signal_drains_gateways_then_nginx_then_workers(tmp_path):
         "cluster: drained",
     ]
     assert running.balancer.orders[-2:] == ["quit", "end"]
+
+
+@pytest.fixture
+def storing(tmp_path: Path) -> Iterator[Running]:
+    """Give a cluster that stores transcripts: one worker, one gateway, a collector and a real Redis."""
+    running = Running(tmp_path, transcripts=True)
+    assert running.layout.transcripts is not None
+    with redis_server.prepared(running.layout.transcripts):
+        yield running
+
+
+def first(lines: Sequence[str], text: str) -> int:
+    """Return the number of the first line with that text."""
+    return next(number for number, line in enumerate(lines) if text in line)
+
+
+async def test_transcripts_are_stored_from_the_first_stream_to_the_last(storing):
+    """Redis is ready before the gateways, and stops after the collector, which stops after them."""
+    task = storing.start()
+    await storing.ready()
+    assert first(storing.lines, "redis-1 is ready") < first(storing.lines, "gateway-1 is ready")
+    assert storing.supervisor.status()["collector"] is True
+    assert list(cast("dict[str, int]", storing.supervisor.status()["pids"])) == [
+        "collector-1", "gateway-1", "redis-1", "worker-1",
+    ]  # fmt: skip
+    storing.supervisor.handle_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(task, TIMEOUT_S) == 0
+    ends = ("gateway-1: drained", "collector-1: drained", "bye bye", "worker-1: drained", "cluster: drained")
+    order = [first(storing.lines, end) for end in ends]
+    assert order == sorted(order)
+    assert not any("not everything is stored" in line for line in storing.lines)
+
+
+async def test_what_is_not_stored_does_not_delay_the_end_for_long(storing, monkeypatch):
+    """The collector is behind: the log says that Redis keeps the rest, and everything stops in order."""
+    monkeypatch.setattr(supervisor, "CATCH_UP_S", 0.2)
+    task = storing.start()
+    await storing.ready()
+    assert storing.layout.transcripts is not None
+    async with Redis.from_url(storing.layout.transcripts.url_of_redis) as redis:
+        await redis.xgroup_create("segments", "readers", id="0", mkstream=True)
+        await redis.xadd("segments", {"payload": "{}"})
+    storing.supervisor.handle_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(task, TIMEOUT_S) == 0
+    assert "cluster: not everything is stored yet: Redis keeps the rest, and the next start stores it" in storing.lines
+
+
+async def test_a_bug_drains_what_stores_transcripts_too(storing):
+    """In the same order, without the reconciler."""
+    task = storing.start()
+    await storing.ready()
+    storing.reconciler.broken = True
+    assert await asyncio.wait_for(task, TIMEOUT_S) == 70
+    order = [first(storing.lines, end) for end in ("gateway-1: drained", "collector-1: drained", "bye bye")]
+    assert order == sorted(order)
 
 
 async def test_a_signal_while_nginx_starts_is_a_drain_like_any_other(tmp_path):

@@ -12,7 +12,7 @@ from app.collector.rows import Applied
 from app.contracts.collector import status_channel
 from tests.collector.clock import FakeClock
 from tests.collector.fake_store import FakeStore
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 
 async def until(holds: Callable[[], bool], clock: FakeClock) -> None:

@@ -17,7 +17,7 @@ from app.contracts.collector import SEGMENTS_STREAM, SPEAKER_EVENTS_STREAM
 from tests.collector.clock import FakeClock
 from tests.collector.fake_store import FakeStore
 from tests.collector.plain_entries import add, dead, decode, payload, pending
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 
 @dataclass

@@ -18,7 +18,7 @@ from app.collector.services import ApiOptions
 from app.contracts.collector import SEGMENTS_STREAM, SPEAKER_EVENTS_STREAM
 from tests.collector.fake_store import FakeStore
 from tests.collector.plain_entries import add, decode, frames, payload, pending
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 
 @dataclass

@@ -11,7 +11,7 @@ from app.collector.redis_io.groups import create_groups, server_ms
 from app.collector.watch import Watch
 from tests.collector.clock import FakeClock
 from tests.collector.fake_store import FakeStore
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 
 @pytest.fixture

@@ -71,12 +71,22 @@ def test_a_slow_machine_gets_a_recommendation(
 
 
 def test_the_encoder_is_reported_with_the_reason() -> None:
-    """One line; if ENCODER=openvino is not possible, there is a note too."""
+    """One line, and no advice where the encoder is the one that was asked for or the faster one."""
+    line = encoder_line(Encoder("openvino", "as set by ENCODER"), "openvino")
+    assert (line.name, line.value, line.advice) == ("encoder", "openvino: as set by ENCODER", "")
+    assert encoder_line(Encoder("ctranslate2", "openvino is not faster in a trial"), "auto").advice == ""
+    assert encoder_line(Encoder("ctranslate2", "as set by ENCODER"), "ctranslate2").advice == ""
+
+
+def test_openvino_is_recommended_where_it_is_missing() -> None:
+    """The note says how to install it; without it ENCODER=openvino is not possible."""
     missing = Encoder("ctranslate2", "openvino is not installed")
-    line = encoder_line(missing, "auto")
-    assert (line.name, line.value, line.advice) == ("encoder", "ctranslate2: openvino is not installed", "")
-    assert encoder_line(missing, "openvino").advice == "ENCODER=openvino is not possible: openvino is not installed"
-    assert encoder_line(Encoder("openvino", "as set by ENCODER"), "openvino").advice == ""
+    for asked, begins in (("auto", "OpenVINO runs"), ("openvino", "ENCODER=openvino is not possible: openvino is not")):
+        advice = encoder_line(missing, asked).advice
+        assert advice.startswith(begins)
+        assert advice.endswith("-r requirements-openvino.txt")
+    failed = encoder_line(Encoder("ctranslate2", "openvino failed (no kernel)"), "openvino")
+    assert failed.advice == "ENCODER=openvino is not possible: openvino failed (no kernel)"
 
 
 def test_an_open_server_is_noted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

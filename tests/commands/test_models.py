@@ -7,6 +7,12 @@ from app.engine.whisper import packaged
 from tests.engine.whisper import package
 
 
+@pytest.fixture(autouse=True)
+def _no_openvino(monkeypatch):
+    """Whatever is installed here, nothing is converted unless a test says so."""
+    monkeypatch.setattr("app.engine.whisper.encoders.choose.openvino_installed", lambda: False)
+
+
 def test_the_bundled_model_needs_no_download(monkeypatch, capsys):
     """MODEL_SIZE=demo is part of the repository."""
     monkeypatch.setenv("MODEL_SIZE", "demo")
@@ -40,6 +46,29 @@ def test_the_packaged_model_is_verified_without_the_hub(monkeypatch, capsys, tmp
     assert models.main(["fetch"]) == 0
     output = capsys.readouterr().out
     assert output == f"tiny.en: {tmp_path / packaged.PACKAGE / 'model'} ({len(packaged.CHECKSUMS)} files verified)\n"
+
+
+@pytest.mark.parametrize(
+    ("device", "encoder", "installed", "prepared"),
+    [
+        ("cpu", "auto", True, ["demo on cpu"]),
+        ("cpu", "openvino", True, ["demo on cpu"]),
+        ("cpu", "auto", False, []),
+        ("cpu", "ctranslate2", True, []),
+        ("cuda", "auto", True, []),
+    ],
+)
+def test_the_encoder_is_converted_where_a_worker_would(monkeypatch, device, encoder, installed, prepared):
+    """Workers whose model volume is read-only find the conversion; on a GPU or without OpenVINO there is none."""
+    seen: list[object] = []
+    monkeypatch.setattr("app.engine.build.load_model", lambda settings: f"{settings.model_size} on {settings.device}")
+    monkeypatch.setattr("app.engine.whisper.encoders.choose.openvino_installed", lambda: installed)
+    monkeypatch.setattr("app.engine.whisper.encoders.choose.prepare_encoder", seen.append)
+    monkeypatch.setattr("app.ops.logs.configure", lambda **_: None)
+    monkeypatch.setenv("MODEL_SIZE", "demo")
+    monkeypatch.setenv("ENCODER", encoder)
+    assert models.main(["fetch", "--for-device", device]) == 0
+    assert seen == prepared
 
 
 def test_the_best_local_model_is_printed(monkeypatch, capsys):

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import AliasChoices
+from pydantic_settings import BaseSettings
 
 from app.engine.build import CPU_SLOTS, GPU_SLOTS
+from app.settings.collector import CollectorSettings
 from app.settings.gateway import GatewaySettings
 from app.settings.worker import WorkerSettings
 from tests.cluster.front import NEWER_NGINX, RENDER
@@ -20,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = ["docker-compose.yml", "docker-compose.cpu.yml"]
 NAMED = [f"transcription-worker-{n}" for n in (1, 2, 3)]
 WORKERS = [*NAMED, "transcription-worker-more"]
+STORES = ["collector", "postgres", "redis"]
 
 
 def load(name: str) -> dict[str, Any]:
@@ -35,10 +38,30 @@ def services(name: str) -> dict[str, dict[str, Any]]:
 
 
 def value(text: object, env: dict[str, str]) -> str | None:
-    """Return what compose makes of a value: null comes from the environment, ${NAME:-default} is filled in."""
+    """Return what compose makes of a value: null comes from the environment, ${NAME:-default} is filled in.
+
+    ${NAME:+text} is the text if NAME is set and not empty. The innermost ones are filled in first.
+    """
     if text is None:
         return None
-    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: env.get(found[1]) or found[2], str(text))
+
+    def fill(found: re.Match[str]) -> str:
+        given = env.get(found[1], "")
+        return (given or found[3]) if found[2] == "-" else (found[3] if given else "")
+
+    filled = str(text)
+    while (inner := re.sub(r"\$\{(\w+):([-+])([^${}]*)\}", fill, filled)) != filled:
+        filled = inner
+    return filled
+
+
+def names_of(settings_type: type[BaseSettings]) -> set[str]:
+    """Return the variables that these settings are read from, under each of their names."""
+    names = set()
+    for field, info in settings_type.model_fields.items():
+        alias = info.validation_alias
+        names |= {str(choice) for choice in alias.choices} if isinstance(alias, AliasChoices) else {field.upper()}
+    return names
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -65,14 +88,83 @@ def test_every_setting_reaches_every_worker(name):
 @pytest.mark.parametrize("name", FILES)
 def test_every_setting_reaches_every_gateway(name):
     """Under each of its names: a gateway whose key does not arrive would be open to anyone."""
-    names = set()
-    for field, info in GatewaySettings.model_fields.items():
-        alias = info.validation_alias
-        names |= {str(choice) for choice in alias.choices} if isinstance(alias, AliasChoices) else {field.upper()}
     environment = services(name)["whisperlive"]["environment"]
     # The address is fixed by the command; the default would be loopback, which no other container reaches.
-    assert names - set(environment) == {"STREAMING_HOST", "STREAMING_PORT"}
+    assert names_of(GatewaySettings) - set(environment) == {"STREAMING_HOST", "STREAMING_PORT"}
     assert "--host 0.0.0.0 --port 9090" in " ".join(services(name)["whisperlive"]["command"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_setting_reaches_the_collector(name):
+    """Under each of its names; HOST is not among them because the longer name wins."""
+    environment = services(name)["collector"]["environment"]
+    assert names_of(CollectorSettings) - set(environment) == {"HOST"}
+    assert (environment["COLLECTOR_HOST"], environment["COLLECTOR_PORT"]) == ("0.0.0.0", "8001")  # noqa: S104 - compared
+    # The health check asks PORT.
+    assert environment["PORT"] == environment["COLLECTOR_PORT"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_transcripts_are_stored_with_a_profile_and_a_key(name):
+    """Without either, nothing is stored and the gateways know no Redis; PostgreSQL has a profile of its own."""
+    found = services(name)
+    profiles = {service: definition["profiles"] for service, definition in found.items() if "profiles" in definition}
+    assert profiles == {"collector": ["collector"], "redis": ["collector"], "postgres": ["postgres"]}
+    redis = found["whisperlive"]["environment"]["REDIS_URL"]
+    assert value(redis, {}) == ""
+    assert value(redis, {"COLLECTOR_API_KEYS": "k"}) == "redis://redis:6379/0"
+    own = {"COLLECTOR_API_KEYS": "k", "REDIS_URL": "redis://mine/0"}
+    for service in ("whisperlive", "collector"):
+        assert value(found[service]["environment"]["REDIS_URL"], own) == "redis://mine/0"
+    assert value(found["collector"]["environment"]["REDIS_URL"], {}) == "redis://redis:6379/0"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_gateways_and_collector_name_the_same_streams(name):
+    """Vexa's names for them differ; setting the gateways' is enough."""
+    environment = services(name)["collector"]["environment"]
+    streams = {"REDIS_STREAM_KEY": "a", "REDIS_SPEAKER_EVENTS_RELATIVE_STREAM_KEY": "b"}
+    assert value(environment["REDIS_STREAM_NAME"], streams) == "a"
+    assert value(environment["REDIS_SPEAKER_EVENTS_STREAM_NAME"], streams) == "b"
+    assert value(environment["REDIS_STREAM_NAME"], {}) == ""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_stored_survives_and_is_reached_by_containers_only(name):
+    """Each store has a volume and only the internal network; only nginx has public ports."""
+    found = services(name)
+    assert [service for service, definition in found.items() if "ports" in definition] == ["nginx"]
+    for service, folder in (
+        ("redis", "redis:/data"),
+        ("collector", "transcripts:/data"),
+        ("postgres", "postgres:/var/lib/postgresql/data"),
+    ):
+        assert found[service]["networks"] == ["inner"], service
+        assert found[service]["volumes"] == [folder], service
+        assert folder.partition(":")[0] in load(name)["volumes"], service
+    assert value(found["collector"]["environment"]["DATABASE_URL"], {}) == "sqlite:////data/collector.db"
+    assert re.search(r"^RUN install -d -o 10001 -g 10001 .*/data\b", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.search(
+        r"^RUN install -d -o 10001 -g 10001 .*/data\b", (ROOT / "Dockerfile.cpu").read_text(), re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_redis_writes_to_disk_and_drops_nothing(name):
+    """Its options are those that the collector asks for; it is full long before its container is."""
+    redis = services(name)["redis"]
+    options = dict(zip(redis["command"][1::2], redis["command"][2::2], strict=True))
+    assert (options["--appendonly"], options["--appendfsync"]) == ("yes", "everysec")
+    assert options["--maxmemory-policy"] == "noeviction"
+    assert value(options["--maxmemory"], {}) == "512mb"
+    assert value(redis["deploy"]["resources"]["limits"]["memory"], {}) == "1g"
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("service", ["nginx", "redis", "postgres"])
+def test_foreign_images_are_pinned(name, service):
+    """By the digest of the image for all platforms."""
+    assert re.fullmatch(r"\w+:[\w.-]+@sha256:[0-9a-f]{64}", services(name)[service]["image"])
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -115,10 +207,17 @@ def test_every_server_has_limits_and_a_health_check(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_gateways_stop_before_nginx_and_nginx_before_the_workers(name):
-    """Compose stops in the reverse order of the start; the start waits for no health check."""
+def test_gateways_stop_before_what_they_need_and_nginx_before_the_workers(name):
+    """Compose stops in the reverse order of the start; the start of workers and gateways waits for no health check."""
     started = {"condition": "service_started"}
-    assert services(name)["whisperlive"]["depends_on"] == {"nginx": started}
+    assert services(name)["whisperlive"]["depends_on"] == {
+        "nginx": started,
+        "collector": {**started, "required": False},
+    }
+    assert services(name)["collector"]["depends_on"] == {
+        "redis": {"condition": "service_healthy"},
+        "postgres": {"condition": "service_healthy", "required": False},
+    }
     assert services(name)["nginx"]["depends_on"] == dict.fromkeys(WORKERS, started)
 
 
@@ -182,8 +281,8 @@ def test_gpus_are_given_by_id():
 
 @pytest.mark.parametrize("name", FILES)
 def test_both_files_offer_the_same_services(name):
-    """The workers, nginx, the gateways and model-init."""
-    assert sorted(services(name)) == sorted([*WORKERS, "model-init", "nginx", "whisperlive"])
+    """The workers, nginx, the gateways, model-init, and what stores transcripts."""
+    assert sorted(services(name)) == sorted([*WORKERS, *STORES, "model-init", "nginx", "whisperlive"])
     assert services(name)["whisperlive"]["deploy"]["replicas"] == "${GATEWAYS:-3}"
 
 
@@ -219,9 +318,9 @@ def test_the_example_names_every_variable_of_the_files():
     used: set[str] = set()
     for name in FILES:
         text = (ROOT / name).read_text()
-        used |= set(re.findall(r"\$\{(\w+):-", text))
+        used |= set(re.findall(r"\$\{(\w+):[-+]", text))
         for definition in services(name).values():
-            used |= {key for key, val in definition["environment"].items() if val is None}
+            used |= {key for key, val in definition.get("environment", {}).items() if val is None}
     known = set(
         re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", (ROOT / "deploy" / "compose.env.example").read_text(), re.MULTILINE)
     )

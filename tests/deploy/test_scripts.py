@@ -194,6 +194,17 @@ def test_the_first_start_has_the_model():
         assert command in after
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_cluster_that_stores_transcripts_gets_its_redis(wanted):
+    """`make cluster COLLECTOR=1` installs redis-server and starts the collector; without it neither happens."""
+    done = subprocess.run(
+        ["make", "--dry-run", "cluster", *(["COLLECTOR=1"] if wanted else [])],
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert ("sh deploy/install_packages.sh nginx redis-server" in done.stdout) == wanted
+    assert ("--collector" in done.stdout) == wanted
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_units_are_hardened_and_bounded(unit):
     """Every service has a user, a read-only system, no new privileges, restarts and a time limit for its stop."""

@@ -21,11 +21,8 @@ import pytest
 from app.collector.redis_io.connection import Client, connect
 from app.collector.store.store import Store
 from app.contracts.collector import CONSUMER_GROUP, SEGMENTS_STREAM, SPEAKER_EVENTS_STREAM
-from tests.collector.conftest import database_url, postgres, redis_server
 from tests.collector.plain_entries import dead, pending
-from tests.collector.servers import RedisServer, free_port
-
-__all__ = ["database_url", "postgres", "redis_server"]
+from tests.servers import RedisServer, free_port
 
 APP = [sys.executable, "-W", "error", "-m", "app"]
 SESSION = {

@@ -64,7 +64,8 @@ def test_the_encoder_is_the_one_of_the_setting_and_is_logged(caplog: pytest.LogC
     with caplog.at_level(logging.INFO):
         encoder = encoder_of(load_model(settings), settings)
     assert (encoder.name, encoder.encode) == ("ctranslate2", None)
-    assert "encoder: ctranslate2, as set by ENCODER" in caplog.text
+    [line] = [record for record in caplog.records if record.getMessage() == "encoder chosen"]
+    assert line.__dict__["fields"] == {"encoder": "ctranslate2", "reason": "as set by ENCODER"}
 
 
 def test_the_chosen_encoder_is_used():
@@ -101,6 +102,24 @@ async def test_engine_says_how_its_work_is_spread():
         assert engine.critical is None
     finally:
         await engine.close()
+
+
+async def test_what_loading_needed_is_returned_last(monkeypatch: pytest.MonkeyPatch):
+    """Silence is encoded before: a new worker does not hold the memory of an encoder call."""
+    steps = list[str]()
+    encode_silence = SharedModel.encode_silence
+
+    def recorded(shared: SharedModel) -> None:
+        encode_silence(shared)
+        steps.append("silence")
+
+    monkeypatch.setattr(SharedModel, "encode_silence", recorded)
+    monkeypatch.setattr("app.engine.build.release_memory", lambda: steps.append("released"))
+    engine = build_engine(
+        settings_for_test(model_size="demo", device="cpu", audio_context="auto", encoder="ctranslate2")
+    )
+    await engine.close()
+    assert steps == ["silence", "released"]
 
 
 def test_lost_device_reaches_the_engine():

@@ -15,6 +15,7 @@ from app.core.pcm import Pcm
 from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.engine import EngineInfo, WhisperEngine, in_thread, transcribe
 from app.engine.failures import FailureWatch
+from app.engine.listeners import Listeners
 from app.engine.transcriber import EngineEvent, Transcriber
 from app.http.admission import Admission
 from tests.clients import tone_wav
@@ -39,6 +40,9 @@ class ScriptedTranscriber:
     def sweep(self) -> None:
         """Called when a caller has left or has read everything."""
         self.sweeps += 1
+
+    def listen(self, listeners: Listeners) -> None:
+        """Nobody is told anything."""
 
     def close(self) -> None:
         """The last call."""
@@ -251,13 +255,13 @@ async def test_a_lost_device_makes_the_engine_critical() -> None:
     failures, told = FailureWatch(), list[str]()
     info = EngineInfo("scripted", "cuda", "int8", "int8")
     engine = WhisperEngine(cast("Transcriber", ScriptedTranscriber()), info, slots=1, max_audio_s=60, failures=failures)
-    engine.on_critical(told.append)
+    engine.listen(Listeners(critical=told.append))
     assert engine.critical is None
     failures.failed(RuntimeError("CUDA failed with error unspecified launch failure"), 4)
     failures.failed(RuntimeError("CUDA failed with error unspecified launch failure"), 4)
     assert told == [engine.critical]
     late: list[str] = []
-    engine.on_critical(late.append)
+    engine.listen(Listeners(critical=late.append))
     assert late == told
     await engine.close()
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,17 @@ def test_no_window_of_speech_in_noise_is_steady(snr_db: int, *, pink: bool) -> N
         noise = hiss(len(pcm) / SECOND, float(pcm[loud].std()) * 10 ** (-snr_db / 20), pink=pink)[: len(pcm)]
         assert not is_steady(pcm + noise), file
         assert not is_steady(pcm + hum(50, len(pcm) / SECOND + 1, 3.0)[: len(pcm)]), file
+
+
+def test_a_long_window_needs_little_memory() -> None:
+    """Half a minute, 1.9 MB of samples, is judged in less than 12 MB; eight requests may do so at once."""
+    noise = hiss(30.0, 0.003)
+    tracemalloc.start()
+    try:
+        assert is_steady(noise)
+        assert tracemalloc.get_traced_memory()[1] < 12e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_one_word_in_half_a_minute_of_hiss_is_not_steady() -> None:

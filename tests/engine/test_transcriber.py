@@ -20,6 +20,7 @@ from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.batching.lanes import DEFERRED, LIVE, LONG, SHORT
 from app.engine.evidence import Evidence
 from app.engine.failures import Run
+from app.engine.listeners import Listeners
 from app.engine.speech_track import SpeechTrack
 from app.engine.transcriber import EngineEvent, Transcriber
 from app.engine.whisper.calls import ModelCall
@@ -111,7 +112,7 @@ def test_a_given_language_is_taken_as_certain(transcriber: Transcriber) -> None:
 def test_every_call_of_the_model_is_reported(demo: Model) -> None:
     """One window without a language is one call of each kind, or more `generate` where it tries again."""
     made, calls = transcriber_over(demo), list[tuple[str, int]]()
-    made.on_batch(lambda call, rows: calls.append((call, rows)))
+    made.listen(Listeners(batch=lambda call, rows: calls.append((call, rows))))
     assert made.last_inference_age_s() is None
     transcribe(made, pcm_of("silence.wav"))
     assert made.last_inference_age_s() is None, "events alone are no inference"
@@ -205,8 +206,7 @@ def test_the_search_for_speech_reports_its_progress(transcriber: Transcriber, mo
 def test_without_vad_steady_sound_is_no_text_and_costs_no_call(demo: Model, language: str | None) -> None:
     """Silence and hum are answered without the model, and counted, also when detection is switched off."""
     made, skipped, calls = transcriber_over(demo), list[None](), list[str]()
-    made.on_skipped(lambda: skipped.append(None))
-    made.on_batch(lambda call, _: calls.append(call))
+    made.listen(Listeners(skipped=lambda: skipped.append(None), batch=lambda call, _: calls.append(call)))
     for pcm in (pcm_of("silence.wav"), hum(20.0)):
         result = transcribe(made, pcm, Options(vad_filter=False, language=language))
         assert result.segments == []
@@ -244,14 +244,24 @@ def test_endless_prompts_and_hotwords_leave_room_for_the_answer(transcriber: Tra
     assert isinstance(transcribe(transcriber, pcm_of("en-00.wav"), options).text, str)
 
 
-def test_a_language_the_model_does_not_have_is_named(transcriber: Transcriber) -> None:
-    """An unknown language token is the caller's error, not a crash."""
-    with pytest.raises(InvalidRequest, match="'xx'") as caught:
-        transcriber.check(Options(language="xx"))
-    assert caught.value.param == "language"
-    with pytest.raises(InvalidRequest, match="'xx'") as caught:
-        transcriber.check(Options(language="xx", languages=("xx",)))  # the one candidate that the caller sent
-    assert caught.value.param == "languages"
+@pytest.mark.parametrize(
+    ("options", "named", "param"),
+    [
+        (Options(language="xx"), "'xx'", "language"),
+        (Options(language="xx", languages=("xx",)), "'xx'", "languages"),  # the one candidate that the caller sent
+        (Options(languages=("xx", "yy")), "'xx' or 'yy'", "languages"),
+    ],
+)
+def test_a_language_the_model_does_not_have_is_named(
+    transcriber: Transcriber, options: Options, named: str, param: str
+) -> None:
+    """An unknown language token is the caller's error, not a crash; the languages that the model has are listed."""
+    with pytest.raises(
+        InvalidRequest, match=f"does not know the language {named}; it knows .*de, .*en, .*es,"
+    ) as caught:
+        transcriber.check(options)
+    assert caught.value.param == param
+    transcriber.check(Options(languages=("xx", "de")))  # detection has one to choose
 
 
 def test_a_model_that_cannot_translate_says_so(demo: Model) -> None:
@@ -265,7 +275,13 @@ def test_a_model_that_cannot_translate_says_so(demo: Model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "param"), [(Options(language="de"), "language"), (Options(task="translate", language="en"), "model")]
+    ("options", "param"),
+    [
+        (Options(language="de"), "language"),
+        (Options(language="de", languages=("de",)), "languages"),
+        (Options(languages=("de", "fr")), "languages"),
+        (Options(task="translate", language="en"), "model"),
+    ],
 )
 def test_an_english_model_refuses_everything_else(demo: Model, options: Options, param: str) -> None:
     """Another language and translation get the reason; English and no language are accepted."""
@@ -276,7 +292,9 @@ def test_an_english_model_refuses_everything_else(demo: Model, options: Options,
     with pytest.raises(InvalidRequest, match="This server's model") as caught:
         english.check(options)
     assert caught.value.param == param
+    assert param == "model" or caught.value.message.endswith("; it knows en.")
     english.check(Options(language="en"))
+    english.check(Options(languages=("de", "en")))
     english.check(Options())
     english.close()
 
@@ -407,6 +425,24 @@ def test_requests_wait_in_the_lane_that_fits(demo: Model, file: str, tier: Tier,
     assert rows == {demo.parallelism.max_batch if lane <= SHORT else demo.parallelism.long_batch}
 
 
+@pytest.mark.parametrize(("asked", "used"), [(3, 3), (None, 5)])
+def test_the_beam_width_of_a_request_reaches_the_decoder(demo: Model, asked: int | None, used: int) -> None:
+    """Every try but the last, which is greedy, has the width that the request names, else the server's."""
+    made = transcriber_over(demo, beam_size=5)
+    seen, submit = [], made._batcher.submit
+
+    def watched(call: ModelCall, **about: Any) -> Future[Any]:
+        if call.kind == "generate":
+            seen.append(dict(call.options)["beam_size"])
+        return submit(call, **about)
+
+    made._batcher.submit = watched  # type: ignore[method-assign, assignment]
+    babble = np.tile(pcm_of("de-00.wav")[::2], 3)[: 3 * SECOND]  # fails its checks and is tried again
+    transcribe(made, babble, Options(beam_size=asked, language="de"))
+    made.close()
+    assert seen[:3] == [used, used, 1]
+
+
 def test_detection_chooses_among_the_languages_that_are_allowed(transcriber: Transcriber) -> None:
     """A German clip is Spanish or French to a caller who allows no other language."""
     info = transcribe(transcriber, pcm_of("de-00.wav"), Options(languages=("es", "fr"))).info
@@ -441,7 +477,7 @@ def test_suppressed_segments_are_counted_and_leave_no_gap(demo: Model, monkeypat
     )
     monkeypatch.setattr("app.engine.transcriber.evidence_of", lambda *_: next(verdicts))
     made, suppressed = transcriber_over(demo), list[str]()
-    made.on_suppressed(suppressed.append)
+    made.listen(Listeners(suppressed=suppressed.append))
     result = transcribe(made, pcm_of("long-en.wav")[: 30 * SECOND], Options(language="en"))
     made.close()
     assert suppressed == ["boilerplate"]

@@ -1,9 +1,18 @@
 from __future__ import annotations
 
 import numpy as np
+from faster_whisper.vad import get_vad_model
 
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
-from app.engine.vad import FRAME_SAMPLES, FRAMES_PER_SECOND, Probabilities, gains_of, silero, speech_probabilities
+from app.engine.vad import (
+    FRAME_SAMPLES,
+    FRAMES_PER_SECOND,
+    NETWORK_FRAMES,
+    Probabilities,
+    gains_of,
+    silero,
+    speech_probabilities,
+)
 from tests.samples import at_level, knock, pcm_of
 
 SECOND = SAMPLE_RATE_HZ
@@ -41,6 +50,14 @@ def test_silero_gives_one_probability_for_each_frame() -> None:
     assert silero(np.zeros(3 * FRAME_SAMPLES + 1, np.float32)).shape == (4,)
     assert speech_probabilities(np.zeros(0, np.float32)).shape == (0,)
     assert FRAMES_PER_SECOND * FRAME_SAMPLES == SECOND
+
+
+def test_silero_in_blocks_gives_the_numbers_of_one_call() -> None:
+    """Equal to the last bit to faster-whisper's own call, also when the last frame is complete."""
+    pcm = pcm_of("en-12.wav")
+    for n_frames in (1, NETWORK_FRAMES, NETWORK_FRAMES + 1, 2 * NETWORK_FRAMES + 7):
+        piece = np.resize(pcm, n_frames * FRAME_SAMPLES).astype(np.float32)
+        assert np.array_equal(silero(piece), get_vad_model()(piece.copy()).reshape(-1))
 
 
 def test_silence_and_noise_hold_no_speech() -> None:

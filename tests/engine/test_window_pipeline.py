@@ -97,7 +97,7 @@ def test_a_caller_who_has_left_ends_the_search() -> None:
 
     def check() -> None:
         if len(blocks) >= 3:
-            raise Cancelled("The caller has gone.")
+            raise Cancelled
 
     results = decode_in_order(FIRST, rest(), text, n_at_once=4, check_caller=check)
     with pytest.raises(Cancelled):

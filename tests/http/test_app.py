@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from app.core.errors import StartupError
 from app.engine.engine import Engine
 from app.engine.fake import FakeEngine
+from app.engine.listeners import Listeners
 from app.http.app import create_app
 from app.settings.worker import WorkerSettings
 from tests.clients import PATH, settings_for_test, upload, worker
@@ -147,6 +149,33 @@ async def test_slots_are_the_setting_or_the_default_of_the_device(asked: int, sl
     """MAX_CONCURRENT_TRANSCRIPTIONS, or the default for a CPU."""
     async with worker(max_concurrent_transcriptions=asked) as running:
         assert (await running.client.get("/health")).json()["slots"] == slots
+
+
+class TellingEngine(HeldEngine):
+    """Keeps its listeners, for the test to call."""
+
+    listeners = Listeners()
+
+    def listen(self, listeners: Listeners) -> None:
+        """See `Engine.listen`."""
+        self.listeners = listeners
+
+
+async def test_what_the_engine_tells_is_counted_and_passed_on():
+    """Calls of the model, skipped windows and suppressed segments are in the metrics; a failure reaches the caller."""
+    engine, failures, ready = TellingEngine(), list[str](), asyncio.Event()
+    app = create_app(settings_for_test(), build=lambda _: engine, on_ready=ready.set, on_critical=failures.append)
+    async with app.router.lifespan_context(app), client_of(app) as client:
+        await asyncio.wait_for(ready.wait(), 10)
+        engine.listeners.batch("generate", 4)
+        engine.listeners.skipped()
+        engine.listeners.suppressed("silence")
+        engine.listeners.critical("the device is lost")
+        metrics = (await client.get("/metrics")).text
+    assert failures == ["the device is lost"]
+    assert re.search(r"whisper_batch_size_sum\{[^}]*\} 4\.0", metrics)
+    assert re.search(r"whisper_skipped_windows_total(\{[^}]*\})? 1\.0", metrics)
+    assert re.search(r"whisper_suppressed_segments_total\{[^}]*silence[^}]*\} 1\.0", metrics)
 
 
 async def test_openapi_document_is_served():

@@ -102,7 +102,20 @@ def test_absent_options_are_not_sent():
         return httpx.Response(200, json={"segments": []})
 
     ask(handle)
-    assert not any(f'name="{name}"'.encode() in bodies[0] for name in ("language", "prompt", "task"))
+    names = ("language", "prompt", "task", "vad_filter")
+    assert not any(f'name="{name}"'.encode() in bodies[0] for name in names)
+
+
+def test_a_second_request_goes_without_voice_activity_detection():
+    """Only a window that says so has the field; otherwise the service's setting holds."""
+    bodies = []
+
+    def handle(request):
+        bodies.append(request.read())
+        return httpx.Response(200, json={"segments": []})
+
+    ask(handle, vad_filter=False)
+    assert b'name="vad_filter"\r\n\r\nfalse\r\n' in bodies[0]
 
 
 def test_answer_is_read():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -37,20 +36,15 @@ class Selection:
     cursor: str | None = None
 
     async def page(self, store: Storage, meeting_id: int, cursor: str | None, limit: int) -> Page[SegmentRow]:
-        """Read one page; a repeated segment counts as gone for a reader of changes, who may have it."""
-        changes = self.since_seq is not None
-        page = await store.segments(
+        """Read one page."""
+        return await store.segments(
             meeting_id,
             limit=limit,
             cursor=cursor,
             since_seq=self.since_seq,
             drafts=self.pending,
-            hidden=self.raw or changes,
+            hidden=self.raw,
         )
-        if changes and not self.raw:
-            rows = (dataclasses.replace(row, deleted=True) if row.hidden_by else row for row in page.items)
-            page = dataclasses.replace(page, items=tuple(rows))
-        return page
 
 
 def etag_of(meeting: MeetingRow) -> str:

@@ -20,6 +20,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     meetings.router,
     transcripts.router,
     search.router,
+    stream.router,
+    socket.router,
     internal.router,
     health.router,
     stream.router,

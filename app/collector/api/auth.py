@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
@@ -115,15 +116,29 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
+def refuse_other_pages(connection: HTTPConnection, options: ApiOptions) -> None:
+    """Where no key is needed, any page that a user opens could otherwise change meetings.
+
+    Raises:
+        ApiError: 403, a browser sent this for a page of another server.
+    """
+    origin = connection.headers.get("origin")
+    if options.needs_key or origin is None or urlsplit(origin).netloc == connection.headers.get("host"):
+        return
+    raise ApiError(403, "Origin: pages of other servers may change nothing on a server without keys.")
+
+
 async def _reader(request: Request) -> ApiKey:
     return require_scope(await identify(request, request.app.state.services), "read")
 
 
 async def _writer(request: Request) -> ApiKey:
+    refuse_other_pages(request, request.app.state.services.options)
     return require_scope(await identify(request, request.app.state.services), "write")
 
 
 async def _deleter(request: Request) -> ApiKey:
+    refuse_other_pages(request, request.app.state.services.options)
     return require_scope(await identify(request, request.app.state.services), "delete")
 
 

@@ -70,8 +70,9 @@ def explain(errors: Sequence[Mapping[str, Any]]) -> str:
     name = ".".join(place) or "body"
     if first["type"] == "missing":
         return f"{name}: is missing."
-    hint = _HINTS.get(first["type"], lambda _: "is not valid")
-    return f"{name}: {_shown(first.get('input'))} {hint(first.get('ctx') or {})}."
+    hint = _HINTS.get(first["type"])
+    why = hint(first.get("ctx") or {}) if hint else "is not valid"
+    return f"{name}: {_shown(first.get('input'))} {why}."
 
 
 def answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -11,6 +11,7 @@ from app.collector.rows import Change, MeetingRow, SegmentRow
 from app.collector.storage import Storage
 
 PAGE_ROWS: Final = 200
+MAX_CHARACTERS: Final = 200_000  # of one frame: many clients refuse more than a megabyte
 
 
 async def missed(store: Storage, meeting: MeetingRow, *, since_seq: int, now_ms: int) -> AsyncGenerator[Frame, None]:
@@ -37,11 +38,30 @@ async def missed(store: Storage, meeting: MeetingRow, *, since_seq: int, now_ms:
         cursor = page.next_cursor
         more = cursor is not None
         rows = tuple(row for row in page.items if row.seq <= meeting.seq and (since_seq or _is_shown(row)))
-        if not rows and more:
-            continue
-        reached = meeting if not more else dataclasses.replace(meeting, seq=since_seq)
-        for frame in frames(Change(reached, since_seq, rows, status_changed=not more), now_ms=now_ms):
-            yield frame
+        part: list[SegmentRow] = []
+        for row in rows:
+            if part and sum(map(_size, part)) + _size(row) > MAX_CHARACTERS:
+                for frame in _unfinished(meeting, since_seq, part, now_ms):
+                    yield frame
+                part = []
+            part.append(row)
+        if not more:
+            last = Change(meeting, since_seq, tuple(part), status_changed=True)
+            for frame in frames(last, now_ms=now_ms):
+                yield frame
+        elif part:
+            for frame in _unfinished(meeting, since_seq, part, now_ms):
+                yield frame
+
+
+def _unfinished(meeting: MeetingRow, since_seq: int, rows: list[SegmentRow], now_ms: int) -> list[Frame]:
+    """Frames after which more follow, so the reader stays where it was."""
+    return frames(Change(dataclasses.replace(meeting, seq=since_seq), since_seq, tuple(rows)), now_ms=now_ms)
+
+
+def _size(row: SegmentRow) -> int:
+    """About how many characters a segment has in a frame."""
+    return 600 + len(row.text) + 100 * len(row.words or ())
 
 
 def _is_shown(row: SegmentRow) -> bool:

@@ -46,14 +46,14 @@ async def search(
     if before_id is not None:
         statement = statement.where(row_id < before_id)
     filters = [_M.owner_id == owner_id, _M.deleted_ms.is_(None), _T.hidden_by.is_(None)]
-    for value, condition in (
-        (platform, _M.platform == platform),
-        (from_ms, _T.abs_start_ms >= from_ms),
-        (to_ms, _T.abs_start_ms < to_ms),
-        (speaker, func.lower(_T.speaker) == func.lower(speaker)),
-    ):
-        if value is not None:
-            filters.append(condition)
+    if platform is not None:
+        filters.append(_M.platform == platform)
+    if from_ms is not None:
+        filters.append(_T.abs_start_ms >= from_ms)
+    if to_ms is not None:
+        filters.append(_T.abs_start_ms < to_ms)
+    if speaker is not None:
+        filters.append(func.lower(_T.speaker) == func.lower(speaker))
     rows = (await connection.execute(statement.where(and_(*filters)).order_by(row_id.desc()).limit(limit + 1))).all()
     hits = tuple(_hit(row, terms) for row in rows[:limit])
     return Page(hits, write_cursor(hits[-1].segment.id) if len(rows) > limit else None)

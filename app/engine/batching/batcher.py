@@ -123,6 +123,11 @@ class Batcher(Generic[P, R]):
             self._changed.notify()
         return future
 
+    def announce(self, owner: Hashable, lane: int) -> None:
+        """A request is being prepared; see `BatchQueue.announce`."""
+        with self._changed:
+            self._queue.announce(owner, lane, self._clock())
+
     def on_batch(self, listener: Callable[[BatchDetails], None]) -> None:
         """Replace `on_batch`: from now on `listener` is called, on a model thread, after every call that succeeded."""
         self._on_batch = listener
@@ -131,7 +136,7 @@ class Batcher(Generic[P, R]):
         """Drop the jobs whose callers have left."""
         with self._changed:
             gone = self._queue.drop_cancelled()
-        _fail(gone, Cancelled("The caller has gone."))
+        _fail(gone, Cancelled())
 
     def forget(self, owner: Hashable) -> None:
         """A request has ended."""
@@ -171,7 +176,7 @@ class Batcher(Generic[P, R]):
             try:
                 while not self._closed:
                     gone = self._queue.drop_cancelled()
-                    _fail(gone, Cancelled("The caller has gone."))
+                    _fail(gone, Cancelled())
                     now_s = self._clock()
                     batch = self._queue.take(now_s, idle=self._idle, busy=len(self._busy_since_s))
                     if batch:

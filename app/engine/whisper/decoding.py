@@ -31,8 +31,12 @@ FALLBACK_STEPS: dict[float, dict[str, Any]] = {
     0.2: {"repetition_penalty": 1.1, "no_repeat_ngram_size": 4},
     0.4: {"repetition_penalty": 1.3, "no_repeat_ngram_size": 3, "beam_size": 1},
 }
-# Live windows are decoded once a second: beam width 1 has the error rate of 5 on them, docs/accuracy.md.
+# Live windows are decoded once a second: beam width 1 has the error rate of 5 on them, docs/accuracy.md. Short ones
+# are the exception (digits, commands): they get the whole search, with room for faster speech than anyone's, because
+# a loop up to the model's own limit takes a second.
 REALTIME_BEAM_SIZE = 1
+REALTIME_SHORT_S = 4.0
+REALTIME_SHORT_TOKENS = 64
 # Between the tries of a caller who asked for sampling.
 SAMPLING_STEP = 0.2
 # Whisper's control tokens are removed from a caller's text.
@@ -48,14 +52,30 @@ class Decoding:
     prompt_tokens: tuple[int, ...]
 
 
-def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int) -> Decoding:
-    """faster-whisper's options for one upload; the tokenizer has its language and task."""
+def beam_of(options: Options, server_beam: int, *, audio_s: float) -> int:
+    """The beam width of a request: its own, else that of live text, else the server's."""
+    if options.beam_size is not None:
+        return options.beam_size
+    return REALTIME_BEAM_SIZE if options.tier == "realtime" and audio_s >= REALTIME_SHORT_S else server_beam
+
+
+def decoding_of(options: Options, tokenizer: Tokenizer, *, server_beam: int, audio_s: float) -> Decoding:
+    """faster-whisper's options for one upload.
+
+    Args:
+        options: of the request.
+        tokenizer: has its language and task.
+        server_beam: beam width of all but long live windows, unless the request names one.
+        audio_s: length of the upload.
+    """
     hotwords = _tokens(options.hotwords, tokenizer)[:HOTWORD_TOKENS]
     prompt = _tokens(options.prompt, tokenizer)
+    live = options.tier == "realtime"
+    short = live and audio_s < REALTIME_SHORT_S
     return Decoding(
         tokenizer=tokenizer,
         options=TranscriptionOptions(
-            beam_size=REALTIME_BEAM_SIZE if options.tier == "realtime" else beam_size,
+            beam_size=beam_of(options, server_beam, audio_s=audio_s),
             best_of=5,
             patience=1,
             length_penalty=1,
@@ -77,7 +97,7 @@ def decoding_of(options: Options, tokenizer: Tokenizer, *, beam_size: int) -> De
             prepend_punctuations="\"'“¿([{-",
             append_punctuations="\"'.。,，!！?？:：”)]}、",
             multilingual=False,
-            max_new_tokens=None,
+            max_new_tokens=REALTIME_SHORT_TOKENS if short else None,
             clip_timestamps="0",
             hallucination_silence_threshold=None,
             hotwords=tokenizer.decode(hotwords).strip() or None,

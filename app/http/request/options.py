@@ -192,6 +192,7 @@ class TranscriptionRequest(BaseModel):
         description="0: beam search, and two repeatable retries for windows that fail their checks. "
         "Above 0: sampling. The realtime tier stays at 0.",
     )
+    beam_size: int | None = Field(None, ge=1, le=10, description="Beam width; 1 is fastest. Absent: the server's.")
     max_speech_duration_s: float | None = Field(
         None, ge=0, le=MAX_NUMBER, description="Cut speech into windows no longer than this."
     )

@@ -150,6 +150,7 @@ def _options(request: TranscriptionRequest, *, logprobs: bool, tier: Tier) -> Op
         prompt=request.prompt,
         hotwords=one_line(", ".join(filter(None, [request.hotwords, *request.keywords]))),
         temperature=request.temperature or 0.0,  # -0.0 is 0.0
+        beam_size=request.beam_size,
         words="word" in request.timestamp_granularities,
         logprobs=logprobs,
         vad_filter=vad_filter,

@@ -3,7 +3,8 @@
 A window keeps some committed audio as context, so each hypothesis repeats those words, with times
 that move by a tenth of a second or two, and sometimes with another spelling. Text alone cannot
 distinguish a repeated word from one spoken twice, and time alone cannot distinguish a moved word
-from a new one, so both are compared.
+from a new one, so both are compared. A model that skips words may move one by seconds: then several
+words in a row decide without their times.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from app.live.policy.hypothesis import Word
 SEARCH_WORDS = 4  # how many words the boundary may be away from where the times put it
 SAME_WITHIN_S = 0.7  # a repeated word starts or ends this close to where it did before
 COMPARED_WORDS = 5
+LEAST_MATCHED_WORDS = 3  # in a row, to be recognised by their letters alone
 MATCH_WORTH_S = 0.05  # one more equal word outweighs this much difference in time
 LONGEST_LOOP = 5  # words of a repeated phrase
 FASTEST_WORDS_PER_S = 12.0  # faster than anyone speaks; a looping decoder repeats faster
@@ -33,7 +35,20 @@ def count_committed(words: Sequence[Word], committed: Sequence[Word]) -> int:
     by_time = sum(1 for word in words if (word.start + word.end) / 2 <= last.end)
     counts = range(max(1, by_time - SEARCH_WORDS), min(len(words), by_time + SEARCH_WORDS) + 1)
     costs = {count: cost for count in counts if (cost := _cost(words[:count], committed)) is not None}
-    return min(costs, key=lambda count: costs[count]) if costs else by_time
+    if costs:
+        return min(costs, key=lambda count: costs[count])
+    by_text = _count_by_text([word.key for word in words], [word.key for word in committed])
+    return by_time if by_text is None else by_text
+
+
+def _count_by_text(words: Sequence[str], committed: Sequence[str]) -> int | None:
+    """How many of the first `words` repeat the committed ones, from the keys alone; None unless one place fits."""
+    for length in range(min(COMPARED_WORDS, len(committed)), LEAST_MATCHED_WORDS - 1, -1):
+        last = list(committed[-length:])
+        found = [end for end in range(length, len(words) + 1) if list(words[end - length : end]) == last]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
 
 
 def _cost(words: Sequence[Word], committed: Sequence[Word]) -> float | None:

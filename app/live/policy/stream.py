@@ -22,6 +22,7 @@ from app.live.policy.overlap import count_committed, without_loops
 from app.live.policy.prompt import CommittedContext
 from app.live.policy.segmenting import Segment, Segmenter, segment_of
 from app.live.policy.stream_policy import StreamPolicy
+from app.live.policy.unheard import may_hold_speech
 from app.live.policy.windows import (
     LiveWindow,
     Update,
@@ -32,6 +33,7 @@ from app.live.policy.windows import (
     trailing_silence,
 )
 
+AFTER_WORD_S = 0.1  # a word may sound this long after the end that the model gives it
 EMPTY_REQUESTS = 2  # after two requests without words the audio counts as having none, as two must agree on words
 
 
@@ -53,7 +55,8 @@ class Stream:
         self._cut = 0  # audio before this sample is no longer needed
         self._transcribed_to = 0  # end of the last window that was answered
         self._previous: WindowHypothesis | None = None
-        self._closing_due = False  # the last window was open: a pause needs one more request
+        self._closing_due = False  # the last window was open, or is asked about again: a pause needs one more request
+        self._unheard = False  # no words in what may be speech: ask again before it is dropped
         self._in_flight: LiveWindow | None = None
         self._n_sent = 0
         self._retry_at_s = 0.0
@@ -138,6 +141,7 @@ class Stream:
             reason=span.reason,
             prompt=self._context.prompt(span.start / SAMPLE_RATE_HZ),
             language=self._languages.hint(),
+            vad_filter=not self._unheard,
         )
         return self._in_flight
 
@@ -200,13 +204,21 @@ class Stream:
         final = [word.within(self._context.end_s, sound_end / SAMPLE_RATE_HZ) for word in fresh[:count]]
         latencies = tuple(now_s - self._arrivals.of(to_samples(word.end) - 1) for word in final)
         self._context.commit(final)
-        self._previous = None if window.closed else replace(current, words=tuple(fresh[count:]))
-        self._closing_due = not window.closed
-        self._move_cut(window, words, full=full)
+        self._unheard = window.vad_filter and not recognised and may_hold_speech(window.pcm)
+        self._closing_due = not window.closed or self._unheard
+        # A pause in noise has no level of its own: the service recognises no word in it.
+        paused = bool(words) and count == len(fresh) and end_s - self._context.end_s >= self._policy.wordless_s
+        if not self._unheard:
+            self._previous = None if window.closed else replace(current, words=tuple(fresh[count:]))
+            self._move_cut(window, words, full=full)
+            if paused:
+                self._drop_before(to_samples(self._context.end_s + AFTER_WORD_S))
         seconds = sum(word.end - word.start for word in final)
         hinted = window.language is not None
         self._languages.add(hypothesis.language, hypothesis.language_probability, seconds, hinted=hinted)
-        completed = self._segmenter.add(final, close=window.closed, heard_s=end_s, language=hypothesis.language)
+        completed = self._segmenter.add(
+            final, close=window.closed or paused, heard_s=end_s, language=hypothesis.language
+        )
         language = self._languages.report(hypothesis, committed=bool(final))
         return Update(
             completed=tuple(completed),
@@ -288,7 +300,7 @@ class Stream:
         self._context.commit(final)
         completed = self._segmenter.add(final, close=True)
         self._transcribed_to = cut  # tentative words after it are transcribed again
-        self._previous, self._closing_due = None, False
+        self._previous, self._closing_due, self._unheard = None, False, False
         self._drop_before(cut)
         return Update(completed=tuple(completed))
 

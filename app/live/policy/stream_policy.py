@@ -32,6 +32,7 @@ class StreamPolicy:
         complete_after_s: a long sentence is completed in parts when its first word that is not completed ended
             this long before the end of the newest window; at a clause or a short break after half of it.
         gap_s: silence between two words that ends a segment.
+        wordless_s: audio without a word after the last committed one that ends an utterance, as a pause does.
         context_s: silence after which the prompt is dropped: the subject may be new, and a loop ends.
         prompt_chars: committed text sent as a prompt; 0, because a small model may repeat it endlessly.
         empty_backoff_s: the step doubles up to this while requests find no words in noise.
@@ -52,6 +53,7 @@ class StreamPolicy:
     max_segment_s: float = 10.0
     complete_after_s: float = 3.0
     gap_s: float = 0.8
+    wordless_s: float = 2.5
     context_s: float = 5.0
     prompt_chars: int = 0
     empty_backoff_s: float = 4.0

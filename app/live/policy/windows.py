@@ -26,6 +26,8 @@ class LiveWindow:
         reason: what made it due. Unless it is "step", the window's end cuts no speech off, so all
             words recognised in it are final.
         language: the hint to send; None lets the service detect the language.
+        vad_filter: False asks again for audio in which the service found no words, without its voice activity
+            detection.
     """
 
     number: int
@@ -35,6 +37,7 @@ class LiveWindow:
     reason: WindowReason
     prompt: str
     language: str | None
+    vad_filter: bool = True
 
     @property
     def closed(self) -> bool:

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
-from starlette.types import Message
+from starlette.types import Message, Scope
 
 from app.collector.api.answers import PAGE_ROWS
 from app.collector.api.app import create_app
@@ -80,8 +79,8 @@ async def test_an_answer_that_breaks_off_does_not_look_complete():
     async def send(message: Message) -> None:
         messages.append(message)
 
-    scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "method": "GET", "path": PATH}
-    scope |= {"query_string": b"", "headers": [], "root_path": "", "http_version": "1.1", "scheme": "http"}
+    scope: Scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "method": "GET", "path": PATH}
+    scope.update(query_string=b"", headers=[], root_path="", http_version="1.1", scheme="http")
     await create_app(services(store=store))(scope, receive, send)
     assert messages[0]["status"] == 200
     assert len(messages) > 1
@@ -126,17 +125,3 @@ async def test_drafts_are_shown_on_request():
         file = (await http.get(PATH, params={"format": "txt"})).text
     assert [(each["text"], each["completed"]) for each in shown] == [("Final.", True), ("dra", False)]
     assert "dra" not in file
-
-
-async def test_a_repeated_segment_is_gone_for_a_reader_of_changes():
-    """It may have been shown before it was found to repeat another one; `raw=true` keeps it."""
-    store = FakeStore()
-    await say(store, "One.", "One")
-    meeting = next(iter(store.found.values()))
-    at = ("c1", "c1:1")
-    meeting.segments[at] = dataclasses.replace(meeting.segments[at], hidden_by="c1:0")
-    async with client(services(store=store)) as http:
-        changes = (await http.get(PATH, params={"since_seq": 0})).json()["segments"]
-        raw = (await http.get(PATH, params={"since_seq": 0, "raw": "true"})).json()["segments"]
-    assert [each.get("deleted", False) for each in changes] == [False, True]
-    assert [each.get("deleted", False) for each in raw] == [False, False]

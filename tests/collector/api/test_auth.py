@@ -12,6 +12,7 @@ from app.collector.api.auth import (
     identify,
     is_internal,
     key_hash,
+    refuse_other_pages,
     require_scope,
 )
 from app.collector.api.errors import ApiError
@@ -119,3 +120,16 @@ async def test_a_database_that_is_away_is_no_wrong_key():
     assert (await identify(connection(x_api_key="one"), parts)).owner_id == 1
     with pytest.raises(DatabaseAway):
         await identify(connection(x_api_key="token"), parts)
+
+
+@pytest.mark.parametrize(("origin", "refused"), [("http://evil.example", True), ("null", True), ("http://here", False)])
+def test_other_pages_change_nothing_on_an_open_server(origin: str, refused: bool):  # noqa: FBT001
+    """A form of another page needs no permission of the browser; with keys it has none to send."""
+    sent = connection(origin=origin, host="here")
+    refuse_other_pages(sent, services(needs_key=True).options)
+    refuse_other_pages(connection(host="here"), services().options)
+    if refused:
+        with pytest.raises(ApiError, match="Origin"):
+            refuse_other_pages(sent, services().options)
+    else:
+        refuse_other_pages(sent, services().options)

@@ -1,4 +1,4 @@
-"""A meeting that speaks: entries go into a fake store, and their frames to Redis after the commit, as a collector does."""
+"""A meeting that speaks: entries go into a fake store and then, as a collector does it, their frames to Redis."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ class Meeting:
 
     async def say(self, *texts: str, speaker: str | None = None) -> Applied:
         """Finals, all in one entry."""
-        return await self.commit(Segments(tuple(self.final(each, speaker) for each in texts)))
+        return await self.commit(self.segments(*texts, speaker=speaker))
+
+    def segments(self, *texts: str, speaker: str | None = None) -> Segments:
+        """The next finals of the connection."""
+        return Segments(tuple(self.final(each, speaker) for each in texts))
 
     def final(self, text: str, speaker: str | None = None) -> SegmentFact:
         """The next final of the connection."""
@@ -154,7 +158,7 @@ class Server:
     async def kill(self) -> None:
         """As if the process were killed: every connection is gone, nothing is said."""
         for each in tuple(self._server.server_state.connections):
-            each.transport.abort()  # type: ignore[union-attr]
+            each.transport.abort()
         await self.stop()
 
 

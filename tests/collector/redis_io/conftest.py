@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.collector.redis_io.connection import Client, connect
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 
 @pytest.fixture

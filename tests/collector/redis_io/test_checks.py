@@ -5,7 +5,7 @@ from pathlib import Path
 from app.collector.redis_io.checks import warnings
 from app.collector.redis_io.connection import Client, connect
 from app.collector.redis_io.groups import create_groups
-from tests.collector.servers import running_redis
+from tests.servers import running_redis
 
 
 async def test_nothing_is_wrong(redis: Client):

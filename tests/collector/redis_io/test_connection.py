@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from app.collector.redis_io.connection import connect
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 
 async def test_bytes_that_are_no_text_come_back_as_they_were(redis_server: RedisServer):

@@ -10,7 +10,7 @@ from app.collector.rows import Applied
 from app.contracts.collector import meeting_channel
 from tests.collector.fake_store import FakeStore
 from tests.collector.plain_entries import frames
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 
 async def result() -> Applied:

@@ -11,7 +11,7 @@ from app.collector.redis_io.purge import Purger, belongs
 from app.collector.rows import Deletion, MeetingRow
 from app.contracts.collector import draft_key
 from tests.collector.fake_store import FakeStore
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 MEETING = MeetingRow(42, 1, "google_meet", "abc", "completed", None, None, {}, 3, None, 0, 0)
 DELETION = Deletion(MEETING, ("c1", "-"), {"s": ("3-0", "5-0")})

@@ -37,7 +37,9 @@ def entry(
     return Entry(stream, Revision(T0 + at_ms, n), room, session, uid, session if gateway else None, facts)
 
 
-def segment(key: str, start_ms: int, end_ms: int, text: str, *, final: bool = True, **more: Any) -> SegmentFact:
+def segment(
+    key: str, start_ms: int | None, end_ms: int | None, text: str, *, final: bool = True, **more: Any
+) -> SegmentFact:
     """A segment with an id."""
     return SegmentFact(key, has_id=True, text=text, completed=final, start_ms=start_ms, end_ms=end_ms, **more)
 

@@ -278,6 +278,21 @@ def test_a_clip_that_does_not_come_back_holds_the_model_for_a_moment_only() -> N
     kept.close(PATIENCE_S)
 
 
+def test_a_clip_that_is_being_prepared_shares_the_call_of_another(model: HeldModel) -> None:
+    """While one thread is busy, the other one waits for the announced clip and decodes both together."""
+    clock = FakeClock()
+    batcher: Batcher[str, str] = Batcher(model, n_threads=2, clock=clock)
+    first = put(batcher, "busy", key="other", lane=SHORT)
+    model.wait_until_called()
+    batcher.announce("b", SHORT)
+    futures = [first, put(batcher, "a", lane=SHORT), put(batcher, "b", lane=SHORT)]
+    model.wait_until_called()
+    model.let_go()
+    assert [outcome(future) for future in futures] == ["BUSY", "A", "B"]
+    assert model.rows == [["busy"], ["a", "b"]]
+    batcher.close()
+
+
 def test_replicas_run_side_by_side() -> None:
     """With two threads two calls are in the model at once, and stuck rows of one leave the other free."""
     model = HeldModel()

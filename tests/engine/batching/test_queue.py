@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.engine.batching.lanes import DEFERRED, LIVE, LONG, SHORT
-from app.engine.batching.queue import AGEING_S, EXPECT_S, WORTH_ROWS, BatchQueue, Job, fair_share
+from app.engine.batching.queue import AGEING_S, COMPANY_S, EXPECT_S, WORTH_ROWS, BatchQueue, Job, fair_share
 
 Names = list[str]
 
@@ -132,6 +132,68 @@ def test_a_large_batch_is_left_in_part_to_threads_that_are_soon_free() -> None:
         assert 1 <= fair_share(n_rows, idle=3, busy=1) <= n_rows
     queue = queue_of(*(job(str(n)) for n in range(8)))
     assert [each.payload for each in queue.take(0.0, idle=1, busy=1)] == ["0", "1", "2", "3"]
+
+
+def company(*jobs: Job[str]) -> BatchQueue[str]:
+    """A queue of these jobs, to which a request `late` of the short lane was announced at 0.0 s."""
+    queue = queue_of(*jobs)
+    queue.announce("late", SHORT, 0.0)
+    return queue
+
+
+def busy_take(queue: BatchQueue[str], now_s: float = 0.0, *, idle: int = 1) -> Names:
+    """The names in the next call while another thread is busy."""
+    return [each.payload for each in queue.take(now_s, idle=idle, busy=1)]
+
+
+def test_a_small_call_waits_for_an_announced_request_of_its_lane() -> None:
+    """Both share a call as soon as the second one has come, and the thread is told when to look again."""
+    queue = company(job("a", lane=SHORT))
+    assert busy_take(queue) == []
+    assert queue.held_until_s(0.0) == COMPANY_S
+    queue.add(job("b", "late", lane=SHORT), 0.01)
+    assert busy_take(queue, 0.01) == ["a", "b"]
+
+
+def test_a_small_call_waits_for_a_moment_only() -> None:
+    """However often requests are announced, no job waits longer than COMPANY_S."""
+    queue = company(job("a", lane=SHORT))
+    queue.announce("later", SHORT, COMPANY_S / 2)
+    assert busy_take(queue, COMPANY_S / 2) == []
+    assert busy_take(queue, COMPANY_S) == ["a"]
+
+
+def test_what_the_announced_request_needs_first_goes_on() -> None:
+    """Its encoder call passes the decoding call that waits for it."""
+    queue = company(job("a", lane=SHORT))
+    queue.add(job("encode", "late", key="e", lane=SHORT, max_rows=1), 0.01)
+    assert busy_take(queue, 0.01) == ["encode"]
+    assert busy_take(queue, 0.01) == []
+
+
+@pytest.mark.parametrize("lane", [LIVE, LONG])
+def test_other_lanes_do_not_wait_for_company(lane: int) -> None:
+    """Only requests of one lane wait for each other."""
+    assert busy_take(company(job("a", lane=lane))) == ["a"]
+
+
+def test_a_call_that_is_large_enough_does_not_wait() -> None:
+    """From WORTH_ROWS on another row saves little."""
+    names = [str(number) for number in range(WORTH_ROWS)]
+    assert busy_take(company(*(job(name, lane=SHORT) for name in names))) == names
+
+
+def test_nothing_waits_for_company_while_a_thread_is_free() -> None:
+    """With two free threads, or when no other thread is busy, a job is taken at once."""
+    assert busy_take(company(job("a", lane=SHORT)), idle=2) == ["a"]
+    assert take(company(job("a", lane=SHORT))) == ["a"]
+
+
+def test_a_request_that_has_ended_is_no_longer_announced() -> None:
+    """Silence needs no call: the others go on."""
+    queue = company(job("a", lane=SHORT))
+    queue.forget("late")
+    assert busy_take(queue) == ["a"]
 
 
 def test_departed_jobs_are_swept() -> None:

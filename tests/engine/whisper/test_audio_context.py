@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.engine.whisper.audio_context import BUCKETS_FRAMES, FULL_FRAMES, MARGIN_FRAMES, context_frames
+from app.engine.whisper.audio_context import (
+    BUCKETS_FRAMES,
+    FULL_FRAMES,
+    MARGIN_FRAMES,
+    context_frames,
+    decoder_positions,
+)
 from app.engine.whisper.model import Model
 from tests.samples import pcm_of
 
@@ -30,6 +36,14 @@ def test_buckets_end_at_what_the_encoder_takes_and_are_even() -> None:
     assert sorted(set(BUCKETS_FRAMES)) == list(BUCKETS_FRAMES)
     assert all(frames % 2 == 0 for frames in BUCKETS_FRAMES)
     assert BUCKETS_FRAMES[0] > MARGIN_FRAMES
+
+
+@pytest.mark.parametrize(
+    ("encoded", "positions"), [(125, 750), (500, 750), (625, 750), (750, 1500), (1000, 1500), (1500, 1500)]
+)
+def test_the_decoder_gets_one_of_two_lengths(encoded: int, positions: int) -> None:
+    """Up to 750 positions with at least 2.5 s of silence behind the window, else all 1500."""
+    assert decoder_positions(encoded) == positions
 
 
 @pytest.mark.parametrize("file", ["en-00.wav", "silence.wav", "noise.wav"])

@@ -11,6 +11,7 @@ import pytest
 from faster_whisper.audio import pad_or_trim
 
 from app.engine.batching.batcher import Batcher
+from app.engine.batching.lanes import DEFERRED, LIVE, LONG, SHORT
 from app.engine.whisper.calls import BatchedWhisper, ModelCall, SharedModel, repeatable
 from app.engine.whisper.decoding import FALLBACK_STEPS
 from app.engine.whisper.model import Model
@@ -26,6 +27,12 @@ class Recorder:
 
     def __init__(self) -> None:
         self.jobs: list[SimpleNamespace] = []
+        self.announced: list[Hashable] = []
+
+    def announce(self, owner: Hashable, lane: int) -> None:
+        """The batcher's seam."""
+        assert lane == SHORT
+        self.announced.append(owner)
 
     def submit(self, call: ModelCall, **about: Any) -> Future[Any]:
         """The batcher's seam."""
@@ -40,11 +47,13 @@ class Recorder:
         return [job.key for job in self.jobs]
 
 
-def view_of(recorder: Recorder, *, repeat_beam: int | None = 5, adapt_context: bool = False) -> BatchedWhisper:
+def view_of(
+    recorder: Recorder, *, repeat_beam: int | None = 5, adapt_context: bool = False, lane: int = LONG
+) -> BatchedWhisper:
     """One request's view over the recorder."""
     facts = SimpleNamespace(is_multilingual=True, device="cpu", device_index=[0], n_mels=80)
     return BatchedWhisper(
-        facts, cast("Batcher[ModelCall, Any]", recorder), owner="me", lane=2, max_rows=8, encode_rows=3,
+        facts, cast("Batcher[ModelCall, Any]", recorder), owner="me", lane=lane, max_rows=8, encode_rows=3,
         cancelled=lambda: False, start_token=SOT, repeat_beam=repeat_beam, adapt_context=adapt_context,
     )  # fmt: skip
 
@@ -60,6 +69,14 @@ def same_call(first: dict[str, Any], second: dict[str, Any]) -> bool:
     for asked in (first, second):
         view_of(recorder).generate(encoded(asked.pop("n_positions", 1500)), [asked.pop("prompt", [SOT, 1, 2])], **asked)
     return recorder.keys[0] == recorder.keys[1]
+
+
+@pytest.mark.parametrize("lane", [LIVE, SHORT, LONG, DEFERRED])
+def test_the_encoder_call_of_a_short_request_announces_its_decoding(lane: int) -> None:
+    """Requests of one window gather for shared calls; live text never waits, and files have rows enough."""
+    recorder = Recorder()
+    view_of(recorder, lane=lane).encode(np.ones((1, 80, 3000), np.float32))
+    assert recorder.announced == (["me"] if lane == SHORT else [])
 
 
 @pytest.mark.parametrize(
@@ -117,7 +134,7 @@ def test_a_short_window_is_encoded_at_its_own_length_only_when_asked() -> None:
 
 
 def test_a_short_window_gets_the_output_for_silence_behind_it(demo: Model) -> None:
-    """All 1500 positions: first what its own frames give, then what 30 s of silence give at those positions."""
+    """750 positions: first what its own frames give, then what 30 s of silence give at those positions."""
     shared, features = SharedModel(demo.whisper.model), np.zeros((1, demo.whisper.model.n_mels, 500), np.float32)
     features[..., :200] = 1.0
     [short] = shared.run("e", [ModelCall("encode", features)])
@@ -126,10 +143,18 @@ def test_a_short_window_gets_the_output_for_silence_behind_it(demo: Model) -> No
     [silence] = shared.run("e", [ModelCall("encode", silent)])
     shared.encode_silence()
     first, second = shared.run("e", [ModelCall("encode", features), ModelCall("encode", features * 0.5)])
-    assert first.shape == second.shape == (1, 1500, silence.shape[-1])
+    assert first.shape == second.shape == (1, 750, silence.shape[-1])
     assert np.abs(first[:, :250] - short).max() < 1e-3
     for row in (first, second):
-        assert np.array_equal(row[:, 250:], silence[:, 250:])
+        assert np.array_equal(row[:, 250:], silence[:, 250:750])
+
+
+def test_a_longer_window_gets_silence_up_to_thirty_seconds(demo: Model) -> None:
+    """A window of 15 s has 1500 positions, as a full one has."""
+    shared = SharedModel(demo.whisper.model)
+    shared.encode_silence()
+    [row] = shared.run("e", [ModelCall("encode", np.ones((1, demo.whisper.model.n_mels, 1500), np.float32))])
+    assert row.shape[1] == 1500
 
 
 def test_a_full_window_is_not_padded(demo: Model) -> None:
@@ -140,7 +165,7 @@ def test_a_full_window_is_not_padded(demo: Model) -> None:
     assert row.shape[1] == 1500
 
 
-def test_windows_of_any_length_share_a_decoding_call(demo: Model) -> None:
+def test_short_windows_share_a_decoding_call(demo: Model) -> None:
     """Padded to the same positions, a clip of two seconds and one of six have one key and one call gives both texts."""
     shared = SharedModel(demo.whisper.model)
     shared.encode_silence()

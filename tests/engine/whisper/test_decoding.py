@@ -81,22 +81,35 @@ def test_control_tokens_are_no_text() -> None:
 
 def test_words_and_hot_words_reach_the_model(tokenizer: Tokenizer) -> None:
     """The options of one upload: what was asked for, and nothing that would tie its windows together."""
-    decoding = decoding_of(Options(words=True, hotwords="fire", prompt="Hello there."), tokenizer, beam_size=3)
+    decoding = decoding_of(
+        Options(words=True, hotwords="fire", prompt="Hello there."), tokenizer, server_beam=3, audio_s=30
+    )
     assert (decoding.options.word_timestamps, decoding.options.beam_size) == (True, 3)
     assert decoding.options.hotwords == "fire"
     assert decoding.options.condition_on_previous_text is False
     assert tokenizer.decode(list(decoding.prompt_tokens)).strip() == "Hello there."
 
 
-@pytest.mark.parametrize(("tier", "beam_size"), [("realtime", 1), ("standard", 5), ("deferred", 5)])
-def test_live_text_is_decoded_greedily(tokenizer: Tokenizer, tier: Tier, beam_size: int) -> None:
-    """The realtime tier has beam width 1, the others that of the settings."""
-    assert decoding_of(Options(tier=tier), tokenizer, beam_size=5).options.beam_size == beam_size
+@pytest.mark.parametrize(
+    ("tier", "audio_s", "beam_size"),
+    [("realtime", 4.0, 1), ("realtime", 3.9, 5), ("standard", 30.0, 5), ("deferred", 30.0, 5)],
+)
+def test_long_live_windows_are_decoded_greedily(
+    tokenizer: Tokenizer, tier: Tier, audio_s: float, beam_size: int
+) -> None:
+    """Live windows of 4 s and more have beam width 1, all others that of the settings."""
+    assert decoding_of(Options(tier=tier), tokenizer, server_beam=5, audio_s=audio_s).options.beam_size == beam_size
+
+
+@pytest.mark.parametrize("tier", ["realtime", "standard", "deferred"])
+def test_a_request_that_names_a_beam_width_gets_it(tokenizer: Tokenizer, tier: Tier) -> None:
+    """Neither the setting nor the tier changes what the client asked for."""
+    assert decoding_of(Options(tier=tier, beam_size=3), tokenizer, server_beam=5, audio_s=30).options.beam_size == 3
 
 
 def test_endless_hot_words_are_trimmed(tokenizer: Tokenizer) -> None:
     """Hot words keep to their half of the room, and the prompt still has its own."""
-    decoding = decoding_of(Options(hotwords="fire " * 900, prompt="word " * 900), tokenizer, beam_size=1)
+    decoding = decoding_of(Options(hotwords="fire " * 900, prompt="word " * 900), tokenizer, server_beam=1, audio_s=30)
     hotwords = tokenizer.encode(" " + (decoding.options.hotwords or ""))
     assert 0 < len(hotwords) <= HOTWORD_TOKENS
     assert len(hotwords) + len(decoding.prompt_tokens) <= PROMPT_TOKENS
@@ -106,5 +119,5 @@ def test_endless_hot_words_are_trimmed(tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize("empty", ["", "   ", "<|en|>"])
 def test_an_empty_prompt_is_no_prompt(tokenizer: Tokenizer, empty: str) -> None:
     """Nothing but blanks or control tokens leaves windows in the batch of those without a prompt."""
-    decoding = decoding_of(Options(prompt=empty, hotwords=empty), tokenizer, beam_size=1)
+    decoding = decoding_of(Options(prompt=empty, hotwords=empty), tokenizer, server_beam=1, audio_s=30)
     assert (decoding.prompt_tokens, decoding.options.hotwords) == ((), None)

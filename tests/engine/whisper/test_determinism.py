@@ -20,7 +20,7 @@ from app.engine.whisper.model import Model
 from tests.engine.transcribing import transcribe, transcriber_over
 from tests.samples import pcm_of
 
-# What is measured: short and several windows, language given and found, words, prompts, live text.
+# What is measured: short and several windows, language given and found, words, prompts, live text, beam widths.
 MEASURED: tuple[tuple[str, Options], ...] = (
     ("en-00.wav", Options(words=True, logprobs=True)),
     ("en-10.wav", Options(words=True)),
@@ -29,7 +29,10 @@ MEASURED: tuple[tuple[str, Options], ...] = (
     ("es-05.wav", Options()),
     ("en-07.wav", Options(prompt="To be or not to be, that is the question.", words=True)),
     ("en-03.wav", Options(tier="realtime", words=True)),
+    ("en-00.wav", Options(beam_size=2)),
+    ("en-00.wav", Options(beam_size=8)),
     ("babble of de-00.wav", Options(logprobs=True, max_speech_duration_s=3)),
+    ("babble of de-00.wav", Options(beam_size=2, max_speech_duration_s=3)),
     ("gusts of noise.wav", Options(vad_filter=False)),
 )
 # Who disturbs: every language, prompts of many lengths, hot words, tiers, sampling.
@@ -42,6 +45,7 @@ NEIGHBOURS: tuple[tuple[str, Options], ...] = (
     ("gusts of noise.wav", Options(vad_filter=False, temperature=1.0)),
     ("es-07.wav", Options(language="de", task="transcribe", vad_filter=False)),
     ("en-02.wav", Options(hotwords="kingdom horse")),
+    ("en-05.wav", Options(beam_size=3)),
 )
 
 BABBLE = "babble of "  # double speed, three times over: it fails its checks and is tried again

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from app.core.errors import StartupError
 from app.engine.parallelism import Parallelism, choose
@@ -189,6 +190,35 @@ def test_a_download_that_broke_off_is_taken_up_again(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(models, "_download", rest)
     assert tmp_path == locate("tiny")
+
+
+TINY_EN = "install it from PyPI with `make setup` (an image with BAKE_MODEL=tiny.en) and set MODEL_SIZE=tiny.en"
+OTHERS = "connect this machine once, copy the model here and name its directory"
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("tiny.en", TINY_EN), ("Systran/faster-whisper-tiny.en", TINY_EN), ("base", OTHERS), ("owner/name", OTHERS)],
+)
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(OfflineModeIsEnabled("no"), "HF_HUB_OFFLINE is set"), (ConnectionError("no"), "ConnectionError")],
+)
+def test_a_model_that_is_nowhere_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, name: str, remedy: str, error: Exception, reason: str
+) -> None:
+    """The hub's answer and the remedies: tiny.en is a package too, and the demo model needs no download."""
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(models, "_cached", lambda _: None)
+    monkeypatch.setattr("app.engine.whisper.packaged.directory", lambda: None)
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", unreachable)
+    assert attempt(name) == (
+        f"MODEL_SIZE={name}: not on this machine, and it cannot be fetched from the model hub ({reason}); "
+        f"{remedy}, or use MODEL_SIZE=demo"
+    )
 
 
 @pytest.mark.parametrize("cached", [True, False])

@@ -30,7 +30,7 @@ SECOND = SAMPLE_RATE_HZ
 def decoding(demo: Model) -> Decoding:
     """English with words, one try."""
     tokenizer = Tokenizer(demo.whisper.hf_tokenizer, multilingual=True, task="transcribe", language="en")
-    return decoding_of(Options(words=True, tier="realtime"), tokenizer, beam_size=1)
+    return decoding_of(Options(words=True, tier="realtime"), tokenizer, server_beam=1, audio_s=30)
 
 
 def decoded(whisper: WhisperModel, decoding: Decoding, file: str, **how: Any) -> list[DecodedSegment]:

@@ -36,7 +36,7 @@ def test_blank_is_absent():
     """SDKs send empty strings for values that are not set."""
     names = (
         "language", "prompt", "hotwords", "temperature", "response_format", "timestamp_granularities[]", "task",
-        "vad_filter", "max_speech_duration_s", "min_silence_duration_ms", "transcription_tier", "stream",
+        "beam_size", "vad_filter", "max_speech_duration_s", "min_silence_duration_ms", "transcription_tier", "stream",
     )  # fmt: skip
     for blank in ("", "  ", "\t"):
         assert form(*((name, blank) for name in names)) == form()
@@ -154,6 +154,20 @@ def test_bad_temperatures_are_named_with_their_range(value: str):
     error = refusal(("temperature", value))
     assert error.param == "temperature"
     assert "from 0 to 1" in error.message
+
+
+@pytest.mark.parametrize(("value", "beam_size"), [("1", 1), (" 5 ", 5), ("10", 10), ("", None)])
+def test_beam_widths(value: str, beam_size: int | None):
+    """Whole numbers from 1 to 10; blank means the server's."""
+    assert options("beam_size", value).beam_size == beam_size
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "11", "2.5", "x", "nan", "1e1", "true"])
+def test_bad_beam_widths_are_named_with_their_range(value: str):
+    """Out of range, a fraction, no number: 400, with value and range."""
+    error = refusal(("beam_size", value))
+    assert error.param == "beam_size"
+    assert error.message == f"beam_size: '{value}' is not a whole number from 1 to 10."
 
 
 @pytest.mark.parametrize("name", ["max_speech_duration_s", "min_silence_duration_ms"])

@@ -233,7 +233,7 @@ async def test_error_half_way_is_the_last_event(caplog: pytest.LogCaptureFixture
 
 async def test_server_that_stops_half_way_says_so():
     """An engine that is closed ends its streams with the code of a server that goes."""
-    engine = SteppedEngine(INFO, FIRST, Cancelled("The caller has gone."))
+    engine = SteppedEngine(INFO, FIRST, Cancelled())
     engine.step(3)
     async with worker(engine) as running:
         exchange, task = started(running)

@@ -28,6 +28,26 @@ def test_word_stretched_into_a_pause_is_not_new():
     assert count_committed([*line("to our"), stretched, Word(4.0, 4.3, " At")], committed) == 3
 
 
+def test_word_moved_by_skipped_words_is_not_new():
+    """A hypothesis that skips words puts the one before them seconds later; it is recognised by its neighbours."""
+    committed = line("bruised potatoes and fat")
+    skipped = [*line("bruised potatoes and"), Word(3.2, 3.2, " fat"), Word(3.2, 3.6, " thick")]
+    assert count_committed(skipped, committed) == 4
+
+
+def test_moved_word_hides_none_before_it():
+    """The same for times that were wrong when the word was committed: the words that were skipped are new."""
+    committed = [*line("bruised potatoes and"), Word(3.2, 3.2, " fat")]
+    assert count_committed(line("bruised potatoes and fat mutton pieces to be ladled"), committed) == 4
+
+
+def test_phrase_in_two_places_is_found_by_time():
+    """Letters alone decide only if they fit in one place."""
+    committed = line("so it goes", start=4.0)
+    twice = [*line("so it goes"), *line("so it goes", start=2.4), *line("on", start=5.5)]
+    assert count_committed(twice, committed) == 6
+
+
 def test_genuine_repeat_is_new():
     """The word "no" spoken again after a committed "no" is another word."""
     committed = line("no")

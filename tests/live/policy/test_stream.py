@@ -13,6 +13,7 @@ from tests.live import tones
 
 RATE = tones.RATE
 STEP_S = 0.1
+NOTHING = from_body({"segments": []}, no_speech_thresh=0.45, duration_s=1.0)
 
 
 def listen(window):
@@ -31,7 +32,8 @@ def taken(stream, now_s):
 class Player:
     """Feeds a recording to a stream in steps of a tenth of a second and answers its windows at once."""
 
-    def __init__(self, pcm, policy=None, **options):
+    def __init__(self, pcm, policy=None, *, service=listen, **options):
+        self.service = service
         self.stream = Stream(policy or StreamPolicy(), language="en", **options)
         self.pcm = to_pcm16(np.asarray(pcm, dtype=np.float32))
         self.now_s = 0.0
@@ -54,7 +56,7 @@ class Player:
             self.completed += settled.completed
         while window := self.stream.next_window(self.now_s):
             self.windows.append(window)
-            self.take(self.stream.apply(window, listen(window), self.now_s))
+            self.take(self.stream.apply(window, self.service(window), self.now_s))
 
     def take(self, update):
         """Keep what an update brought."""
@@ -131,10 +133,84 @@ def test_noise_costs_less_and_less():
     assert player.finish().words == []
 
 
+def deaf(window):
+    """A service whose voice activity detection hears no speech, and whose model does."""
+    return NOTHING if window.vad_filter else listen(window)
+
+
+@pytest.mark.parametrize("pause_s", [0.8, 0.45])
+@pytest.mark.parametrize("words_per_sentence", [(1, 3), (40, 60)])
+def test_a_wrong_voice_activity_detection_loses_no_word(pause_s, words_per_sentence):
+    """Audio that may hold speech is dropped only after a request without detection: in pauses and in long speech."""
+    recording = tones.chatter(40, seed=5, pause_s=pause_s, words_per_sentence=words_per_sentence)
+    player = Player(recording.pcm, service=deaf).play().finish()
+    assert player.words == recording.text
+    assert max(window.duration_s for window in player.windows) <= StreamPolicy().trim_s + 2.5
+
+
+def test_a_stream_that_ends_is_asked_about_again():
+    """The last words too: the stream is done only after the request without detection."""
+    recording = tones.speak([["alpha", "bravo"]], tail_s=0.1)
+    player = Player(recording.pcm, service=deaf)
+    for _ in player.feed():
+        pass
+    assert player.finish().words == recording.text
+    assert [window.vad_filter for window in player.windows] == [True, False]
+
+
+def test_sound_without_words_is_dropped():
+    """Restless sound in which the model finds nothing either: a bounded buffer, and half of the requests ask twice."""
+    recording = tones.chatter(60, seed=6, pause_s=0.45)
+    player = Player(recording.pcm, service=lambda _: NOTHING).play()
+    asked = [window.vad_filter for window in player.windows]
+    assert all(first for first, second in pairwise(asked) if not second), "never twice without detection"
+    assert player.stream.buffered_s < 12
+    assert player.finish().words == []
+
+
+def test_steady_noise_is_not_asked_about_again():
+    """No request without detection: there is nothing in it that could be a word."""
+    noise = np.random.default_rng(0).normal(0, 0.01, 20 * RATE)
+    assert all(window.vad_filter for window in Player(noise).play().finish().windows)
+
+
+def test_words_shown_before_stay_while_asked_again():
+    """A tentative word does not vanish because the detection failed once."""
+    recording = tones.speak([["alpha", "bravo", "charlie", "delta"]], tail_s=2)
+    stream = Stream(StreamPolicy(), language="en")
+    stream.feed(to_pcm16(recording.pcm[: round(1.6 * RATE)]), 1.6)
+    shown = stream.apply(first := taken(stream, 1.6), listen(first), 1.6).partial
+    stream.feed(to_pcm16(recording.pcm[round(1.6 * RATE) :]), 4.0)
+    update = stream.apply(taken(stream, 4.0), NOTHING, 4.0)
+    assert shown is not None
+    assert update.partial == shown
+    assert not taken(stream, 4.0).vad_filter
+
+
 def test_words_in_loud_noise():
     """Words in noise are transcribed, although no pause is ever detected."""
     recording = tones.chatter(30, seed=4, noise=0.01)
     assert Player(recording.pcm).play().finish().words == recording.text
+
+
+def test_pause_in_noise_ends_the_utterance():
+    """If no word follows the last one for long enough, it is completed and its audio freed, as in a silent pause.
+
+    With the words still in its window a model may end there, and never reach the words after the pause.
+    """
+    noise = np.random.default_rng(0).normal(0, 0.01, 8 * RATE)
+    player = Player(noise)
+    for _ in player.feed():
+        while window := player.stream.next_window(player.now_s):
+            player.windows.append(window)
+            heard = answering((" Thanks.", 0.6, 0.8)) if window.start == 0 else answering((" So", 0.1, 0.4))
+            player.take(player.stream.apply(window, heard, player.now_s))
+    starts = [window.start / RATE for window in player.windows]
+    ends = [window.end / RATE for window in player.windows]
+    first = starts.count(0)
+    assert ends[first - 2] - 0.8 < StreamPolicy().wordless_s <= ends[first - 1] - 0.8
+    assert starts[first] == pytest.approx(0.9)
+    assert player.words[0] == "thanks"
 
 
 def test_onset_after_silence_is_kept():

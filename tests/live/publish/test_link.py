@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 
 from app.live.publish.link import Away, RedisLink, without_path_after_database
 from app.live.publish.payloads import LiveFrame
-from tests.collector.servers import running_redis
 from tests.live.publish.fakes import entry
+from tests.servers import running_redis
 
 STREAM = "transcription_segments"
 

@@ -87,7 +87,10 @@ async def patch_meeting(
     if not changes:
         raise ApiError(400, f"data: nothing to change; it may hold {', '.join(FIELDS)}.")
     meeting = await in_room(services.store, key, platform, native_id, choice)
-    changed = await services.store.patch_meeting(meeting.id, changes, now_ms=services.clock.now_ms())
+    try:
+        changed = await services.store.patch_meeting(meeting.id, changes, now_ms=services.clock.now_ms())
+    except LookupError:  # deleted a moment ago
+        raise meeting_not_found(platform, native_id) from None
     return JSONResponse(meeting_json(changed))
 
 

@@ -70,24 +70,30 @@ async def stream(
         gone=gone,
         keepalive=(KEEPALIVE_S, KEEPALIVE),
     )
-    return _EventStream(_events(live_of(request), client, meeting, since_seq))
+    return _EventStream(live_of(request), client, meeting, since_seq)
 
 
 class _EventStream(StreamingResponse):
-    """Ends its events when the client is gone, instead of when the garbage collector finds them."""
+    """The events of one client.
 
-    def __init__(self, events: AsyncGenerator[str, None]) -> None:
-        super().__init__(events, media_type="text/event-stream", headers=_HEADERS)
-        self._events = events
+    The client is released out here: inside, the framework cancels every await once the connection is lost.
+    """
+
+    def __init__(self, live: Live, client: LiveClient, meeting: MeetingRow, since_seq: int) -> None:
+        self._live = live
+        self._client = client
+        self._meeting = meeting
+        self._since_seq = since_seq
+        self._events = self._write()
+        super().__init__(self._events, media_type="text/event-stream", headers=_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with contextlib.aclosing(self._events):
+        async with self._live.connected(self._client), contextlib.aclosing(self._events):
             await super().__call__(scope, receive, send)
 
-
-async def _events(live: Live, client: LiveClient, meeting: MeetingRow, since_seq: int) -> AsyncGenerator[str, None]:
-    async with live.connected(client), contextlib.aclosing(client.texts()) as texts:
+    async def _write(self) -> AsyncGenerator[str, None]:
         yield HEAD
-        await live.subscribe(client, meeting, since_seq=since_seq)
-        async for text in texts:
-            yield text
+        await self._live.subscribe(self._client, self._meeting, since_seq=self._since_seq)
+        async with contextlib.aclosing(self._client.texts()) as texts:
+            async for text in texts:
+                yield text

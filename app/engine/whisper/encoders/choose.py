@@ -25,7 +25,9 @@ Encode = Callable[[Array], Array]
 log = logging.getLogger("app.engine")
 
 CTRANSLATE2, OPENVINO = "ctranslate2", "openvino"
-INSTALL = "install it with: pip install --require-hashes -r requirements-openvino.txt"
+WEIGHTS = "model.bin"
+NOT_INSTALLED = "openvino is not installed"
+INSTALL = "install it with: .venv/bin/pip install --no-deps --require-hashes -r requirements-openvino.txt"
 TRIAL_S = 2.0
 # A second copy of the encoder needs memory: it must pay.
 LEAST_GAIN = 0.9
@@ -53,12 +55,17 @@ class EncoderUnusable(Exception):
     """OpenVINO cannot run this encoder; the message says why."""
 
 
+def openvino_installed() -> bool:
+    """Whether openvino can be imported. Imports nothing."""
+    return find_spec("openvino") is not None
+
+
 def choose_encoder(
     asked: str,
     model: Model,
     reference: Encode,
     *,
-    installed: Callable[[], bool] = lambda: find_spec("openvino") is not None,
+    installed: Callable[[], bool] = openvino_installed,
     build: Callable[[Model], tuple[Encode, Array]] | None = None,
 ) -> Encoder:
     """The encoder for this model on this machine.
@@ -76,7 +83,7 @@ def choose_encoder(
         encode, features = _built_and_checked(model, reference, installed, build or openvino_encoder)
     except EncoderUnusable as exc:
         if asked == OPENVINO:
-            log.warning("ENCODER=openvino is not possible, CTranslate2 is used: %s", exc)
+            log.warning("ENCODER=openvino is not possible, CTranslate2 is used", extra={"fields": {"reason": str(exc)}})
         return Encoder(CTRANSLATE2, str(exc))
     if asked == OPENVINO:
         return Encoder(OPENVINO, "as set by ENCODER", encode)
@@ -112,18 +119,13 @@ def openvino_encoder(model: Model) -> tuple[Encode, Array]:
     The setting COMPUTE_TYPE holds here too: int8 types give 8-bit arithmetic, the others floating point.
     """
     # not at the top: these need openvino, which is optional
-    from app.engine.whisper.encoders.convert import quantized_graph  # noqa: PLC0415
     from app.engine.whisper.encoders.graph import encoder_graph  # noqa: PLC0415
     from app.engine.whisper.encoders.infer import OpenVinoEncoder, cpu_supports_bfloat16  # noqa: PLC0415
-    from app.engine.whisper.encoders.speech import calibration_windows, trial_window  # noqa: PLC0415
+    from app.engine.whisper.encoders.speech import trial_window  # noqa: PLC0415
     from app.engine.whisper.encoders.tensors import read_encoder  # noqa: PLC0415
 
-    file = model.directory / "model.bin"
-    extract = model.whisper.feature_extractor
-    if quantized := model.compute_type.startswith("int8"):
-        graph = quantized_graph(file, lambda: calibration_windows(extract))
-    else:
-        graph = encoder_graph(read_encoder(file))
+    quantized = model.compute_type.startswith("int8")
+    graph = int8_graph(model) if quantized else encoder_graph(read_encoder(model.directory / WEIGHTS))
     rounded = quantized or model.compute_type in ("bfloat16", "float16")
     encode = OpenVinoEncoder(
         graph,
@@ -131,7 +133,31 @@ def openvino_encoder(model: Model) -> tuple[Encode, Array]:
         threads=model.parallelism.threads,
         precision="bf16" if rounded and cpu_supports_bfloat16() else "f32",
     )
-    return encode, trial_window(extract)
+    return encode, trial_window(model.whisper.feature_extractor)
+
+
+def int8_graph(model: Model) -> Any:
+    """The encoder with 8-bit arithmetic as an `openvino.Model`; converted now if it never was."""
+    from app.engine.whisper.encoders.convert import quantized_graph  # noqa: PLC0415 - see above
+    from app.engine.whisper.encoders.speech import calibration_windows  # noqa: PLC0415 - see above
+
+    extract = model.whisper.feature_extractor
+    return quantized_graph(model.directory / WEIGHTS, lambda: calibration_windows(extract))
+
+
+def prepare_encoder(model: Model, *, convert: Callable[[Model], Any] = int8_graph) -> None:
+    """Convert the encoder as a start would, if its arithmetic needs that; a failure is a warning, as it is there.
+
+    Args:
+        model: the loaded model.
+        convert: makes and keeps the encoder with 8-bit arithmetic.
+    """
+    if not model.compute_type.startswith("int8"):
+        return
+    try:
+        convert(model)
+    except Exception as exc:  # noqa: BLE001 - OpenVINO's errors have no common type
+        log.warning("the encoder cannot be converted for OpenVINO", extra={"fields": {"reason": _reason(exc)}})
 
 
 def similarity(one: Array, other: Array) -> float:
@@ -155,15 +181,18 @@ def _built_and_checked(
     if model.device != "cpu":
         raise EncoderUnusable(f"the model runs on {model.device}, and openvino is used on the CPU only")
     if not installed():
-        raise EncoderUnusable(f"openvino is not installed; {INSTALL}")
+        raise EncoderUnusable(NOT_INSTALLED)
     try:
         encode, features = build(model)
         encoded = encode(features)
     except Exception as exc:
-        reason = (str(exc).strip().splitlines() or [""])[0][:200]
-        raise EncoderUnusable(f"openvino failed ({type(exc).__name__}: {reason})") from exc
+        raise EncoderUnusable(f"openvino failed ({_reason(exc)})") from exc
     expected = reference(features)
     alike = similarity(encoded, expected) if encoded.shape == expected.shape else 0.0
     if not alike >= LEAST_SIMILARITY:  # NaN is not
         raise EncoderUnusable(f"openvino's output differs from CTranslate2's (similarity {alike:.3f})")
     return encode, features
+
+
+def _reason(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {(str(exc).strip().splitlines() or [''])[0][:200]}"

@@ -1,7 +1,8 @@
 """Convert a model's encoder for OpenVINO with 8-bit arithmetic, once, and keep the result. Blocking.
 
 The result lies in `openvino/` beside `model.bin`, or in the user's cache when that is read-only. Workers
-that start together wait for the first one. Needs openvino.
+that start together wait for the first one; a worker that may only read takes what `models fetch` has made.
+Needs openvino.
 """
 
 from __future__ import annotations
@@ -43,23 +44,30 @@ def quantized_graph(
     Args:
         model_file: the model's `model.bin`.
         windows: makes the calibration features, each [1, n_mels, n_frames].
-        folders: where to keep the result, best first; None = `cache_folders`.
+        folders: where the result is kept or will be, best first; None = `cache_folders`.
 
     Raises:
         UnknownModelFormat: the model is not a Whisper of CTranslate2's known format.
     """
-    folder = first_writable(cache_folders(model_file) if folders is None else folders)
-    if folder is None:
-        log.warning("encoder: no folder to keep the conversion in; it is repeated at every start")
+    candidates = cache_folders(model_file) if folders is None else folders
+    name = f"encoder-int8-{key_of(model_file)}.xml"
+    for folder in candidates:
+        if (graph := _read(folder / name)) is not None:
+            return graph
+    keeping = first_writable(candidates)
+    if keeping is None:
+        log.warning("no folder to keep the encoder in: it is converted at every start", extra=_fields(model_file))
         return _converted(model_file, windows())
-    kept = folder / f"encoder-int8-{key_of(model_file)}.xml"
-    with _locked(folder / "lock"):
-        graph = _read(kept)
+    with _locked(keeping / "lock"):
+        graph = _read(keeping / name)  # another worker may have converted it in the meantime
         if graph is None:
             started = time.monotonic()
             graph = _converted(model_file, windows())
-            _keep(graph, kept)
-            log.info("encoder: converted in %.1f s and kept in %s", time.monotonic() - started, kept)
+            _keep(graph, keeping / name)
+            log.info(
+                "encoder converted",
+                extra=_fields(model_file, kept=str(keeping / name), seconds=round(time.monotonic() - started, 1)),
+            )
     return graph
 
 
@@ -88,15 +96,18 @@ def key_of(model_file: Path) -> str:
     """Changes with the file and with `VERSION`; reads no weights."""
     file = model_file.resolve()
     facts = file.stat()
-    return hashlib.sha256(f"{VERSION} {file} {facts.st_size} {facts.st_mtime_ns}".encode()).hexdigest()[:16]
+    # whole seconds: image layers keep no fractions, and a conversion in an image must be found again
+    return hashlib.sha256(f"{VERSION} {file} {facts.st_size} {int(facts.st_mtime)}".encode()).hexdigest()[:16]
 
 
 def _converted(model_file: Path, windows: Sequence[Array]) -> Any:
-    log.info("encoder: converting %s for OpenVINO, which is done once", model_file)
+    log.info("converting the encoder for OpenVINO, which is done once", extra=_fields(model_file))
     weights = read_encoder(model_file)
     quantization = plan(weights, _measured(weights, windows))
-    n_activations = 4 * weights.n_layers
-    log.info("encoder: %d of %d activations are quantized to 8 bits", len(quantization.ranges), n_activations)
+    log.info(
+        "encoder quantized to 8 bits",
+        extra=_fields(model_file, quantized=len(quantization.ranges), activations=4 * weights.n_layers),
+    )
     return encoder_graph(weights, quantization)
 
 
@@ -106,7 +117,7 @@ def _measured(weights: EncoderWeights, windows: Sequence[Array]) -> dict[str, St
     request = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     seen: dict[str, list[Statistics]] = {name: [] for name in names}
     for number, features in enumerate(windows, start=1):
-        log.info("encoder: measuring speech, window %d of %d", number, len(windows))
+        log.info("measuring the encoder on speech", extra={"fields": {"window": number, "windows": len(windows)}})
         results = request.infer([features])
         for index, name in enumerate(names):
             seen[name].append(Statistics(*np.array(results[index])))
@@ -114,13 +125,19 @@ def _measured(weights: EncoderWeights, windows: Sequence[Array]) -> dict[str, St
 
 
 def _read(kept: Path) -> Any | None:
-    if not kept.is_file():
+    if not os.access(kept, os.R_OK):
         return None
     try:
         return openvino.Core().read_model(kept)
     except RuntimeError as exc:
-        log.warning("encoder: %s cannot be read and is written again (%s)", kept, str(exc).splitlines()[0])
+        fields = {"kept": str(kept), "error": str(exc).splitlines()[0]}
+        log.warning("a converted encoder cannot be read: it is converted again", extra={"fields": fields})
         return None
+
+
+def _fields(model_file: Path, **more: object) -> dict[str, dict[str, object]]:
+    """The fields of a line of the log."""
+    return {"fields": {"model": str(model_file), **more}}
 
 
 def _keep(graph: Any, kept: Path) -> None:

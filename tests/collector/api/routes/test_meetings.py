@@ -61,6 +61,18 @@ async def test_people_describe_a_meeting(store: FakeStore):
     assert (wrong.status_code, wrong.json()["detail"][:12]) == (422, "data.name: '")
 
 
+async def test_a_meeting_that_is_deleted_meanwhile_is_not_found(store: FakeStore, monkeypatch: pytest.MonkeyPatch):
+    """404, as if it had been deleted before."""
+
+    async def patch_meeting(*args, **kwargs):
+        raise LookupError("there is no meeting 5")
+
+    monkeypatch.setattr(store, "patch_meeting", patch_meeting)
+    async with client(services(store=store)) as http:
+        answer = await http.patch(MEETING, json={"data": {"name": "x"}})
+    assert (answer.status_code, "no meeting" in answer.text) == (404, False)
+
+
 async def test_a_meeting_is_ended_and_its_readers_are_told(store: FakeStore):
     """Drafts become final; ending it again changes nothing."""
     await store.apply([entry(90, segment(1, "draft", completed=False))])

@@ -15,7 +15,7 @@ from app.collector.redis_io.connection import Client, connect
 from tests.collector.clock import FakeClock
 from tests.collector.fake_store import FakeStore
 from tests.collector.live.push import NATIVE, PLATFORM, Meeting, Merged, Server, serving, until
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 PATH = f"/transcripts/{PLATFORM}/{NATIVE}/stream"
 
