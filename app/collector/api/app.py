@@ -24,8 +24,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     socket.router,
     internal.router,
     health.router,
-    stream.router,
-    socket.router,
 )
 
 
