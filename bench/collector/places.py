@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tests.collector.servers import PostgresServer, RedisServer, running_postgres, running_redis
+from tests.servers import PostgresServer, RedisServer, running_postgres, running_redis
 
 Database = Literal["sqlite", "postgresql"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.collector.collector import Collector
 from tests.collector.checks.system import System, system_on
-from tests.collector.servers import RedisServer, running_redis
+from tests.servers import RedisServer, running_redis
 
 
 @pytest.fixture

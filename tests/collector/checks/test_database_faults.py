@@ -13,7 +13,7 @@ from bench.collector.collector import Collector
 from tests.collector.checks.databases import write_locked
 from tests.collector.checks.load import assert_complete, talking
 from tests.collector.checks.system import System, system_on, until
-from tests.collector.servers import PostgresServer, RedisServer, running_postgres
+from tests.servers import PostgresServer, RedisServer, running_postgres
 
 
 @pytest.fixture

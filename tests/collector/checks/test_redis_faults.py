@@ -10,7 +10,7 @@ import time
 from bench.collector.words import Talk
 from tests.collector.checks.load import assert_complete, talking
 from tests.collector.checks.system import System, new_meeting, says, until
-from tests.collector.servers import RedisServer
+from tests.servers import RedisServer
 
 
 async def test_30_redis_is_restarted(system: System, redis_server: RedisServer):
