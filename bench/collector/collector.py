@@ -55,8 +55,7 @@ class Collector:
     @property
     def pid(self) -> int:
         """Of the process that runs, or ran last."""
-        assert self._process is not None
-        return self._process.pid
+        return self._started().pid
 
     @property
     def log(self) -> str:
@@ -107,8 +106,7 @@ class Collector:
 
     async def ended(self) -> int:
         """Wait for its end and return its exit status."""
-        assert self._process is not None
-        return await asyncio.to_thread(self._process.wait, END_WITHIN_S)
+        return await asyncio.to_thread(self._started().wait, END_WITHIN_S)
 
     async def kill(self) -> None:
         """`kill -9`."""
@@ -130,6 +128,11 @@ class Collector:
         await self.http.aclose()
         self._kept_log = self.log
         self._log.close()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("the collector was never started")
+        return self._process
 
     # What it shows.
 

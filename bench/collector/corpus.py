@@ -77,7 +77,7 @@ def fill(database_url: str, segments: int) -> None:
 
 def _segments(template: dict[str, Any], meetings: int, next_session: int) -> Iterator[dict[str, Any]]:
     del template["id"]
-    dice = random.Random(1)
+    dice = random.Random(1)  # noqa: S311 - no key
     for meeting in range(meetings):
         for number in range(SEGMENTS_OF_A_MEETING):
             at_ms = template["abs_start_ms"] + number * 3000 - meeting * 24 * 3600 * 1000

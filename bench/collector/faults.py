@@ -145,7 +145,7 @@ async def _in_hand(redis: Any, count: int) -> bool:
 
 async def _until(question: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(60):
-        while not await question():
+        while not await question():  # noqa: ASYNC110 - another process is asked
             await asyncio.sleep(0.02)
 
 

@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import datetime as dt
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -20,7 +20,7 @@ from bench.processes import ROOT
 from bench.report import circumstances
 
 RESULTS: Final = ROOT / "bench" / "results"
-Part = Callable[[Places, argparse.Namespace], Awaitable[dict[str, Any]]]
+Part = Callable[[Places, argparse.Namespace], Coroutine[Any, Any, dict[str, Any]]]
 PARTS: Final[dict[str, Part]] = {
     "throughput": lambda at, _: throughput.measure(at),
     "steady": lambda at, chosen: steady.measure(at, seconds=chosen.seconds),

@@ -24,7 +24,7 @@ async def measure(places: Places) -> dict[str, Any]:
     async with running(places.environment()) as collector:  # makes the tables and the group
         await collector.stop()
         new = await _backlog(places, talks)
-        result = {"new": await _drain(collector, redis)}
+        result: dict[str, Any] = {"new": await _drain(collector, redis)}
         await collector.stop()
         await _backlog(places, talks)
         result["same"] = await _drain(collector, redis)

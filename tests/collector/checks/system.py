@@ -54,7 +54,7 @@ class System:
         """One process at a time may write."""
         return self.database_url.startswith("sqlite")
 
-    def new_collector(self, *, launcher: tuple[str, ...] = ("-m", "app"), **environment: str) -> Collector:
+    def new_collector(self, launcher: tuple[str, ...] = ("-m", "app"), /, **environment: str) -> Collector:
         """A collector with these settings, not started."""
         places = {"REDIS_URL": self.redis_url, "DATABASE_URL": self.database_url}
         collector = Collector({**places, "LOG_LEVEL": "debug", **environment}, launcher=launcher)
@@ -63,7 +63,7 @@ class System:
 
     async def start(self, **environment: str) -> Collector:
         """A collector that is ready."""
-        collector = self.new_collector(**environment)
+        collector = self.new_collector(("-m", "app"), **environment)
         await collector.start()
         return collector
 
@@ -109,10 +109,14 @@ class System:
         """Wait until everything in the streams is acknowledged."""
         await streams.settled(self.redis, within_s=within_s)
 
+    async def entries(self, stream: str = SEGMENTS_STREAM) -> list[dict[str, str]]:
+        """The fields of everything that is in a stream."""
+        answer: Any = await self.redis.xrange(stream)
+        return [fields for _, fields in answer]
+
     async def dead(self) -> list[dict[str, str]]:
         """The dead letters."""
-        answer: Any = await self.redis.xrange(f"{SEGMENTS_STREAM}:dead")
-        return [fields for _, fields in answer]
+        return await self.entries(f"{SEGMENTS_STREAM}:dead")
 
     def logs(self) -> str:
         """What all collectors have logged."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from bench.collector.generator import Generator
 from bench.collector.words import Talk, differences
@@ -17,7 +18,7 @@ async def test_23_a_meeting_outlives_its_token(system: System):
     collector = await system.start(MEETING_TOKEN_SECRET=SIGNING_KEY)
     started_ms = int(time.time() * 1000) - 4 * HOUR_MS
     number, forged_number = new_meeting(), new_meeting()
-    claims = {"iat": started_ms // 1000, "exp": started_ms // 1000 + 7200, "user_id": 1}
+    claims: Any = {"iat": started_ms // 1000, "exp": started_ms // 1000 + 7200, "user_id": 1}
     talk = Talk(number, started_ms, token=meeting_token(meeting_id=number, **claims))
     forged = Talk(forged_number, started_ms, token=meeting_token("x" * 40, meeting_id=forged_number, **claims))
     await system.add(talk.start(), at_ms=started_ms)
@@ -59,7 +60,7 @@ async def test_24_a_final_is_missing(system: System):
 
 
 async def test_36_a_hundred_meetings_at_once(system: System):
-    """Every meeting is complete and in order. (`python -m bench.collector` lasts 10 minutes and measures.)"""
+    """Every meeting is complete and in order; `python -m bench.collector steady` lasts 10 minutes and measures."""
     collector = await system.start()
     talks = [Talk(new_meeting(), 1_771_147_203_101) for _ in range(100)]
     generator = Generator(system.redis_url, talks)

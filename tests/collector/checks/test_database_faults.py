@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.collector import streams
+from app.contracts.collector import SEGMENTS_STREAM
 from bench.collector.collector import Collector
 from tests.collector.checks.databases import write_locked
 from tests.collector.checks.load import assert_complete, talking
@@ -31,7 +31,7 @@ async def is_told(collector: Collector) -> bool:
 
 async def unacknowledged(system: System, count: int) -> bool:
     """Have so many entries come that nobody has acknowledged?"""
-    (group,) = await system.redis.xinfo_groups(streams.SEGMENTS_STREAM)
+    (group,) = await system.redis.xinfo_groups(SEGMENTS_STREAM)
     return bool(group["pending"] + (group["lag"] or 0) >= count)
 
 

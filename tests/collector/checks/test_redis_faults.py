@@ -54,7 +54,7 @@ async def test_32_redis_hangs(system: System, redis_server: RedisServer):
     await until(lambda: says(collector, talk.meeting, [talk.word(0), talk.word(1)]), within_s=15)
 
     async def recovered() -> bool:
-        return (await collector.http.get("/health")).json()["redis"] == "healthy"
+        return bool((await collector.http.get("/health")).json()["redis"] == "healthy")
 
     await until(recovered)
     assert await collector.is_ready()

@@ -82,7 +82,7 @@ async def test_21_the_collectors_clock_is_changed(system: System):
     await until(lambda: says(collector, number, [talk.word(0)]))
     assert await collector.stop() == 0
     for position, shift_s in enumerate((3600, -3600), start=1):
-        shifted = system.new_collector(launcher=(SHIFTED_APP, str(shift_s)), MEETING_IDLE_S="600")
+        shifted = system.new_collector((SHIFTED_APP, str(shift_s)), MEETING_IDLE_S="600")
         await shifted.start()
         named = (await shifted.http.get("/health")).json()["timestamp"]
         assert abs(unix_ms(named) - time.time() * 1000 - shift_s * 1000) < 60_000, "the clock is not shifted"
