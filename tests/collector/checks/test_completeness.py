@@ -65,7 +65,7 @@ async def test_36_a_hundred_meetings_at_once(system: System):
     talks = [Talk(new_meeting(), 1_771_147_203_101) for _ in range(100)]
     generator = Generator(system.redis_url, talks)
     await generator.start()
-    await generator.talk(rate=200, seconds=6)
+    await generator.talk(rate=300, seconds=4)
     await generator.end()
     await system.settled()
     assert generator.oracle.count == 1200

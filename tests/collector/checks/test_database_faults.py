@@ -39,8 +39,8 @@ async def test_34_postgresql_is_stopped(redis_server: RedisServer, own_postgres:
     """Reads answer 503 with Retry-After, nothing is acknowledged, and afterwards all is stored, each word once."""
     async with system_on(redis_server.url, own_postgres.create_database("away")) as system:
         collector = await system.start()
-        async with talking(system, seconds=12, rate=60) as generator:
-            await asyncio.sleep(2)
+        async with talking(system, seconds=9, rate=60) as generator:
+            await asyncio.sleep(1)
             await asyncio.to_thread(own_postgres.stop)
             await until(lambda: is_told(collector))
             meeting = next(iter(generator.oracle.words))
@@ -58,8 +58,8 @@ async def test_34_postgresql_is_stopped(redis_server: RedisServer, own_postgres:
 async def test_34_sqlite_is_locked(system: System):
     """Another process holds its lock: reads go on, nothing is acknowledged, and afterwards all is stored once."""
     collector = await system.start()
-    async with talking(system, seconds=12, rate=60) as generator:
-        await asyncio.sleep(2)
+    async with talking(system, seconds=9, rate=60) as generator:
+        await asyncio.sleep(1)
         with write_locked(system.database_url):
             await until(lambda: is_told(collector))
             before = await collector.words(generator.oracle.words)

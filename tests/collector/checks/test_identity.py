@@ -138,7 +138,10 @@ async def test_19_a_uid_that_is_used_again(shared_system: System, collector: Col
     for session, start_ms in ((0, NOW_MS), (1, NOW_MS + 600_000)):
         talk = Talk(number, start_ms, session)
         same_uid = {"uid": "the-bot", "session_uid": "the-bot"}
-        await shared_system.add(talk.start() | same_uid, talk.final(0) | same_uid, talk.end(1) | same_uid)
+        segment = talk.segment(0)  # its time follows from the session's start
+        del segment["absolute_start_time"], segment["absolute_end_time"]
+        final = talk.final(0) | {"segments": [segment]}
+        await shared_system.add(talk.start() | same_uid, final | same_uid, talk.end(1) | same_uid)
     await shared_system.settled()
     first, second = (await collector.transcript(number))["segments"]
     assert (first["start"], second["start"]) == (0.0, 0.0)

@@ -27,8 +27,8 @@ async def test_25_killed_again_and_again(system: System):
     """`kill -9` every second: the database holds what Redis acknowledged, each word once."""
     collector = await system.start()
     left = 0
-    async with talking(system, seconds=12) as generator:
-        give_up = time.monotonic() + 12
+    async with talking(system, seconds=8) as generator:
+        give_up = time.monotonic() + 8
         while time.monotonic() < give_up:
             await asyncio.sleep(1)
             await collector.kill()
@@ -75,7 +75,7 @@ async def test_27_killed_with_200_entries_in_hand(system: System):
 async def test_28_stopped_and_continued(system: System):
     """A collector that sleeps with entries in hand, and stores them after another one has: each word is there once."""
     sleeper = await system.start()
-    async with talking(system, seconds=10) as generator:
+    async with talking(system, seconds=8) as generator:
         in_hand = await pending_of(system, 2)
         for _ in range(300):
             sleeper.signal(signal.SIGSTOP)
@@ -101,8 +101,8 @@ async def test_28_stopped_and_continued(system: System):
 async def test_29_told_to_end(system: System):
     """SIGTERM under load: exit status 0 within 5 s, and what was read is stored and acknowledged."""
     collector = await system.start()
-    async with talking(system, seconds=4) as generator:
-        await asyncio.sleep(2)
+    async with talking(system, seconds=3) as generator:
+        await asyncio.sleep(1.5)
         began_s = time.monotonic()
         assert await collector.stop() == 0
         assert time.monotonic() - began_s < 5

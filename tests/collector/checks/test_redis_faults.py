@@ -17,9 +17,9 @@ async def test_30_redis_is_restarted(system: System, redis_server: RedisServer):
     """With its file of appended commands nothing is lost; the collector reads again without being restarted."""
     collector = await system.start()
     pid = collector.pid
-    async with talking(system, seconds=8) as generator:
+    async with talking(system, seconds=6) as generator:
         for number in (signal.SIGTERM, signal.SIGKILL):
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(1)
             await asyncio.to_thread(redis_server.stop, number)
             await asyncio.sleep(0.5)
             await asyncio.to_thread(redis_server.start)
