@@ -33,6 +33,7 @@ SLOW = (
     "cluster/test_render.py",
     "cluster/test_resolve.py",
     "cluster/test_tools.py",
+    "collector/checks",
     "collector/api/test_openapi.py",
     "collector/api/routes/test_stream.py",
     "collector/live/test_hub.py",

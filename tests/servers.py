@@ -107,9 +107,10 @@ class RedisServer:
 class PostgresServer:
     """A PostgreSQL server with fast, unsafe settings unless `durable`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self.folder = folder
         self.port = free_port()
+        self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
         self._bin = found[-1] if found else Path("/usr/bin")
@@ -136,7 +137,7 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": "",
-            "fsync": "off",
+            "fsync": "on" if self._durable else "off",
             "max_connections": "200",
         }
         command = [str(self._bin / "postgres"), "-D", str(self.folder / "data")]
@@ -183,9 +184,9 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def running_postgres(folder: Path) -> Iterator[PostgresServer]:
+def running_postgres(folder: Path, *, durable: bool = False) -> Iterator[PostgresServer]:
     """A new server that is stopped at the end. The folder must be reachable for another user."""
-    server = PostgresServer(folder)
+    server = PostgresServer(folder, durable=durable)
     server.initialize()
     server.start()
     try:

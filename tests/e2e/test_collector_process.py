@@ -20,7 +20,9 @@ import pytest
 
 from app.collector.redis_io.connection import Client, connect
 from app.collector.store.store import Store
+from app.commands.collect import bind
 from app.contracts.collector import CONSUMER_GROUP, SEGMENTS_STREAM, SPEAKER_EVENTS_STREAM
+from app.settings.collector import CollectorSettings
 from tests.collector.plain_entries import dead, pending
 from tests.servers import RedisServer, free_port
 
@@ -239,6 +241,17 @@ def test_taken_port_is_told(tmp_path: Any):
         )
     assert done.returncode == 1
     assert f"127.0.0.1:{port}" in done.stderr
+
+
+def test_answers_are_sent_at_once():
+    """Accepted connections do not wait for the acknowledgement of a first part before they send the second."""
+    import socket  # noqa: PLC0415 - as above
+
+    listener = bind(CollectorSettings(_env_file=None, collector_port=0))
+    with listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 async def test_a_key_is_made(database_url: str):
