@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
 from app.collector.errors import DatabaseAway
+from app.collector.failures import describe
 from app.collector.live.feed import Feed
 from app.collector.live.hub import Hub
 from app.collector.live.subscription import LiveClient
@@ -109,8 +110,9 @@ class Live:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a task of the live push failed", exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("a task of the live push failed; this is a bug", extra={"fields": describe(error)})
 
     def _connected(self) -> None:
         for feed in self._feeds.values():
