@@ -210,7 +210,8 @@ class FakeStore:
 
     async def seqs(self, meeting_ids: Collection[int]) -> dict[int, int]:
         self._check()
-        return {id_: self.found[id_].row.seq for id_ in meeting_ids if id_ in self.found}
+        rows = [self.found[id_].row for id_ in meeting_ids if id_ in self.found]
+        return {row.id: row.seq for row in rows if row.native_id is not None}
 
     async def search(
         self,

@@ -136,9 +136,20 @@ class Live:
                 continue
             compared_s = clock.monotonic()
             with contextlib.suppress(DatabaseAway):
-                for meeting_id, seq in (await self._services.store.seqs(tuple(self._feeds))).items():
-                    if meeting_id in self._feeds:
-                        self._feeds[meeting_id].seq(seq)
+                feeds = dict(self._feeds)
+                seqs = await self._services.store.seqs(feeds)
+                for meeting_id, feed in feeds.items():
+                    if meeting_id in seqs:
+                        feed.seq(seqs[meeting_id])
+                    else:
+                        await self._deleted(feed)
+
+    async def _deleted(self, feed: Feed) -> None:
+        """Each reader looks for the meeting, does not find it, and tells its client."""
+        for reader in tuple(feed.readers):
+            reader.on_lost(feed.meeting_id)
+        if self._feeds.pop(feed.meeting_id, None) is not None:
+            await feed.close()
 
     async def _end(self) -> None:
         await self._services.stopping.wait()
