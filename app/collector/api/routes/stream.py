@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from app.collector.api import openapi
 from app.collector.api.auth import identify, require_scope
 from app.collector.api.errors import ApiError
 from app.collector.api.params import MAX_SEQ, MeetingChoice, NativeId, PlatformName
@@ -30,7 +31,7 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     "/transcripts/{platform}/{native_meeting_id}/stream",
     summary="A transcript as server-sent events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}},
+    responses={200: {"content": {"text/event-stream": {}}}, **openapi.errors(404)},
 )
 async def stream(
     request: Request,
