@@ -127,6 +127,16 @@ class Store:
             )
         )
 
+    async def delete_meeting_by_id(self, owner_id: int, meeting_id: int, *, now_ms: int) -> Deletion | None:
+        """The same for the meeting with this number.
+
+        Raises:
+            NotOver: it is still active.
+        """
+        return await self._database.write(
+            lambda connection: delete.delete_meeting_by_id(connection, owner_id, meeting_id, now_ms=now_ms)
+        )
+
     async def expire(self, *, now_ms: int, retention_days: int, limit: int) -> tuple[Deletion, ...]:
         """Delete up to `limit` meetings that ended so long ago (0: none), and tombstones that have expired."""
         return await self._database.write(
