@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from app.collector.redis_io.connection import connect
+from pathlib import Path
+
+import pytest
+
+from app.collector.redis_io.connection import RedisFailure, connect
 from tests.servers import RedisServer
 
 
@@ -21,3 +25,10 @@ def test_every_timeout_is_set():
     assert options["socket_keepalive"] is True
     assert options["health_check_interval"] == 30
     assert options["retry"].get_retries() == 0
+
+
+async def test_a_socket_file_is_an_address(tmp_path: Path):
+    """As in the gateway; a missing file is a Redis that is away, not a bug."""
+    async with connect(f"unix://{tmp_path}/redis.sock") as redis:
+        with pytest.raises(RedisFailure):
+            await redis.ping()
