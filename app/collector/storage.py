@@ -96,6 +96,10 @@ class Storage(Protocol):
         """The key with this hash, unless it has expired."""
         ...
 
+    async def has_keys(self, *, now_ms: int) -> bool:
+        """Is there a key that has not expired?"""
+        ...
+
     async def meeting(
         self, owner_id: int, platform: str, native_id: str, *, meeting_id: int | None = None
     ) -> MeetingRow | None:

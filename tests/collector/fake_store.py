@@ -150,6 +150,10 @@ class FakeStore:
         self._check()
         return self.keys.get(sha256)
 
+    async def has_keys(self, *, now_ms: int) -> bool:
+        self._check()
+        return bool(self.keys)
+
     async def meeting(
         self, owner_id: int, platform: str, native_id: str, *, meeting_id: int | None = None
     ) -> MeetingRow | None:
