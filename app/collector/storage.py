@@ -60,6 +60,14 @@ class Storage(Protocol):
         """
         ...
 
+    async def delete_meeting_by_id(self, owner_id: int, meeting_id: int, *, now_ms: int) -> Deletion | None:
+        """The same for the meeting with this number.
+
+        Raises:
+            NotOver: it is still active.
+        """
+        ...
+
     async def expire(self, *, now_ms: int, retention_days: int, limit: int) -> tuple[Deletion, ...]:
         """Delete up to `limit` meetings that ended so long ago."""
         ...
@@ -86,6 +94,10 @@ class Storage(Protocol):
 
     async def key(self, sha256: str, *, now_ms: int) -> ApiKey | None:
         """The key with this hash, unless it has expired."""
+        ...
+
+    async def has_keys(self, *, now_ms: int) -> bool:
+        """Is there a key that has not expired?"""
         ...
 
     async def meeting(

@@ -13,9 +13,9 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from app.collector.backoff import Backoff
 from app.collector.clock import SystemClock
@@ -28,6 +28,7 @@ from app.collector.redis_io.reader import ReadOptions
 from app.collector.render.frames import Frame, frames
 from app.collector.rows import Change
 from app.collector.services import ApiOptions
+from app.collector.storage import Storage
 from app.collector.store.store import Store
 from app.collector.waiting import pause
 from app.core.errors import StartupError
@@ -38,6 +39,8 @@ from app.settings.collector import CollectorSettings, load_collector_settings
 log = logging.getLogger(__name__)
 
 BACKLOG: Final = 512
+
+T = TypeVar("T")
 
 
 def serve(*, host: str | None = None, port: int | None = None, consume: bool = True, api: bool = True) -> int:
@@ -53,7 +56,7 @@ def serve(*, host: str | None = None, port: int | None = None, consume: bool = T
     try:
         settings = load_collector_settings(**{name: value for name, value in given.items() if value is not None})
         if api:
-            require_key(settings)
+            require_secret(settings)
     except StartupError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -78,20 +81,30 @@ def serve(*, host: str | None = None, port: int | None = None, consume: bool = T
     return 0
 
 
-def require_key(settings: CollectorSettings) -> None:
-    """Refuse to show transcripts to everyone who can reach this machine.
+def require_secret(settings: CollectorSettings) -> None:
+    """Refuse to let everyone name an owner.
 
     Raises:
-        StartupError: the address is not loopback, and nothing asks readers for a key; or everyone could name an owner.
+        StartupError: X-User-Id is trusted, and nothing proves who sends it.
     """
-    trusted = settings.trust_x_user_id and settings.internal_api_secret.get_secret_value()
-    if settings.trust_x_user_id and not trusted:
+    if settings.trust_x_user_id and not settings.internal_api_secret.get_secret_value():
         raise StartupError("TRUST_X_USER_ID=true needs INTERNAL_API_SECRET, or everyone could name an owner; set both")
-    if not settings.keys and not trusted and not is_loopback(settings.collector_host):
+
+
+async def has_key(settings: CollectorSettings, store: Storage) -> bool:
+    """Is there a key, static or stored, that readers can send?
+
+    Raises:
+        StartupError: there is none, and everyone who can reach this machine could read the transcripts.
+    """
+    if settings.keys or await store.has_keys(now_ms=SystemClock().now_ms()):
+        return True
+    if not settings.trust_x_user_id and not is_loopback(settings.collector_host):
         raise StartupError(
-            f"COLLECTOR_HOST={settings.collector_host} lets others in, and COLLECTOR_API_KEYS is empty; set a key, or "
-            "listen on 127.0.0.1"
+            f"COLLECTOR_HOST={settings.collector_host} lets others in, and COLLECTOR_API_KEYS is empty; set a key, "
+            "make one with `python -m app collector token create`, or listen on 127.0.0.1"
         )
+    return False
 
 
 def bind(settings: CollectorSettings) -> socket.socket:
@@ -128,7 +141,7 @@ async def run(settings: CollectorSettings, listener: socket.socket | None, *, co
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
-    store = await open_store(settings, stop)
+    store = await retry_while_away(partial(open_store, settings), stop)
     if store is None:
         return
     clock = SystemClock()
@@ -137,12 +150,13 @@ async def run(settings: CollectorSettings, listener: socket.socket | None, *, co
         return frames(change, now_ms=clock.now_ms())
 
     try:
+        keyed = listener is not None and await retry_while_away(partial(has_key, settings, store), stop)
         decode = decoder(
             speaker_stream=settings.redis_speaker_events_stream_name,
             secret=settings.meeting_token_secret.get_secret_value(),
         )
         process = Process(
-            process_options(settings, consume=consume),
+            process_options(settings, consume=consume, keyed=bool(keyed)),
             store,
             Formats(decode, live_frames),
             clock=clock,
@@ -159,28 +173,40 @@ async def run(settings: CollectorSettings, listener: socket.socket | None, *, co
     log.info("stopped")
 
 
-async def open_store(settings: CollectorSettings, stop: asyncio.Event) -> Store | None:
-    """The database, as soon as it answers; None if the process is stopped before.
+async def open_store(settings: CollectorSettings) -> Store:
+    """The database, with its tables.
 
     Raises:
         StartupError: the address cannot be used, or the tables are not this program's.
+        DatabaseAway: it does not answer.
     """
+    return await Store.open(
+        settings.database_url.get_secret_value(),
+        migrate=settings.collector_migrate,
+        meeting_idle_s=settings.meeting_idle_s,
+    )
+
+
+async def retry_while_away(ask: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
+    """What the database answers, as soon as it does; None if the process is stopped before."""
     backoff = Backoff(0.5, 5.0)
     while not stop.is_set():
         try:
-            return await Store.open(
-                settings.database_url.get_secret_value(),
-                migrate=settings.collector_migrate,
-                meeting_idle_s=settings.meeting_idle_s,
-            )
+            return await ask()
         except DatabaseAway as error:
             log.warning("waiting for the database", extra={"fields": {"reason": str(error)}})
             await pause(SystemClock(), backoff.next_s(), stop)
     return None
 
 
-def process_options(settings: CollectorSettings, *, consume: bool) -> ProcessOptions:
-    """The settings as the process takes them, with a consumer name that no other process has."""
+def process_options(settings: CollectorSettings, *, consume: bool, keyed: bool) -> ProcessOptions:
+    """The settings as the process takes them, with a consumer name that no other process has.
+
+    Args:
+        settings: all of them.
+        consume: read the streams.
+        keyed: there is a key, so nobody reads without one.
+    """
     consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
     streams = (settings.redis_stream_name, settings.redis_speaker_events_stream_name)
     return ProcessOptions(
@@ -193,7 +219,7 @@ def process_options(settings: CollectorSettings, *, consume: bool) -> ProcessOpt
         ),
         api=ApiOptions(
             keys=settings.keys,
-            needs_key=bool(settings.keys) or not is_loopback(settings.collector_host),
+            needs_key=keyed or not is_loopback(settings.collector_host),
             internal_secret=settings.internal_api_secret.get_secret_value(),
             trust_x_user_id=settings.trust_x_user_id,
             stream=settings.redis_stream_name,

@@ -6,7 +6,7 @@ Where Vexa's collector has a setting of the same meaning, its name works too.
 from __future__ import annotations
 
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,8 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.ops.addresses import authority
 from app.ops.keys import require_sendable, split_keys
 from app.settings.explain import load
+from app.settings.publishing import URL_RULE, is_redis_address
 
-REDIS_RULE = "must be redis:// or rediss:// with a host, such as redis://127.0.0.1:6379/0"
 DATABASE_RULE = "must be sqlite:///<file> or postgresql://<user>:<password>@<host>/<database>"
 
 
@@ -132,14 +132,8 @@ class CollectorSettings(BaseSettings):
     def _redis(cls, value: SecretStr) -> SecretStr:
         """Refuse an address that is not one of Redis."""
         url = value.get_secret_value().strip()
-        if url:
-            try:
-                parts = urlsplit(url)
-                usable = parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0
-            except ValueError as invalid:
-                raise ValueError(REDIS_RULE) from invalid
-            if not usable:
-                raise ValueError(REDIS_RULE)
+        if url and not is_redis_address(url):
+            raise ValueError(URL_RULE)
         return SecretStr(url)
 
     @field_validator("database_url", mode="after")

@@ -48,12 +48,13 @@ class PublishingSettings(BaseSettings):
     def _redis_url(cls, value: SecretStr) -> SecretStr:
         """Refuse what is no address of a Redis."""
         url = value.get_secret_value().strip()
-        if url and not _is_redis(url):
+        if url and not is_redis_address(url):
             raise ValueError(URL_RULE)
         return SecretStr(url)
 
 
-def _is_redis(url: str) -> bool:
+def is_redis_address(url: str) -> bool:
+    """Can this be the address of a Redis? The collector accepts the same ones."""
     try:
         parts = urlsplit(url)
         if parts.scheme == "unix":

@@ -112,11 +112,12 @@ class FakeStore:
     ) -> Deletion | None:
         self._called("delete_meeting", now_ms)
         row = await self.meeting(owner_id, platform, native_id, meeting_id=meeting_id)
-        if row is None:
-            return None
-        if row.status not in OVER:
-            raise NotOver
-        return self._delete(self.found[row.id])
+        return None if row is None else self._delete_if_over(self.found[row.id])
+
+    async def delete_meeting_by_id(self, owner_id: int, meeting_id: int, *, now_ms: int) -> Deletion | None:
+        self._called("delete_meeting", now_ms)
+        meeting = self.found.get(meeting_id)
+        return None if meeting is None or meeting.row.owner_id != owner_id else self._delete_if_over(meeting)
 
     async def expire(self, *, now_ms: int, retention_days: int, limit: int) -> tuple[Deletion, ...]:
         self._called("expire", now_ms)
@@ -148,6 +149,10 @@ class FakeStore:
     async def key(self, sha256: str, *, now_ms: int) -> ApiKey | None:
         self._check()
         return self.keys.get(sha256)
+
+    async def has_keys(self, *, now_ms: int) -> bool:
+        self._check()
+        return bool(self.keys)
 
     async def meeting(
         self, owner_id: int, platform: str, native_id: str, *, meeting_id: int | None = None
@@ -210,7 +215,8 @@ class FakeStore:
 
     async def seqs(self, meeting_ids: Collection[int]) -> dict[int, int]:
         self._check()
-        return {id_: self.found[id_].row.seq for id_ in meeting_ids if id_ in self.found}
+        rows = [self.found[id_].row for id_ in meeting_ids if id_ in self.found]
+        return {row.id: row.seq for row in rows if row.native_id is not None}
 
     async def search(
         self,
@@ -271,6 +277,13 @@ class FakeStore:
             act(meeting)
         changes = (self.found[id_].change(seq) for id_, seq in before.items())
         return Applied(tuple(each for each in changes if each is not None))
+
+    def _delete_if_over(self, meeting: Meeting) -> Deletion:
+        if meeting.row.native_id is None:  # deleted before
+            return Deletion(meeting.row, (), {})
+        if meeting.row.status not in OVER:
+            raise NotOver
+        return self._delete(meeting)
 
     def _delete(self, meeting: Meeting) -> Deletion:
         self.deleted.add((meeting.row.owner_id, meeting.row.platform, meeting.row.native_id or "-"))

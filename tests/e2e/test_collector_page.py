@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
+import pytest
 from playwright.sync_api import Browser, Locator, Route, expect
 
 from app.collector.facts import Retract, Room
@@ -80,8 +81,9 @@ def test_lines_arrive_while_people_speak(browser: Browser) -> None:
     with collector(live=True) as server, tab(browser, server.url) as page:
         choose(page, "zqe-gfmd-knr")
         expect(page["live"]).to_have_text("live")
-        seq = httpx.get(f"{server.url}/transcripts/google_meet/zqe-gfmd-knr").json()["seq"]
-        room = {"platform": "google_meet", "native_id": "zqe-gfmd-knr", "since_seq": seq}
+        body = httpx.get(f"{server.url}/transcripts/google_meet/zqe-gfmd-knr").json()
+        room = {"platform": "google_meet", "native_id": "zqe-gfmd-knr"}
+        room |= {"meeting_id": body["id"], "since_seq": body["seq"]}  # this one, also if the room has a newer one
         assert server.subscribed == [{"action": "subscribe", "meetings": [room]}]
         server.say(spoken(9, "Dana Lev", "I will send", completed=False), push=True)
         expect(lines(page).last).to_contain_class("draft")
@@ -231,13 +233,18 @@ def test_deleting_is_asked_twice(browser: Browser) -> None:
         assert server.store.texts() == []
 
 
-def test_a_meeting_that_somebody_else_deletes_is_closed(browser: Browser) -> None:
-    """The page says so, and shows nothing of it any more."""
-    with collector() as server, tab(browser, server.url, expected=[*NO_SOCKET, "404"]) as page:
+@pytest.mark.parametrize("live", [False, True])
+def test_a_meeting_that_somebody_else_deletes_is_closed(browser: Browser, *, live: bool) -> None:
+    """The page says so, and shows nothing of it any more; with a socket, the server tells the page."""
+    with collector(live=live) as server, tab(browser, server.url, expected=[*NO_SOCKET, "404"]) as page:
         choose(page, "zqe-gfmd-knr")
+        if live:
+            expect(page["live"]).to_have_text("live")
         room = f"{server.url}/meetings/google_meet/zqe-gfmd-knr"
         httpx.post(f"{room}/end").raise_for_status()
         httpx.delete(room).raise_for_status()
+        if live:
+            server.push({"type": "unsubscribed", "meetings": [], "reason": "deleted"})
         expect(page["problem"]).to_have_text("This meeting is no longer here.")
         expect(lines(page)).to_have_count(0)
 

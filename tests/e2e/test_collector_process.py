@@ -229,6 +229,23 @@ def test_start_is_refused(environment: dict[str, str], words: str, tmp_path: Any
     assert words in line
 
 
+async def test_a_stored_key_is_enough(redis_server: RedisServer, database_url: str):
+    """It lets the collector listen everywhere, and nobody reads without a key, also on this machine."""
+    store = await Store.open(database_url)
+    digest = hashlib.sha256(b"stored").hexdigest()
+    await store.create_key(1, digest, prefix="", name="", scopes=frozenset({"read"}), expires_ms=None, now_ms=0)
+    await store.close()
+    for host in ("0.0.0.0", "127.0.0.1"):  # noqa: S104 - what is allowed
+        async with (
+            collector(redis_server.url, database_url, COLLECTOR_HOST=host) as running,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as http,
+        ):
+            await until(running.is_ready)
+            assert (await http.get("/meetings")).status_code == 403
+            assert (await http.get("/meetings", headers={"X-API-Key": "stored"})).status_code == 200
+            assert await running.stop() == 0
+
+
 def test_taken_port_is_told(tmp_path: Any):
     """Exit status 1 and the address."""
     import socket  # noqa: PLC0415 - only here

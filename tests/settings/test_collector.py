@@ -39,6 +39,8 @@ def test_names_of_vexa(monkeypatch: pytest.MonkeyPatch):
     assert settings.database_url.get_secret_value() == "postgresql://u:p@db/x"
     monkeypatch.setenv("REDIS_URL", "redis://other/1")
     assert CollectorSettings().redis_address == "redis://other/1"
+    monkeypatch.setenv("REDIS_URL", "unix:///run/redis.sock")
+    assert CollectorSettings().redis_address == "unix:///run/redis.sock"
 
 
 @pytest.mark.parametrize(

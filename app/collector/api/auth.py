@@ -116,16 +116,25 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
+def is_other_page(connection: HTTPConnection, options: ApiOptions) -> bool:
+    """Does a browser ask for a page of another server, where no key stops it? Any page that a user opens could."""
+    origin = connection.headers.get("origin")
+    if options.needs_key or origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc != connection.headers.get("host")
+    except ValueError:  # an Origin that is no URL
+        return True
+
+
 def refuse_other_pages(connection: HTTPConnection, options: ApiOptions) -> None:
-    """Where no key is needed, any page that a user opens could otherwise change meetings.
+    """Let other pages change nothing.
 
     Raises:
         ApiError: 403, a browser sent this for a page of another server.
     """
-    origin = connection.headers.get("origin")
-    if options.needs_key or origin is None or urlsplit(origin).netloc == connection.headers.get("host"):
-        return
-    raise ApiError(403, "Origin: pages of other servers may change nothing on a server without keys.")
+    if is_other_page(connection, options):
+        raise ApiError(403, "Origin: pages of other servers may change nothing on a server without keys.")
 
 
 async def _reader(request: Request) -> ApiKey:

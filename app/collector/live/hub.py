@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from app.collector.clock import Clock
+from app.collector.failures import describe
 from app.collector.redis_io.connection import Client, RedisFailure, Subscriber
 
 Listener = Callable[[str, str], None]  # channel and message
@@ -155,7 +156,10 @@ class Hub:
 
     def _pass_on(self, message: dict[str, Any]) -> None:
         for listener in tuple(self._listeners.get(message["channel"], ())):
-            listener(message["channel"], message["data"])
+            try:
+                listener(message["channel"], message["data"])
+            except Exception as error:  # noqa: BLE001 - one message must not end the live push of every reader
+                log.error("a live message cannot be read", extra={"fields": describe(error)})  # noqa: TRY400 - no message
 
     async def _command(self, channels: Iterable[str], *, subscribe: bool) -> None:
         """Send a command; a failure is noticed by whoever reads."""

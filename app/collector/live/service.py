@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
 from app.collector.errors import DatabaseAway
+from app.collector.failures import describe
 from app.collector.live.feed import Feed
 from app.collector.live.hub import Hub
 from app.collector.live.subscription import LiveClient
@@ -109,8 +110,9 @@ class Live:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a task of the live push failed", exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("a task of the live push failed; this is a bug", extra={"fields": describe(error)})
 
     def _connected(self) -> None:
         for feed in self._feeds.values():
@@ -134,9 +136,20 @@ class Live:
                 continue
             compared_s = clock.monotonic()
             with contextlib.suppress(DatabaseAway):
-                for meeting_id, seq in (await self._services.store.seqs(tuple(self._feeds))).items():
-                    if meeting_id in self._feeds:
-                        self._feeds[meeting_id].seq(seq)
+                feeds = dict(self._feeds)
+                seqs = await self._services.store.seqs(feeds)
+                for meeting_id, feed in feeds.items():
+                    if meeting_id in seqs:
+                        feed.seq(seqs[meeting_id])
+                    else:
+                        await self._deleted(feed)
+
+    async def _deleted(self, feed: Feed) -> None:
+        """Each reader looks for the meeting, does not find it, and tells its client."""
+        for reader in tuple(feed.readers):
+            reader.on_lost(feed.meeting_id)
+        if self._feeds.pop(feed.meeting_id, None) is not None:
+            await feed.close()
 
     async def _end(self) -> None:
         await self._services.stopping.wait()

@@ -55,8 +55,9 @@ class View:
             self.fall_behind(seq)
         if step != "take":
             return []
+        shown = self._show(frame)
         self.position = seq
-        return [self._show(frame), *self._changed(ts)]
+        return [shown, *self._changed(ts)]
 
     def notice(self, seq: int) -> None:
         """The meeting has reached this `seq`."""

@@ -6,7 +6,7 @@ can be read, refused and kept like any other.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -40,6 +40,7 @@ def connect(url: str, *, block_s: float = 0.0) -> Client:
         url: such as `redis://:password@host:6379/0`.
         block_s: the longest blocking read of this client; an answer may take that much longer.
     """
+    tcp: dict[str, Any] = {} if url.startswith("unix:") else {"socket_keepalive": True}
     # Nothing is repeated here: a repeated blocking read would leave entries with nobody, and the loops repeat the rest.
     return Redis.from_url(
         url,
@@ -48,7 +49,7 @@ def connect(url: str, *, block_s: float = 0.0) -> Client:
         encoding_errors="surrogateescape",
         socket_timeout=ANSWER_TIMEOUT_S + block_s,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_keepalive=True,
         health_check_interval=HEALTH_CHECK_S,
         retry=Retry(NoBackoff(), 0),
+        **tcp,
     )

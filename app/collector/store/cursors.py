@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 from app.collector.errors import BadCursor
 
-_MAX_CHARACTERS = 4096
+_MAX_CHARACTERS: Final = 4096
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def write_cursor(*position: int | str) -> str:
@@ -30,6 +32,13 @@ def read_cursor(cursor: str, *kinds: type) -> tuple[Any, ...]:
         position = None
     if not isinstance(position, list) or [type(each) for each in position] != list(kinds):
         raise BadCursor("cursor is not one that this server gave out; leave it out to start from the beginning")
-    if any(isinstance(each, int) and not -(2**63) <= each < 2**63 for each in position):
+    if not all(map(_is_storable, position)):
         raise BadCursor("cursor is out of range; leave it out to start from the beginning")
     return tuple(position)
+
+
+def _is_storable(part: int | str) -> bool:
+    """Can a database compare it? No text of a row has NUL or half of a surrogate pair."""
+    if isinstance(part, int):
+        return -(2**63) <= part < 2**63
+    return not _UNSTORABLE.search(part)

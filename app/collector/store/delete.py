@@ -39,9 +39,24 @@ async def delete_meeting(
     if meeting_id is not None:
         statement = statement.where(_M.id == meeting_id)
     found = (await connection.execute(statement.order_by(_M.created_ms.desc(), _M.id.desc()).limit(1))).scalar()
-    if found is None:
-        return None
-    meeting = (await lock_meetings(connection, [found]))[found]
+    return None if found is None else await _delete_if_over(connection, found, now_ms=now_ms)
+
+
+async def delete_meeting_by_id(
+    connection: AsyncConnection, owner_id: int, meeting_id: int, *, now_ms: int
+) -> Deletion | None:
+    """Delete the meeting with this number; one that was deleted before stays as it is.
+
+    Raises:
+        NotOver: it is still active.
+    """
+    statement = select(_M.id).where(_M.id == meeting_id, _M.owner_id == owner_id)
+    found = (await connection.execute(statement)).scalar()
+    return None if found is None else await _delete_if_over(connection, found, now_ms=now_ms)
+
+
+async def _delete_if_over(connection: AsyncConnection, meeting_id: int, *, now_ms: int) -> Deletion:
+    meeting = (await lock_meetings(connection, [meeting_id]))[meeting_id]
     if meeting.deleted_ms is not None:
         return Deletion(meeting.row(), (), {})
     if meeting.status not in OVER:

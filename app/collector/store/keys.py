@@ -58,6 +58,12 @@ async def find_key(connection: AsyncConnection, sha256: str, *, now_ms: int) -> 
     return ApiKey(row.owner_id, frozenset(row.scopes.split())), is_stale
 
 
+async def has_keys(connection: AsyncConnection, *, now_ms: int) -> bool:
+    """Is there a key that has not expired?"""
+    valid = or_(_K.expires_ms.is_(None), _K.expires_ms > now_ms)
+    return (await connection.execute(select(_K.id).where(valid).limit(1))).scalar() is not None
+
+
 async def note_use(connection: AsyncConnection, sha256: str, *, now_ms: int) -> None:
     """Write down when a key was used, at most once a minute."""
     is_stale = or_(_K.last_used_ms.is_(None), _K.last_used_ms <= now_ms - LAST_USED_EVERY_MS)

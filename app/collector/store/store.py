@@ -6,12 +6,14 @@ Every method raises DatabaseAway if the database does not answer; it may be call
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.collector.errors import DatabaseAway
 from app.collector.facts import Entry
 from app.collector.rows import ApiKey, Applied, Deletion, Hit, MeetingRow, Page, SegmentRow, SessionRow
 from app.collector.store import delete, ending, keys, read
@@ -32,6 +34,8 @@ class Store:
     def __init__(self, database: Database, rules: Rules) -> None:
         self._database = database
         self._rules = rules
+        self._noting: asyncio.Future[None] = asyncio.Future()  # the last use of a key being written down
+        self._noting.set_result(None)
 
     @classmethod
     async def open(
@@ -64,6 +68,8 @@ class Store:
 
     async def close(self) -> None:
         """Close all connections."""
+        self._noting.cancel()
+        await asyncio.gather(self._noting, return_exceptions=True)
         await self._database.close()
 
     async def ping(self) -> None:
@@ -127,6 +133,16 @@ class Store:
             )
         )
 
+    async def delete_meeting_by_id(self, owner_id: int, meeting_id: int, *, now_ms: int) -> Deletion | None:
+        """The same for the meeting with this number.
+
+        Raises:
+            NotOver: it is still active.
+        """
+        return await self._database.write(
+            lambda connection: delete.delete_meeting_by_id(connection, owner_id, meeting_id, now_ms=now_ms)
+        )
+
     async def expire(self, *, now_ms: int, retention_days: int, limit: int) -> tuple[Deletion, ...]:
         """Delete up to `limit` meetings that ended so long ago (0: none), and tombstones that have expired."""
         return await self._database.write(
@@ -160,9 +176,19 @@ class Store:
         if found is None:
             return None
         api_key, is_stale = found
-        if is_stale:
-            await self._database.write(lambda connection: keys.note_use(connection, sha256, now_ms=now_ms))
+        if is_stale and self._noting.done():
+            self._noting = asyncio.create_task(self._note_use(sha256, now_ms))
         return api_key
+
+    async def has_keys(self, *, now_ms: int) -> bool:
+        """Is there a key that has not expired?"""
+        async with self._database.read() as connection:
+            return await keys.has_keys(connection, now_ms=now_ms)
+
+    async def _note_use(self, sha256: str, now_ms: int) -> None:
+        """Beside the request: a database that takes no writes now must not refuse readers."""
+        with contextlib.suppress(DatabaseAway):
+            await self._database.write(lambda connection: keys.note_use(connection, sha256, now_ms=now_ms))
 
     async def meeting(
         self, owner_id: int, platform: str, native_id: str, *, meeting_id: int | None = None

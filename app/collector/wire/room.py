@@ -47,7 +47,12 @@ def read_origin(fields: Mapping[str, Any], *, secret: str, problems: Problems) -
         Unusable: a bad token, or a session that cannot be told from others.
     """
     connection_id = _session_id(fields, "connection_id")
-    uid = _session_id(fields, "uid") or _session_id(fields, "session_uid")
+    if connection_id is None:
+        uid = _session_id(fields, "uid") or _session_id(fields, "session_uid")
+    else:  # it tells the session from others, so clients that choose a strange uid lose no text
+        uid = problems.optional("uid", fields.get("uid"), name) or problems.optional(
+            "session_uid", fields.get("session_uid"), name
+        )
     room = _room(fields, connection_id=connection_id, uid=uid, secret=secret, problems=problems)
     return Origin(room, connection_id or uid or NO_SESSION, uid, connection_id)
 

@@ -122,7 +122,9 @@ async def test_a_database_that_is_away_is_no_wrong_key():
         await identify(connection(x_api_key="token"), parts)
 
 
-@pytest.mark.parametrize(("origin", "refused"), [("http://evil.example", True), ("null", True), ("http://here", False)])
+@pytest.mark.parametrize(
+    ("origin", "refused"), [("http://evil.example", True), ("null", True), ("http://[", True), ("http://here", False)]
+)
 def test_other_pages_change_nothing_on_an_open_server(origin: str, refused: bool):  # noqa: FBT001
     """A form of another page needs no permission of the browser; with keys it has none to send."""
     sent = connection(origin=origin, host="here")

@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import AsyncIterator
 
+import pytest
+
 from app.collector.clock import SystemClock
 from app.collector.live.hub import Hub
 from app.collector.redis_io.connection import Client, connect
@@ -101,3 +103,20 @@ async def test_a_redis_that_hangs_is_noticed(redis_server: RedisServer):
         finally:
             os.kill(redis_server.pid, signal.SIGCONT)
         await until(lambda: heard.connections == 2)
+
+
+async def test_a_listener_that_fails_ends_nothing(redis_server: RedisServer, caplog: pytest.LogCaptureFixture):
+    """Other listeners hear the same message, everyone hears the next one, and the log does not quote it."""
+    heard = Heard()
+
+    def fails(_: str, payload: str) -> None:
+        raise KeyError(payload)
+
+    async with running(redis_server.url, heard) as (hub, redis):
+        await hub.follow(["a"], fails)
+        await hub.follow(["a"], heard.message)
+        await redis.publish("a", "sesame")
+        await redis.publish("a", "2")
+        await until(lambda: heard.messages == ["a=sesame", "a=2"])
+    assert "cannot be read" in caplog.text
+    assert "sesame" not in caplog.text + repr([vars(each) for each in caplog.records])

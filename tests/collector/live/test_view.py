@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from app.collector.live.draft_message import Drafts
 from app.collector.live.view import View
 
@@ -137,3 +139,13 @@ def test_dropped_drafts_are_sent_again():
     view.lost_drafts()
     (sent,) = view.tick(now_s=0, ts=TS)
     assert [each["text"] for each in sent["pending"]] == ["and"]
+
+
+def test_a_frame_that_cannot_be_read_moves_nothing():
+    """Its number is not taken for reached, so the real frame with this number is shown."""
+    view = up_to_date(5)
+    broken = frame(5, 6, "0")
+    del broken["confirmed"]
+    with pytest.raises(KeyError):
+        take(view, broken)
+    assert take(view, frame(5, 6, "0")) == [frame(5, 6, "0")]

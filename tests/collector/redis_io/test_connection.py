@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from app.collector.redis_io.connection import RedisFailure, away_reason, connect
@@ -35,3 +37,10 @@ async def test_a_reason_says_where_redis_is_missing_and_quotes_no_command(redis_
         with pytest.raises(RedisFailure) as refused:
             await redis.execute_command("NOSUCH", "secret")
     assert away_reason(refused.value) == "ResponseError"
+
+
+async def test_a_socket_file_is_an_address(tmp_path: Path):
+    """As in the gateway; a missing file is a Redis that is away, not a bug."""
+    async with connect(f"unix://{tmp_path}/redis.sock") as redis:
+        with pytest.raises(RedisFailure):
+            await redis.ping()

@@ -18,3 +18,10 @@ def test_other_texts_are_no_cursor(cursor: str):
     """Not of this list, out of range, or never given out."""
     with pytest.raises(BadCursor):
         read_cursor(cursor, int)
+
+
+@pytest.mark.parametrize("text", ["\0", "a\ud800", "\udfff"])
+def test_no_database_compares_with_these_texts(text: str):
+    """Neither NUL nor half of a surrogate pair is stored anywhere, so no cursor holds one."""
+    with pytest.raises(BadCursor):
+        read_cursor(write_cursor(text), str)

@@ -65,6 +65,22 @@ async def test_a_second_deletion_spares_the_meeting_before(store: Store):
     assert (await the_meeting(store)).id == older != newer
 
 
+async def test_a_meeting_is_deleted_by_its_number(store: Store):
+    """By its owner only, once it is over; again changes nothing."""
+    await store.apply([final(1000, "c1:0", 0, 900, WORD, session="c1")])
+    meeting = await the_meeting(store)
+    with pytest.raises(NotOver):
+        await store.delete_meeting_by_id(1, meeting.id, now_ms=T0)
+    await store.end_meeting(meeting.id, now_ms=T0)
+    assert await store.delete_meeting_by_id(2, meeting.id, now_ms=T0) is None
+    first = await store.delete_meeting_by_id(1, meeting.id, now_ms=T0)
+    again = await store.delete_meeting_by_id(1, meeting.id, now_ms=T0)
+    assert first is not None
+    assert again is not None
+    assert (first.session_keys, again.session_keys) == (("c1",), ())
+    assert await store.meeting_by_id(1, meeting.id) is None
+
+
 async def test_a_new_meeting_in_the_room_is_stored(store: Store):
     """Tombstones refuse what was said before the deletion, in sessions that were never stored too; nothing later."""
     await over(store)

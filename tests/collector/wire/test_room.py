@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.collector.wire.errors import Unusable
 from app.collector.wire.room import read_origin
 from app.collector.wire.values import Problems
 from tests.collector.wire.entries import SIGNING_KEY, meeting_token
@@ -78,3 +79,14 @@ def test_sessions_are_told_apart_by_connection():
     assert origin(connection_id="c", uid="u")[0].session_key == "c"
     assert origin(session_uid="u")[0].session_key == "u"
     assert origin(uid="  ")[0].session_key == "-"
+
+
+@pytest.mark.parametrize("uid", ["u" * 256, "a\0b", "\ud800", ["u"]])
+def test_a_strange_uid_loses_no_text_of_our_gateway(uid: object):
+    """The gateway accepts what clients choose as uid; its own connection id tells the session from others."""
+    found, problems = origin(platform="zoom", meeting_id="m", connection_id="c", uid=uid)
+    assert (found.session_key, found.session_uid, found.room.native_id) == ("c", None, "m")
+    assert len(problems) == 1
+    assert problems[0].startswith("uid ")
+    with pytest.raises(Unusable):
+        origin(platform="zoom", meeting_id="m", uid=uid)

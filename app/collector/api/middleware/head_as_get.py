@@ -24,6 +24,7 @@ class HeadAsGet:
             return
 
         async def send_without_body(message: Message) -> None:
+            scope["method"] = "HEAD"  # the server reads it to know whether the announced body must follow
             if message["type"] != "http.response.body":
                 await send(message)
                 return
@@ -31,6 +32,6 @@ class HeadAsGet:
             if message.get("more_body", False):
                 raise _Answered
 
-        scope["method"] = "GET"  # in place: the middleware outside reads from it which route answered
+        scope["method"] = "GET"  # in place: the middleware outside reads the route from it
         with contextlib.suppress(_Answered):
             await self._app(scope, receive, send_without_body)

@@ -27,7 +27,7 @@ from app.collector.api.schema import PATCH, MeetingBody, MeetingsBody, MessageBo
 from app.collector.api.state import services_of
 from app.collector.errors import NotOver
 from app.collector.render.bodies import meeting_json
-from app.collector.rows import ApiKey, MeetingRow
+from app.collector.rows import ApiKey, Deletion, MeetingRow
 from app.collector.storage import Storage
 
 router = APIRouter(tags=["meetings"])
@@ -81,17 +81,30 @@ async def patch_meeting(
     *, request: Request, key: Writer, platform: PlatformName, native_id: NativeId, choice: MeetingChoice = None
 ) -> JSONResponse:
     """Set the name, participants, languages and notes of the room's newest meeting; null removes one."""
-    services = services_of(request)
-    wanted = await read_json(request, PATCH)
-    changes = {name: value for name, value in wanted["data"].items() if name in FIELDS}
-    if not changes:
-        raise ApiError(400, f"data: nothing to change; it may hold {', '.join(FIELDS)}.")
-    meeting = await in_room(services.store, key, platform, native_id, choice)
-    try:
-        changed = await services.store.patch_meeting(meeting.id, changes, now_ms=services.clock.now_ms())
-    except LookupError:  # deleted a moment ago
-        raise meeting_not_found(platform, native_id) from None
-    return JSONResponse(meeting_json(changed))
+    meeting = await in_room(services_of(request).store, key, platform, native_id, choice)
+    return await _patch(request, meeting, meeting_not_found(platform, native_id))
+
+
+@router.patch(
+    "/meetings/{meeting_id}",
+    summary="Describe a meeting by its number",
+    responses={200: {"model": MeetingBody}, **openapi.errors(400, 404, 408, 413)},
+    openapi_extra=openapi.body("MeetingPatch"),
+)
+async def patch_by_number(request: Request, key: Writer, meeting_id: MeetingNumber) -> JSONResponse:
+    """The same for one meeting."""
+    meeting = await by_number(services_of(request).store, key, meeting_id)
+    return await _patch(request, meeting, meeting_id_not_found(meeting_id))
+
+
+@router.post(
+    "/meetings/by-id/{meeting_id}/end",
+    summary="End a meeting by its number",
+    responses={200: {"model": MeetingBody}, **openapi.errors(404)},
+)
+async def end_by_number(request: Request, key: Writer, meeting_id: MeetingNumber) -> JSONResponse:
+    """Make drafts final and the status `completed`. An ended meeting stays as it is; late speech reopens it."""
+    return await _end(request, key, await by_number(services_of(request).store, key, meeting_id))
 
 
 @router.post(
@@ -102,12 +115,8 @@ async def patch_meeting(
 async def end_meeting(
     *, request: Request, key: Writer, platform: PlatformName, native_id: NativeId, choice: MeetingChoice = None
 ) -> JSONResponse:
-    """Make drafts final and the status `completed`. An ended meeting stays as it is; late speech reopens it."""
-    services = services_of(request)
-    meeting = await in_room(services.store, key, platform, native_id, choice)
-    applied = await services.store.end_meeting(meeting.id, now_ms=services.clock.now_ms())
-    await services.publish(applied)
-    return JSONResponse(meeting_json(await by_number(services.store, key, meeting.id)))
+    """The same for the room's newest meeting."""
+    return await _end(request, key, await in_room(services_of(request).store, key, platform, native_id, choice))
 
 
 @router.delete(
@@ -128,14 +137,55 @@ async def delete_meeting(
             key.owner_id, platform, native_id, meeting_id=choice, now_ms=services.clock.now_ms()
         )
     except NotOver:
-        meeting = await services.store.meeting(key.owner_id, platform, native_id, meeting_id=choice)
-        status = meeting.status if meeting else "active"
-        text = f"Meeting not finalized; cannot delete transcripts. Current status: {status}"
-        raise ApiError(409, text) from None
+        raise _not_over(await services.store.meeting(key.owner_id, platform, native_id, meeting_id=choice)) from None
     if deletion is None:
         raise meeting_not_found(platform, native_id)
-    await services.purge(deletion)
-    named = f"{platform}/{native_id}"
+    return await _deleted(request, deletion, f"{platform}/{native_id}")
+
+
+@router.delete(
+    "/meetings/{meeting_id}",
+    summary="Delete a transcript by the meeting's number",
+    responses={200: {"model": MessageBody}, **openapi.errors(404, 409)},
+)
+async def delete_by_number(request: Request, key: Deleter, meeting_id: MeetingNumber) -> JSONResponse:
+    """The same for one meeting."""
+    services = services_of(request)
+    try:
+        deletion = await services.store.delete_meeting_by_id(key.owner_id, meeting_id, now_ms=services.clock.now_ms())
+    except NotOver:
+        raise _not_over(await services.store.meeting_by_id(key.owner_id, meeting_id)) from None
+    if deletion is None:
+        raise meeting_id_not_found(meeting_id)
+    return await _deleted(request, deletion, str(meeting_id))
+
+
+async def _patch(request: Request, meeting: MeetingRow, not_found: ApiError) -> JSONResponse:
+    services = services_of(request)
+    wanted = await read_json(request, PATCH)
+    changes = {name: value for name, value in wanted["data"].items() if name in FIELDS}
+    if not changes:
+        raise ApiError(400, f"data: nothing to change; it may hold {', '.join(FIELDS)}.")
+    try:
+        changed = await services.store.patch_meeting(meeting.id, changes, now_ms=services.clock.now_ms())
+    except LookupError:  # deleted a moment ago
+        raise not_found from None
+    return JSONResponse(meeting_json(changed))
+
+
+async def _end(request: Request, key: ApiKey, meeting: MeetingRow) -> JSONResponse:
+    services = services_of(request)
+    await services.publish(await services.store.end_meeting(meeting.id, now_ms=services.clock.now_ms()))
+    return JSONResponse(meeting_json(await by_number(services.store, key, meeting.id)))
+
+
+def _not_over(meeting: MeetingRow | None) -> ApiError:
+    status = meeting.status if meeting else "active"
+    return ApiError(409, f"Meeting not finalized; cannot delete transcripts. Current status: {status}")
+
+
+async def _deleted(request: Request, deletion: Deletion, named: str) -> JSONResponse:
+    await services_of(request).purge(deletion)
     message = f"Meeting {named} transcripts and recording artifacts deleted; meeting data anonymized"
     return JSONResponse({"message": message})
 

@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 import logging
 from typing import Literal
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from app.collector.api.auth import MissingKey, identify, require_scope
+from app.collector.api.auth import MissingKey, identify, is_other_page, require_scope
 from app.collector.api.errors import ApiError
 from app.collector.api.state import live_of, services_of
 from app.collector.errors import DatabaseAway
@@ -44,7 +43,7 @@ async def socket(ws: WebSocket, frames: Literal["transcript", "mutable"] = "tran
 
 async def _admitted(ws: WebSocket, services: Services) -> ApiKey | None:
     """The sender's key; without one the socket is closed."""
-    if not services.options.needs_key and not _same_origin(ws):
+    if is_other_page(ws, services.options):
         await _refuse(ws, error("origin_not_allowed"), protocol.CLOSE_FORBIDDEN)
         return None
     try:
@@ -61,12 +60,6 @@ async def _admitted(ws: WebSocket, services: Services) -> ApiKey | None:
 async def _refuse(ws: WebSocket, answer: dict[str, object], code: int) -> None:
     await ws.send_text(encode(answer))
     await ws.close(code)
-
-
-def _same_origin(ws: WebSocket) -> bool:
-    """Does a page of this server ask? Where no key is needed, any other page could read everything."""
-    origin = ws.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == ws.headers.get("host")
 
 
 class _Socket:

@@ -37,11 +37,6 @@ export function withQuery(path, parameters) {
   return given.length === 0 ? path : `${path}?${new URLSearchParams(given)}`;
 }
 
-/** The path of a meeting's room. */
-export function room(meeting) {
-  return `${encodeURIComponent(meeting.platform)}/${encodeURIComponent(meeting.native_meeting_id)}`;
-}
-
 /** Save a transcript as a file, under the name that the server gives it. */
 export async function save(meeting, format) {
   const response = await send(`transcripts/by-id/${meeting.id}?format=${format}`, { headers: { Accept: "*/*" } });

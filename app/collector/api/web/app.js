@@ -1,6 +1,6 @@
 // The page: meetings, one of them open and filling while people speak, search, files, deletion.
 
-import { room, save, send, sendForJson } from "./api.js";
+import { save, send, sendForJson } from "./api.js";
 import { askForKey, wireKey } from "./key.js";
 import { Follower } from "./live.js";
 import { MeetingList } from "./meetings.js";
@@ -132,7 +132,7 @@ for (const button of document.querySelectorAll("[data-format]")) {
 
 $("end").addEventListener("click", async () => {
   try {
-    const ended = await sendForJson(`meetings/${room(meeting)}/end?meeting_id=${meeting.id}`, { method: "POST" });
+    const ended = await sendForJson(`meetings/by-id/${meeting.id}/end`, { method: "POST" });
     meeting = { ...meeting, status: ended.status, end_time: ended.end_time };
     showMeeting();
     meetings.refresh();
@@ -147,7 +147,7 @@ $("confirm-yes").addEventListener("click", async () => {
   $("confirm").close();
   const { id } = meeting;
   try {
-    await send(`meetings/${room(meeting)}?meeting_id=${id}`, { method: "DELETE" });
+    await send(`meetings/${id}`, { method: "DELETE" });
     close();
     location.hash = "";
     $("facts").textContent = "The transcript was deleted.";

@@ -51,8 +51,8 @@ export class Follower {
   }
 
   #room() {
-    const { platform, native_meeting_id } = this.#meeting;
-    return { platform, native_id: native_meeting_id, since_seq: this.#seq };
+    const { id, platform, native_meeting_id } = this.#meeting;
+    return { platform, native_id: native_meeting_id, meeting_id: id, since_seq: this.#seq };
   }
 
   #closed() {
@@ -72,7 +72,7 @@ export class Follower {
       this.#listener.onState("live");
       return;
     }
-    if (frame.type === "error") {
+    if (frame.type === "error" || frame.type === "unsubscribed") { // of a deleted meeting: the next question is a 404
       this.#socket.close();
       return;
     }

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from app.collector.api.auth import EVERYTHING, key_hash
@@ -110,6 +112,27 @@ async def test_a_deleted_meeting_is_gone_and_its_copies_are_purged(store: FakeSt
     assert [each.meeting.native_id for each in purged] == [ROOM.native_id]
 
 
+async def test_a_room_whose_name_has_a_slash_is_changed_by_number():
+    """Its meeting is described, ended and deleted by its number; a second deletion changes nothing."""
+    store = FakeStore()
+    await store.apply([dataclasses.replace(entry(1, segment(0, "Hello.")), room=Room("zoom", "a/b"))])
+    (number,) = store.found
+    async with client(services(store=store)) as http:
+        named = await http.patch(f"/meetings/{number}", json={"data": {"name": "Standup"}})
+        early = await http.delete(f"/meetings/{number}")
+        ended = await http.post(f"/meetings/by-id/{number}/end")
+        deleted = [await http.delete(f"/meetings/{number}") for _ in range(2)]
+        gone = await http.post(f"/meetings/by-id/{number}/end")
+        unknown = await http.delete("/meetings/77")
+    assert named.json()["data"] == {"name": "Standup"}
+    assert (early.status_code, early.json()["detail"][-6:]) == (409, "active")
+    assert ended.json()["status"] == "completed"
+    assert [each.status_code for each in deleted] == [200, 200]
+    assert deleted[0].json()["message"].startswith(f"Meeting {number} transcripts")
+    assert (gone.status_code, unknown.status_code) == (404, 404)
+    assert store.texts() == []
+
+
 async def test_a_meeting_of_another_owner_does_not_exist(store: FakeStore):
     """404 with the text of a meeting that was never there, on every route."""
     number = next(id_ for id_, each in store.found.items() if each.row.owner_id == 2)
@@ -122,11 +145,14 @@ async def test_a_meeting_of_another_owner_does_not_exist(store: FakeStore):
             ("GET", f"/transcripts/{room}?meeting_id={number}"),
             ("POST", f"/meetings/{room}/end"),
             ("DELETE", f"/meetings/{room}"),
+            ("POST", f"/meetings/by-id/{number}/end"),
+            ("DELETE", f"/meetings/{number}"),
         ):
             answer = await http.request(method, path)
             assert answer.status_code == 404, path
             assert "not found" in answer.json()["detail"]
-        assert (await http.patch(f"/meetings/{room}", json={"data": {"name": "x"}})).status_code == 404
+        for path in (room, str(number)):
+            assert (await http.patch(f"/meetings/{path}", json={"data": {"name": "x"}})).status_code == 404
     assert store.texts().count("Private.") == 1
 
 

@@ -230,7 +230,7 @@ async def test_readers_are_counted(server: Server):
 
 
 async def test_a_deleted_meeting_is_unsubscribed(server: Server, meeting: Meeting):
-    """The client is told, and nothing more follows."""
+    """The client is told although nothing is published about it, nothing more follows, and nothing stays behind."""
     async with open_socket(f"ws://{server.address}/ws") as ws:
         await ask(ws, "subscribe", ROOM)
         await merge(ws, Merged(), finals=1)
@@ -238,4 +238,5 @@ async def test_a_deleted_meeting_is_unsubscribed(server: Server, meeting: Meetin
         await meeting.store.delete_meeting(1, PLATFORM, NATIVE, meeting_id=None, now_ms=0)
         while (frame := await receive(ws))["type"] != "unsubscribed":
             pass
+        assert server.app.state.live._feeds == {}
     assert frame == {"type": "unsubscribed", "meetings": [ROOM], "reason": "deleted"}
