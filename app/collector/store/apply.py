@@ -197,6 +197,7 @@ def _hear(meeting: Meeting, entry: Entry) -> None:
     platform, native_id = names(entry)
     if meeting.owner_id == DEFAULT_OWNER and entry.room.owner_id is not None:
         meeting.owner_id = entry.room.owner_id
+        meeting.has_new_owner = True
     if meeting.platform == NO_PLATFORM:
         meeting.platform = platform
     if meeting.native_id == str(meeting.id):

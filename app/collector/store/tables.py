@@ -114,6 +114,7 @@ SEGMENTS: Final = Table(
     METADATA,
     Column("id", _ID, primary_key=True),
     Column("meeting_id", _ID, ForeignKey(MEETINGS.c.id), nullable=False),
+    Column("owner_id", _ID, nullable=False),  # the meeting's, in the full-text index too
     Column("session_id", _ID, ForeignKey(SESSIONS.c.id), nullable=False),
     Column("segment_key", _KEY, nullable=False),
     Column("has_id", Boolean, nullable=False),  # the key came from the producer
