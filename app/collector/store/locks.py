@@ -17,6 +17,16 @@ _LOCK: Final = text("SELECT count(pg_advisory_xact_lock(key)) FROM unnest(:keys)
 )
 
 
+def room_lock(name: str | int | None) -> str:
+    """The lock of a room: by the hash of its name, or by the number of its meeting."""
+    return f"room:{name}"
+
+
+def session_lock(uid: str) -> str:
+    """The lock of a session: its key, or the uid that speaker events name."""
+    return f"uid:{uid}"
+
+
 async def lock_names(connection: AsyncConnection, names: Iterable[str]) -> None:
     """Wait for the locks of rooms, meetings and sessions that may not exist yet."""
     if connection.dialect.name == "postgresql":
