@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.collector.facts import Entry, Retract, Segments, SessionEnd, SessionStart, SpeakerEvent
 from app.collector.rows import Applied
-from app.collector.store.locks import lock_names
+from app.collector.store.locks import lock_names, room_lock, session_lock
 from app.collector.store.merge import (
     ARRIVAL,
     EVENT,
@@ -74,8 +74,8 @@ async def apply_entries(connection: AsyncConnection, entries: Sequence[Entry], r
     await lock_names(
         connection,
         [
-            *(f"room:{each.native_hash or each.entry.room.meeting_id}" for each in located),
-            *(f"uid:{uid}" for entry in ordered for uid in (entry.session_key, entry.session_uid) if uid),
+            *(room_lock(each.native_hash or each.entry.room.meeting_id) for each in located),
+            *(session_lock(uid) for entry in ordered for uid in (entry.session_key, entry.session_uid) if uid),
         ],
     )
     tally = Tally()
@@ -83,7 +83,7 @@ async def apply_entries(connection: AsyncConnection, entries: Sequence[Entry], r
     expired = await _expired(connection, speech)
     placed = await place(connection, [each for each in located if each.entry not in expired], idle_ms=rules.idle_ms)
     for entry in expired:
-        placed.refuse(entry, "the token expired before the session's first entry")
+        placed.refuse(entry, "the token expired before the session's first entry", may_change=True)
     tally.counts["tombstoned"] += sum(_segments_in(entry) for entry in placed.tombstoned)
     listening = await sessions_of(connection, {each.uid for each in events}) if events else {}
     meetings = await lock_meetings(connection, {*placed.entries, *listening})

@@ -47,9 +47,9 @@ class Placed:
         """Add an entry to a meeting."""
         self.entries.setdefault(meeting_id, []).append(entry)
 
-    def refuse(self, entry: Entry, reason: str) -> None:
+    def refuse(self, entry: Entry, reason: str, *, may_change: bool = False) -> None:
         """Keep an entry out."""
-        self.refused.append(Refused(str(entry.revision), entry.stream, reason))
+        self.refused.append(Refused(str(entry.revision), entry.stream, reason, may_change))
 
 
 async def locate(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Located]:
