@@ -107,6 +107,12 @@ SESSIONS: Final = Table(
     UniqueConstraint("meeting_id", "session_key"),
     Index(None, "session_key"),
     Index(None, "session_uid"),
+    Index(
+        "ix_meeting_sessions_missing",
+        "end_rev_ms",
+        sqlite_where=text("missing > missing_reported"),
+        postgresql_where=text("missing > missing_reported"),
+    ),
 )
 
 SEGMENTS: Final = Table(

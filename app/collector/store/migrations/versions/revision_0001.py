@@ -189,6 +189,14 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_meeting_sessions")),
         sa.UniqueConstraint("meeting_id", "session_key", name=op.f("uq_meeting_sessions_meeting_id_session_key")),
     )
+    op.create_index(
+        "ix_meeting_sessions_missing",
+        "meeting_sessions",
+        ["end_rev_ms"],
+        unique=False,
+        sqlite_where=sa.text("missing > missing_reported"),
+        postgresql_where=sa.text("missing > missing_reported"),
+    )
     op.create_index(op.f("ix_meeting_sessions_session_key"), "meeting_sessions", ["session_key"], unique=False)
     op.create_index(op.f("ix_meeting_sessions_session_uid"), "meeting_sessions", ["session_uid"], unique=False)
     op.create_table(
