@@ -15,6 +15,7 @@ class Health:
     Attributes:
         redis: the result of the last use; unknown before the first.
         lag_s: age of the oldest entry that is not stored; None if unknown.
+        warnings: what people should look at although the process is ready.
     """
 
     def __init__(self, monotonic: Callable[[], float], *, lag_alarm_s: float) -> None:
@@ -30,6 +31,7 @@ class Health:
         self._database_uses: dict[str, bool] = {}
         self.redis: State = "unknown"
         self.lag_s: float | None = None
+        self.warnings: tuple[str, ...] = ()
 
     def tick(self, loop: str) -> None:
         """A loop made progress."""
