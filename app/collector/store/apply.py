@@ -14,9 +14,9 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.collector.facts import Entry, Retract, Segments, SessionEnd, SessionStart, SpeakerEvent
+from app.collector.facts import NO_PLATFORM, Entry, Retract, Segments, SessionEnd, SessionStart, SpeakerEvent
 from app.collector.rows import Applied
-from app.collector.store.locks import lock_names, room_lock, session_lock
+from app.collector.store.locks import lock_names, room_lock, session_locks
 from app.collector.store.merge import (
     ARRIVAL,
     EVENT,
@@ -34,7 +34,7 @@ from app.collector.store.merge import (
 )
 from app.collector.store.places import by_hash
 from app.collector.store.repeats import hide_repeats
-from app.collector.store.rooms import DEFAULT_OWNER, NO_PLATFORM, Placed, locate, names, place, tombstones
+from app.collector.store.rooms import DEFAULT_OWNER, Placed, locate, names, place, tombstones
 from app.collector.store.save import save
 from app.collector.store.speakers import StoredEvent, events_of, label, sessions_of
 from app.collector.store.state import (
@@ -75,7 +75,7 @@ async def apply_entries(connection: AsyncConnection, entries: Sequence[Entry], r
         connection,
         [
             *(room_lock(each.native_hash or each.entry.room.meeting_id) for each in located),
-            *(session_lock(uid) for entry in ordered for uid in (entry.session_key, entry.session_uid) if uid),
+            *session_locks(uid for entry in ordered for uid in (entry.session_key, entry.session_uid)),
         ],
     )
     tally = Tally()

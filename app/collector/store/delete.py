@@ -13,11 +13,10 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.collector.errors import NotOver
-from app.collector.facts import Revision
+from app.collector.facts import NO_SESSION, Revision
 from app.collector.rows import Deletion
 from app.collector.store.bulk import insert_rows
-from app.collector.store.locks import lock_names, room_lock, session_lock
-from app.collector.store.rooms import NO_SESSION
+from app.collector.store.locks import lock_names, room_lock, session_locks
 from app.collector.store.state import OVER, Meeting, load_sessions, lock_meetings
 from app.collector.store.tables import MEETINGS, SEGMENTS, SESSIONS, SPEAKER_EVENTS, TOMBSTONES
 from app.collector.store.tombstones import KEPT_MS, ROOM, SESSION, UID, Tombstone, room_hash, session_hash, uid_hash
@@ -86,7 +85,7 @@ async def _lock_names_of(connection: AsyncConnection, meeting_ids: Sequence[int]
         names |= {room_lock(meeting_id), room_lock(native_hash)}
     sessions = select(_S.session_key, _S.session_uid).where(_S.meeting_id.in_(meeting_ids))
     for key, uid in await connection.execute(sessions):
-        names |= {session_lock(each) for each in (key, uid) if each}
+        names |= session_locks((key, uid))
     return names
 
 
