@@ -30,7 +30,6 @@ ELSEWHERE = {
     "commands/streaming.py": "tests/e2e/test_gateway_process.py",  # signals and exit codes need a process
     "collector/store/bulk.py": "tests/collector/store/test_apply.py",  # statements; what they write is read there
     "collector/store/complete.py": "tests/collector/store/test_apply.py",  # as above
-    "collector/store/locks.py": "tests/collector/store/test_apply.py",  # collectors beside each other need them
     "collector/store/migrations/env.py": "tests/collector/store/test_migrate.py",  # Alembic runs it
     "collector/store/migrations/versions/revision_0001.py": "tests/collector/store/test_migrate.py",  # as above
     "collector/store/repeats.py": "tests/collector/store/test_apply.py",  # what is hidden shows after a batch

@@ -8,7 +8,11 @@ entries arrive, and how often, does not matter.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
+
+NO_PLATFORM: Final = "none"  # of meetings that no producer named
+NO_SESSION: Final = "-"  # of producers without uid: one session for the meeting, which tells it from no other
+FIRST_OWN_MEETING_ID: Final = 1_000_000_000  # meetings that the collector numbers itself; below: Vexa's numbers
 
 
 @dataclass(frozen=True, slots=True, order=True)

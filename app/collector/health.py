@@ -28,6 +28,7 @@ class Health:
     Attributes:
         redis: the result of the last use; unknown before the first.
         lag_s: age of the oldest entry that is not stored; None if unknown.
+        warnings: what people should look at although the process is ready.
     """
 
     def __init__(self, monotonic: Callable[[], float], *, lag_alarm_s: float) -> None:
@@ -44,6 +45,7 @@ class Health:
         self._outages: dict[str, _Outage] = {}
         self.redis: State = "unknown"
         self.lag_s: float | None = None
+        self.warnings: tuple[str, ...] = ()
 
     def tick(self, loop: str) -> None:
         """A loop made progress."""

@@ -152,7 +152,7 @@ class Ingest:
         if results:
             self._parts.metrics.batch_s.observe(self._parts.clock.monotonic() - started)
             self._parts.after_commit()
-        self._refuse(batch, results)
+        self._refuse(batch, results, deliveries or {})
         await self._finish(batch)
         for result in results:
             await self._parts.publish(result)
@@ -242,13 +242,18 @@ class Ingest:
         if tried >= self._parts.max_deliveries:
             batch.letters.append(("poison", DeadLetter(raw, type(error).__name__, tried)))
 
-    def _refuse(self, batch: Batch, results: Sequence[Applied]) -> None:
-        """Dead letters for what was not stored of the entries that are done."""
+    def _refuse(self, batch: Batch, results: Sequence[Applied], deliveries: dict[str, int]) -> None:
+        """Dead letters for what was not stored of the entries that are done.
+
+        What may still be let in stays pending, and comes once more after the entries that others held before it.
+        """
         done = {(raw.stream, raw.id): raw for raw in batch.done}
-        refused = {(each.stream, each.entry_id): each.reason for result in results for each in result.refused}
-        for at, reason in refused.items():
-            if at in done:
-                batch.letters.append(("refused", DeadLetter(done[at], reason)))
+        refused = {(each.stream, each.entry_id): each for result in results for each in result.refused}
+        for at, each in refused.items():
+            if each.may_change and deliveries.get(each.entry_id, 1) == 1:
+                batch.done = [raw for raw in batch.done if (raw.stream, raw.id) != at]
+            elif at in done:
+                batch.letters.append(("refused", DeadLetter(done[at], each.reason)))
         for raw, entry in batch.entries:
             at = (raw.stream, raw.id)
             if entry.problems and at in done and at not in refused:

@@ -71,14 +71,13 @@ class StoreJobs:
 
     async def promote(self) -> None:
         """Make drafts final that got no news."""
-        now_ms = await self.stream_time_ms()
-        result = await self.store.promote_drafts(now_ms=now_ms, older_than_s=self.ages.draft_promote_s)
-        await self._tell(result)
+        now_ms, age_s = await self.stream_time_ms(), self.ages.draft_promote_s
+        await self._until_done(lambda: self.store.promote_drafts(now_ms=now_ms, older_than_s=age_s))
 
     async def end(self) -> None:
         """Complete silent meetings."""
-        now_ms = await self.stream_time_ms()
-        await self._tell(await self.store.end_meetings(now_ms=now_ms, idle_s=self.ages.meeting_idle_s))
+        now_ms, idle_s = await self.stream_time_ms(), self.ages.meeting_idle_s
+        await self._until_done(lambda: self.store.end_meetings(now_ms=now_ms, idle_s=idle_s))
 
     async def recheck(self) -> None:
         """Count finals that did not come."""
@@ -97,10 +96,12 @@ class StoreJobs:
                 await self.purge(deletion)
             log.info("old meetings were deleted", extra={"fields": {"meetings": len(found)}})
 
-    async def _tell(self, result: Applied) -> None:
-        self.metrics.applied(result)
-        self.metrics.promoted.inc(sum(row.promoted for change in result.changes for row in change.segments))
-        await self.publish(result)
+    async def _until_done(self, step: Callable[[], Awaitable[Applied]]) -> None:
+        """Repeat a transaction over some meetings until it changes none."""
+        while (result := await step()).changes:
+            self.metrics.applied(result)
+            self.metrics.promoted.inc(result.counts.get("promoted", 0))
+            await self.publish(result)
 
 
 async def repeat(jobs: Sequence[Job], *, clock: Clock, health: Health) -> None:

@@ -98,11 +98,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An entry that was not stored, and why; it belongs into the dead letters."""
+    """An entry that was not stored, and why; it belongs into the dead letters.
+
+    Attributes:
+        may_change: entries before it, which another collector holds, may let it in; it should be tried once more.
+    """
 
     entry_id: str
     stream: str
     reason: str
+    may_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)

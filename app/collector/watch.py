@@ -12,13 +12,14 @@ from app.collector.failures import describe
 from app.collector.health import Health
 from app.collector.metrics import CollectorMetrics
 from app.collector.redis_io.connection import Client, RedisFailure, away_reason
-from app.collector.redis_io.groups import group_states, server_ms, stream_time_ms
+from app.collector.redis_io.groups import GroupState, group_states, oldest_waiting, server_ms, stream_time_ms
 from app.collector.storage import Storage
 
 log = logging.getLogger(__name__)
 
 LOOP: Final = "watch"
 EVERY_S: Final = 5.0
+GROUP_IS_LATE_S: Final = 900.0  # longer than STREAM_RETENTION_S is by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,27 @@ class Watch:
         if not self.streams:
             return
         self.health.lag_s = (now_ms - min(now_ms, await stream_time_ms(self.redis, self.streams, self.group))) / 1000
+        late = []
         for stream in self.streams:
             self.metrics.stream_length.labels(stream).set(await self.redis.xlen(stream))
             for state in await group_states(self.redis, stream):
                 if state.name == self.group:
                     self.metrics.pending.labels(stream).set(state.pending)
+                elif await self._is_late(stream, state, now_ms):
+                    late.append(
+                        f"group {state.name} has not acknowledged entries of {stream} for over {GROUP_IS_LATE_S:g} s, "
+                        "so they are not removed; if nobody uses it, delete it with XGROUP DESTROY"
+                    )
                 if state.lag is not None:
                     self.metrics.lag_entries.labels(stream, state.name).set(state.lag)
                 else:
                     self.metrics.lag_entries.remove(stream, state.name)
+        for warning in late:
+            if warning not in self.health.warnings:
+                log.warning(warning)
+        self.health.warnings = tuple(late)
+
+    async def _is_late(self, stream: str, state: GroupState, now_ms: int) -> bool:
+        """Whether another program's group keeps entries from being removed."""
+        oldest = await oldest_waiting(self.redis, stream, state)
+        return oldest is not None and now_ms - oldest.ms > GROUP_IS_LATE_S * 1000

@@ -25,6 +25,7 @@ class FakeStore:
         away: every call raises DatabaseAway.
         poison: an entry for which this is true makes `apply` raise RuntimeError, as a bug would.
         refuse: the reason for which an entry is refused, None if it is not.
+        refusals_may_change: an entry that was refused may be stored later.
         batches: how many entries each committed `apply` had.
         calls: the names of the other writing calls, in order.
         missing: what `recheck_complete` returns.
@@ -34,6 +35,7 @@ class FakeStore:
         self.away = False
         self.poison: Callable[[Entry], bool] = lambda entry: False
         self.refuse: Callable[[Entry], str | None] = lambda entry: None
+        self.refusals_may_change = False
         self.batches: list[int] = []
         self.calls: list[tuple[str, int]] = []
         self.missing = 0
@@ -68,7 +70,7 @@ class FakeStore:
         for entry in entries:
             reason = self.refuse(entry)
             if reason is not None:
-                refused.append(Refused(str(entry.revision), entry.stream, reason))
+                refused.append(Refused(str(entry.revision), entry.stream, reason, self.refusals_may_change))
                 continue
             if self._tombstoned(entry.room):
                 counts["tombstoned"] = counts.get("tombstoned", 0) + 1
@@ -85,7 +87,9 @@ class FakeStore:
     async def promote_drafts(self, *, now_ms: int, older_than_s: float) -> Applied:
         self._called("promote_drafts", now_ms)
         limit_ms = now_ms - older_than_s * 1000
-        return self._each(lambda meeting: meeting.promote(limit_ms))
+        applied = self._each(lambda meeting: meeting.promote(limit_ms))
+        promoted = sum(row.promoted for change in applied.changes for row in change.segments)
+        return dataclasses.replace(applied, counts={"promoted": promoted} if promoted else {})
 
     async def end_meetings(self, *, now_ms: int, idle_s: float) -> Applied:
         self._called("end_meetings", now_ms)

@@ -356,3 +356,19 @@ async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not holds():
             await asyncio.sleep(0.001)
+
+
+async def test_a_refusal_that_may_change_is_asked_again(bench: Bench):
+    """The entry stays pending; refused once more when it was claimed, it goes to the dead letters."""
+    (first, second) = await add(bench.redis, payload("1", "one"), payload("2", "two"))
+    bench.store.refuse = lambda entry: "the token has expired" if str(entry.revision) in (first, second) else None
+    bench.store.refusals_may_change = True
+    consumer = bench.consumer()
+    await consumer.round()
+    assert await pending(bench.redis) == 2
+    bench.store.refuse = lambda entry: "the token has expired" if str(entry.revision) == first else None
+    await bench.clock.advance(10)
+    await consumer.round()
+    assert bench.store.texts() == ["two"]
+    assert [letter["id"] for letter in await dead(bench.redis)] == [first]
+    assert await pending(bench.redis) == 0

@@ -12,11 +12,12 @@ from app.collector.facts import Entry, Revision, Room, SegmentFact, Segments
 from app.collector.health import Health
 from app.collector.jobs import Ages, Job, StoreJobs, repeat, run_once
 from app.collector.metrics import CollectorMetrics
-from app.collector.rows import Applied, Deletion
+from app.collector.rows import Applied, Change, Deletion, MeetingRow
 from tests.collector.clock import FakeClock
 from tests.collector.fake_store import FakeStore
 
 DAY_MS = 86_400_000
+MEETING = MeetingRow(42, 1, "google_meet", "abc", "completed", None, None, {}, 3, None, 0, 0)
 
 
 def said(ms: int, *, completed: bool, room: str = "abc") -> Entry:
@@ -60,7 +61,7 @@ async def test_drafts_are_promoted_on_stream_time():
     await bench.store.apply([said(1_000, completed=False)])
     bench.stream_ms = 31_000
     await bench.jobs.promote()
-    assert bench.last().changes == ()
+    assert bench.published == []
     bench.stream_ms = 31_001
     await bench.jobs.promote()
     assert [row.promoted for row in bench.last().changes[0].segments] == [True]
@@ -73,7 +74,7 @@ async def test_silent_meetings_end_on_stream_time():
     await bench.store.apply([said(0, completed=True)])
     bench.stream_ms = 900_000
     await bench.jobs.end()
-    assert bench.last().changes == ()
+    assert bench.published == []
     bench.stream_ms = 900_001
     await bench.jobs.end()
     assert bench.last().changes[0].meeting.status == "completed"
@@ -142,3 +143,19 @@ async def test_every_job_of_the_store_has_an_interval():
     jobs = Bench().jobs.all()
     assert len({job.name for job in jobs}) == 4
     assert all(job.every_s > 0 for job in jobs)
+
+
+async def test_a_job_goes_on_until_nothing_is_left():
+    """One transaction takes some meetings only, and a backlog has more."""
+    bench = Bench()
+    left = [Applied((Change(MEETING, 1),)) for _ in range(3)]
+
+    async def step(**_: object) -> Applied:
+        return left.pop() if left else Applied()
+
+    bench.store.end_meetings = bench.store.promote_drafts = step  # type: ignore[method-assign]
+    await bench.jobs.end()
+    assert len(bench.published) == 3
+    left += [Applied((Change(MEETING, 1),))] * 2
+    await bench.jobs.promote()
+    assert len(bench.published) == 5

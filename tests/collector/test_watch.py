@@ -60,3 +60,21 @@ async def test_what_is_away_is_noted(watch: Watch, redis_server: RedisServer):
     await watch.look()
     assert (watch.health.redis, watch.health.database) == ("unhealthy", "unhealthy")
     assert watch.health.lag_s is None
+
+
+async def test_a_group_that_does_not_read_is_warned_of(watch: Watch, caplog: pytest.LogCaptureFixture):
+    """Once in the log, and in the health's details while it lasts; the process stays ready."""
+    old = await server_ms(watch.redis) - 1_000_000
+    await watch.redis.xadd("s", {"a": 1}, id=f"{old}-0")
+    await create_groups(watch.redis, ["s"], "forgotten")
+    await watch.redis.xreadgroup("g", "c", {"s": ">"})
+    await watch.redis.xack("s", "g", f"{old}-0")
+    for _ in range(2):
+        await watch.look()
+    (warning,) = watch.health.warnings
+    assert warning.startswith("group forgotten has not acknowledged entries of s ")
+    assert [record.getMessage() for record in caplog.records] == [warning]
+    assert watch.health.obstacles() == ()
+    await watch.redis.xgroup_destroy("s", "forgotten")
+    await watch.look()
+    assert watch.health.warnings == ()

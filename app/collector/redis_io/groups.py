@@ -70,6 +70,11 @@ async def group_states(redis: Client, stream: str) -> tuple[GroupState, ...]:
 async def oldest_unstored(redis: Client, stream: str, group: str) -> Revision | None:
     """The oldest entry that the group has not acknowledged; None if there is none."""
     state = next((each for each in await group_states(redis, stream) if each.name == group), None)
+    return await oldest_waiting(redis, stream, state)
+
+
+async def oldest_waiting(redis: Client, stream: str, state: GroupState | None) -> Revision | None:
+    """The oldest entry that a group in this state has not acknowledged; None if there is none."""
     if state is not None and state.oldest_pending is not None:
         return state.oldest_pending
     after = f"({state.last}" if state is not None else "-"

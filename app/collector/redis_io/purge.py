@@ -7,6 +7,7 @@ them when the meeting was deleted. The tombstones in the database refuse what is
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterable, Sequence
@@ -37,6 +38,7 @@ class Purger:
         self._streams = tuple(streams)
         self._waiting: list[Deletion] = []
         self._cut_to: dict[str, Revision] = {}
+        self._sweeping = asyncio.Lock()  # a request and the background job may sweep at once
 
     async def purge(self, deletion: Deletion) -> None:
         """Remove a deleted meeting's copies. Never raises: what cannot be done now is done by `sweep`."""
@@ -61,15 +63,17 @@ class Purger:
             RedisFailure: Redis is away; the rest stays to be done.
             DatabaseAway: likewise.
         """
-        for deletion in tuple(self._waiting):
-            await self.cut()
-            await self._delete(deletion)
-            await self._store.checkpoint()
-            self._waiting.remove(deletion)
-        for stream, last in tuple(self._cut_to.items()):
-            needed = await trim_all(self._redis, stream)
-            if needed is None or needed > last:
-                del self._cut_to[stream]
+        async with self._sweeping:
+            for deletion in tuple(self._waiting):
+                await self.cut()
+                await self._delete(deletion)
+                await self._store.checkpoint()
+                self._waiting.remove(deletion)
+            for stream, last in tuple(self._cut_to.items()):
+                needed = await trim_all(self._redis, stream)
+                is_newest = self._cut_to[stream] == last  # `cut` may have moved it meanwhile
+                if is_newest and (needed is None or needed > last):
+                    del self._cut_to[stream]
 
     async def _delete(self, deletion: Deletion) -> None:
         for stream, ids in deletion.entry_ids.items():

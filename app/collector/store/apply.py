@@ -14,9 +14,9 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.collector.facts import Entry, Retract, Segments, SessionEnd, SessionStart, SpeakerEvent
+from app.collector.facts import NO_PLATFORM, Entry, Retract, Segments, SessionEnd, SessionStart, SpeakerEvent
 from app.collector.rows import Applied
-from app.collector.store.locks import lock_names
+from app.collector.store.locks import lock_names, room_lock, session_locks
 from app.collector.store.merge import (
     ARRIVAL,
     EVENT,
@@ -34,7 +34,7 @@ from app.collector.store.merge import (
 )
 from app.collector.store.places import by_hash
 from app.collector.store.repeats import hide_repeats
-from app.collector.store.rooms import DEFAULT_OWNER, NO_PLATFORM, Placed, locate, names, place, tombstones
+from app.collector.store.rooms import DEFAULT_OWNER, Placed, locate, names, place, tombstones
 from app.collector.store.save import save
 from app.collector.store.speakers import StoredEvent, events_of, label, sessions_of
 from app.collector.store.state import (
@@ -74,8 +74,8 @@ async def apply_entries(connection: AsyncConnection, entries: Sequence[Entry], r
     await lock_names(
         connection,
         [
-            *(f"room:{each.native_hash or each.entry.room.meeting_id}" for each in located),
-            *(f"uid:{uid}" for entry in ordered for uid in (entry.session_key, entry.session_uid) if uid),
+            *(room_lock(each.native_hash or each.entry.room.meeting_id) for each in located),
+            *session_locks(uid for entry in ordered for uid in (entry.session_key, entry.session_uid)),
         ],
     )
     tally = Tally()
@@ -83,7 +83,7 @@ async def apply_entries(connection: AsyncConnection, entries: Sequence[Entry], r
     expired = await _expired(connection, speech)
     placed = await place(connection, [each for each in located if each.entry not in expired], idle_ms=rules.idle_ms)
     for entry in expired:
-        placed.refuse(entry, "the token expired before the session's first entry")
+        placed.refuse(entry, "the token expired before the session's first entry", may_change=True)
     tally.counts["tombstoned"] += sum(_segments_in(entry) for entry in placed.tombstoned)
     listening = await sessions_of(connection, {each.uid for each in events}) if events else {}
     meetings = await lock_meetings(connection, {*placed.entries, *listening})
@@ -197,6 +197,7 @@ def _hear(meeting: Meeting, entry: Entry) -> None:
     platform, native_id = names(entry)
     if meeting.owner_id == DEFAULT_OWNER and entry.room.owner_id is not None:
         meeting.owner_id = entry.room.owner_id
+        meeting.has_new_owner = True
     if meeting.platform == NO_PLATFORM:
         meeting.platform = platform
     if meeting.native_id == str(meeting.id):

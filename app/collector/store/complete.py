@@ -13,7 +13,6 @@ from app.collector.store.merge import VISIBLE, Session
 from app.collector.store.state import Meeting
 from app.collector.store.tables import SEGMENTS, SESSIONS
 
-RECHECK_MS: Final = 600_000  # after the end of a session; then what is missing stays missing
 _SETTLE_MS: Final = 2_000  # another collector may still hold finals that came before the session's end
 _S, _T = SESSIONS.c, SEGMENTS.c
 
@@ -71,12 +70,13 @@ async def _set_complete(connection: AsyncConnection, meetings: dict[int, Meeting
 
 
 async def report_missing(connection: AsyncConnection, *, now_ms: int) -> int:
-    """Return how many finals are missing that no earlier call returned, of sessions that ended in the last minutes.
+    """Return how many finals are missing that no earlier call returned, of sessions that have ended.
 
     A missing final that comes later makes its meeting complete by itself.
     """
-    recent = (_S.end_rev_ms >= now_ms - RECHECK_MS, _S.end_rev_ms <= now_ms - _SETTLE_MS)
-    lacking = select(_S.id, _S.missing, _S.missing_reported).where(*recent, _S.missing > _S.missing_reported)
+    lacking = select(_S.id, _S.missing, _S.missing_reported).where(
+        _S.end_rev_ms <= now_ms - _SETTLE_MS, _S.missing > _S.missing_reported
+    )
     rows = (await connection.execute(lacking.order_by(_S.id).with_for_update(skip_locked=True))).all()
     await update_rows(connection, SESSIONS, [{"id": row.id, "missing_reported": row.missing} for row in rows])
     return sum(row.missing - row.missing_reported for row in rows)

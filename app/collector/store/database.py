@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -26,11 +26,13 @@ T = TypeVar("T")
 
 TRANSACTION_TIMEOUT_S: Final = 30.0
 BUSY_TIMEOUT_MS: Final = 5000
+IDLE_TIMEOUT_MS: Final = 20_000  # PostgreSQL ends a transaction whose collector froze or lost its network
 _TRIES: Final = 6
 _READERS: Final = 4
 _RACES: Final = ("40001", "40P01")  # serialization failure, deadlock
-# Classes of SQLSTATE: connection, resources, operator, system; then read-only server (a standby), missing rights.
-_AWAY: Final = ("08", "53", "57", "58", "XX", "25006", "42501")
+# Classes of SQLSTATE: connection, resources, operator, system; then read-only server (a standby), a transaction that
+# was idle for too long, missing rights.
+_AWAY: Final = ("08", "53", "57", "58", "XX", "25006", "25P03", "42501")
 _SQLITE_BUGS: Final = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG)
 _DRIVERS: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
@@ -113,6 +115,8 @@ class Database:
 
     async def _write_once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         async with self._serialized(), asyncio.timeout(TRANSACTION_TIMEOUT_S), self._writer.begin() as connection:
+            if not self.is_sqlite:  # others wait for this transaction's locks
+                await connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}"))
             return await work(connection)
 
     def _serialized(self) -> contextlib.AbstractAsyncContextManager[object]:

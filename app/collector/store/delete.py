@@ -6,16 +6,17 @@ Tombstones refuse what is still on its way. The caller removes the copies in Red
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.collector.errors import NotOver
-from app.collector.facts import Revision
+from app.collector.facts import NO_SESSION, Revision
 from app.collector.rows import Deletion
 from app.collector.store.bulk import insert_rows
-from app.collector.store.rooms import NO_SESSION
+from app.collector.store.locks import lock_names, room_lock, session_locks
 from app.collector.store.state import OVER, Meeting, load_sessions, lock_meetings
 from app.collector.store.tables import MEETINGS, SEGMENTS, SESSIONS, SPEAKER_EVENTS, TOMBSTONES
 from app.collector.store.tombstones import KEPT_MS, ROOM, SESSION, UID, Tombstone, room_hash, session_hash, uid_hash
@@ -56,7 +57,7 @@ async def delete_meeting_by_id(
 
 
 async def _delete_if_over(connection: AsyncConnection, meeting_id: int, *, now_ms: int) -> Deletion:
-    meeting = (await lock_meetings(connection, [meeting_id]))[meeting_id]
+    meeting = (await _lock(connection, [meeting_id]))[meeting_id]
     if meeting.deleted_ms is not None:
         return Deletion(meeting.row(), (), {})
     if meeting.status not in OVER:
@@ -73,9 +74,34 @@ async def expire(connection: AsyncConnection, *, now_ms: int, retention_days: in
     old = select(_M.id).where(
         _M.status.in_(OVER), _M.last_rev_ms < now_ms - retention_days * _DAY_MS, _M.deleted_ms.is_(None)
     )
-    due = old.order_by(_M.id).limit(limit).with_for_update(skip_locked=True)
-    meetings = await lock_meetings(connection, (await connection.execute(due)).scalars().all())
+    ids = (await connection.execute(old.order_by(_M.id).limit(limit))).scalars().all()
+    if not ids:
+        return ()
+    await _lock(connection, ids)
+    still = (await connection.execute(old.where(_M.id.in_(ids)))).scalars().all()
+    meetings = await lock_meetings(connection, still)
     return tuple([await _delete(connection, meeting, now_ms=now_ms) for meeting in meetings.values()])
+
+
+async def _lock(connection: AsyncConnection, meeting_ids: Sequence[int]) -> dict[int, Meeting]:
+    """Lock meetings against entries that are being stored: those wait, and then find the tombstones."""
+    locked: set[str] = set()
+    while missing := await _lock_names_of(connection, meeting_ids) - locked:
+        await lock_names(connection, missing)
+        locked |= missing
+    return await lock_meetings(connection, meeting_ids)
+
+
+async def _lock_names_of(connection: AsyncConnection, meeting_ids: Sequence[int]) -> set[str]:
+    """What a transaction locks that stores entries of these meetings, or speaker events of their sessions."""
+    names: set[str] = set()
+    rooms = select(_M.id, _M.native_hash).where(_M.id.in_(meeting_ids))
+    for meeting_id, native_hash in await connection.execute(rooms):
+        names |= {room_lock(meeting_id), room_lock(native_hash)}
+    sessions = select(_S.session_key, _S.session_uid).where(_S.meeting_id.in_(meeting_ids))
+    for key, uid in await connection.execute(sessions):
+        names |= session_locks((key, uid))
+    return names
 
 
 async def _delete(connection: AsyncConnection, meeting: Meeting, *, now_ms: int) -> Deletion:

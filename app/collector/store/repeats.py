@@ -21,11 +21,11 @@ _REACH_MS: Final = 60_000  # Whisper's segments last up to 30 s; one touches tho
 async def hide_repeats(connection: AsyncConnection, meetings: Iterable[Meeting]) -> None:
     """Decide again which segments are hidden, around those that changed."""
     sessions = [session for meeting in meetings for session in meeting.sessions.values() if _changed(session)]
-    spans = {session.key: _span(_changed(session)) for session in sessions}
     if not sessions:
         return
-    first_ms = min(session.start_ms + spans[session.key][0] for session in sessions) - 2 * _REACH_MS
-    last_ms = max(session.start_ms + spans[session.key][1] for session in sessions) + 2 * _REACH_MS
+    spans = [_span(_changed(session)) for session in sessions]
+    first_ms = min(session.start_ms + span[0] for session, span in zip(sessions, spans, strict=True)) - 2 * _REACH_MS
+    last_ms = max(session.start_ms + span[1] for session, span in zip(sessions, spans, strict=True)) + 2 * _REACH_MS
     meeting_ids = sorted({session.meeting_id for session in sessions})
     await load_segments(
         connection,
@@ -34,8 +34,8 @@ async def hide_repeats(connection: AsyncConnection, meetings: Iterable[Meeting])
         _T.has_id.is_(False),
         _T.deleted.is_(False),
     )
-    for session in sessions:
-        hide_in(session, *spans[session.key])
+    for session, span in zip(sessions, spans, strict=True):
+        hide_in(session, *span)
 
 
 def hide_in(session: Session, first_ms: int, last_ms: int) -> None:

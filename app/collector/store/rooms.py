@@ -12,17 +12,15 @@ from typing import Any, Final
 from sqlalchemy import Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.collector.facts import Entry, Room
+from app.collector.facts import FIRST_OWN_MEETING_ID, NO_PLATFORM, NO_SESSION, Entry, Room
 from app.collector.rows import Refused
 from app.collector.store.bulk import insert_rows
+from app.collector.store.keys import add_owner
 from app.collector.store.places import RoomPlan, Span, by_hash
 from app.collector.store.tables import API_TOKENS, MEETINGS, OWNERS, SESSIONS, TOMBSTONES
 from app.collector.store.tombstones import Tombstone, room_hash, session_hash
 
 DEFAULT_OWNER: Final = 1
-NO_PLATFORM: Final = "none"
-NO_SESSION: Final = "-"  # of producers that name none: it does not tell one session from another
-FIRST_OWN_ID: Final = 1_000_000_000
 _M, _S, _X = MEETINGS.c, SESSIONS.c, TOMBSTONES.c
 
 
@@ -47,9 +45,9 @@ class Placed:
         """Add an entry to a meeting."""
         self.entries.setdefault(meeting_id, []).append(entry)
 
-    def refuse(self, entry: Entry, reason: str) -> None:
+    def refuse(self, entry: Entry, reason: str, *, may_change: bool = False) -> None:
         """Keep an entry out."""
-        self.refused.append(Refused(str(entry.revision), entry.stream, reason))
+        self.refused.append(Refused(str(entry.revision), entry.stream, reason, may_change))
 
 
 async def locate(connection: AsyncConnection, entries: Sequence[Entry]) -> list[Located]:
@@ -82,12 +80,7 @@ async def _add_owners(connection: AsyncConnection, owner_ids: set[int]) -> None:
         known = set((await connection.execute(select(OWNERS.c.id).where(OWNERS.c.id.in_(ids)))).scalars())
         for owner_id in ids:
             if owner_id not in known:
-                await connection.execute(
-                    text(
-                        "INSERT INTO owners (id, name, created_ms) VALUES (:id, :name, 0) ON CONFLICT (id) DO NOTHING"
-                    ),
-                    {"id": owner_id, "name": str(owner_id)},
-                )
+                await add_owner(connection, owner_id, name=str(owner_id), now_ms=0)
 
 
 async def _place_numbered(connection: AsyncConnection, located: Sequence[Located], placed: Placed) -> None:
@@ -168,7 +161,7 @@ async def _next_id(connection: AsyncConnection, *, taken: int) -> int:
     """The next number of our own meetings."""
     if connection.dialect.name == "sqlite":
         highest = (await connection.execute(select(func.max(_M.id)))).scalar()
-        return max(highest or 0, FIRST_OWN_ID - 1) + 1 + taken
+        return max(highest or 0, FIRST_OWN_MEETING_ID - 1) + 1 + taken
     return int((await connection.execute(text("SELECT nextval('own_meeting_ids')"))).scalar_one())
 
 

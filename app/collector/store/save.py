@@ -51,6 +51,8 @@ async def save(connection: AsyncConnection, meetings: Iterable[Meeting]) -> tupl
     await _summarize(connection, visible)
     changed = [meeting for meeting in touched if meeting.change]
     await update_rows(connection, MEETINGS, [_values(each, _MEETING) for each in changed])
+    owners = [{"meeting_id": each.id, "owner_id": each.owner_id} for each in changed if each.has_new_owner]
+    await update_rows(connection, SEGMENTS, owners, key=("meeting_id",))
     return tuple(_change(each, before[each.id], new_sessions[each.id]) for each in visible)
 
 
@@ -93,7 +95,7 @@ async def _save_segments(connection: AsyncConnection, meetings: Sequence[Meeting
                     values = _values(row, _SEGMENT) | {"search_text": search_text(row.text)}
                     if row.id is None:
                         new[session.id, row.key] = row
-                        inserts.append(_without_id(values) | {"meeting_id": meeting.id})
+                        inserts.append(_without_id(values) | {"meeting_id": meeting.id, "owner_id": meeting.owner_id})
                     else:
                         updates.append(values)
                 elif row.change == SILENT:

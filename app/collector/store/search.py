@@ -1,7 +1,8 @@
 """Full-text search over the finals of an owner's meetings, newest first.
 
 SQLite: FTS5, read from the newest row back. PostgreSQL: a generated `tsvector` with a GIN index. Both get words that
-search_words.py has read from the query, so that no query is a syntax error.
+search_words.py has read from the query, so that no query is a syntax error. Each row's owner is a word of both
+indexes, so that other owners' rows cost nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, column, func, literal_column, select, table
+from sqlalchemy import ColumnElement, Select, and_, cast, column, func, literal_column, select, table
+from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.collector.rows import Hit, MeetingRow, Page
@@ -41,7 +43,7 @@ async def search(
     if not terms:
         return Page(())
     is_sqlite = connection.dialect.name == "sqlite"
-    statement = _fts(terms) if is_sqlite else _tsvector(terms)
+    statement = _fts(owner_id, terms) if is_sqlite else _tsvector(owner_id, terms)
     row_id: ColumnElement[int] = _FTS.c.rowid if is_sqlite else _T.id
     if before_id is not None:
         statement = statement.where(row_id < before_id)
@@ -63,17 +65,19 @@ def _selected() -> Select[Any]:
     return select(*SEGMENT_FIELDS, *(each.label(f"meeting_{each.name}") for each in MEETING_FIELDS))
 
 
-def _fts(terms: Sequence[Term]) -> Select[Any]:
+def _fts(owner_id: int, terms: Sequence[Term]) -> Select[Any]:
     phrases = [f'"{" ".join(term.words)}"{" *" if term.is_prefix else ""}' for term in terms]
     tables = _FTS.join(SEGMENTS, _T.id == _FTS.c.rowid)
     tables = tables.join(SESSIONS, _S.id == _T.session_id).join(MEETINGS, _M.id == _T.meeting_id)
-    match = literal_column("transcription_search").op("MATCH")(" AND ".join(phrases))
+    query = f"owner : owner{owner_id} AND words : ({' AND '.join(phrases)})"
+    match = literal_column("transcription_search").op("MATCH")(query)
     return _selected().select_from(tables).where(match)
 
 
-def _tsvector(terms: Sequence[Term]) -> Select[Any]:
+def _tsvector(owner_id: int, terms: Sequence[Term]) -> Select[Any]:
     tables = SEGMENTS.join(SESSIONS, _S.id == _T.session_id).join(MEETINGS, _M.id == _T.meeting_id)
-    matches = [literal_column("transcriptions.search").op("@@")(_tsquery(term)) for term in terms]
+    queries = [cast(f"'@owner{owner_id}'", TSQUERY), *(_tsquery(term) for term in terms)]
+    matches = [literal_column("transcriptions.search").op("@@")(query) for query in queries]
     return _selected().select_from(tables).where(_T.completed, ~_T.deleted, *matches)
 
 

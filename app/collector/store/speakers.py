@@ -10,12 +10,11 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.collector.facts import Entry, SpeakerEvent
+from app.collector.facts import NO_PLATFORM, NO_SESSION, Entry, SpeakerEvent
 from app.collector.speakers import SpeakerTimeline
 from app.collector.store.bulk import insert_rows, update_rows
 from app.collector.store.merge import LABELED, VISIBLE, Segment, Session
 from app.collector.store.remap import EVERYTHING, NOTHING, remap_from
-from app.collector.store.rooms import NO_PLATFORM, NO_SESSION
 from app.collector.store.state import Meeting, load_segments
 from app.collector.store.tables import MEETINGS, SEGMENTS, SESSIONS, SPEAKER_EVENTS
 

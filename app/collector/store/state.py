@@ -58,6 +58,7 @@ class Meeting:
     last_rev_ms: int
     updated_ms: int
     change: int = SAME
+    has_new_owner: bool = False
     sessions: dict[str, Session] = field(default_factory=dict)
 
     def changed(self, at_ms: int) -> None:

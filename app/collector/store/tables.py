@@ -107,6 +107,12 @@ SESSIONS: Final = Table(
     UniqueConstraint("meeting_id", "session_key"),
     Index(None, "session_key"),
     Index(None, "session_uid"),
+    Index(
+        "ix_meeting_sessions_missing",
+        "end_rev_ms",
+        sqlite_where=text("missing > missing_reported"),
+        postgresql_where=text("missing > missing_reported"),
+    ),
 )
 
 SEGMENTS: Final = Table(
@@ -114,6 +120,7 @@ SEGMENTS: Final = Table(
     METADATA,
     Column("id", _ID, primary_key=True),
     Column("meeting_id", _ID, ForeignKey(MEETINGS.c.id), nullable=False),
+    Column("owner_id", _ID, nullable=False),  # the meeting's, in the full-text index too
     Column("session_id", _ID, ForeignKey(SESSIONS.c.id), nullable=False),
     Column("segment_key", _KEY, nullable=False),
     Column("has_id", Boolean, nullable=False),  # the key came from the producer

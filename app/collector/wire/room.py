@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from app.collector.facts import Room
+from app.collector.facts import FIRST_OWN_MEETING_ID, NO_PLATFORM, NO_SESSION, Room
 from app.collector.tokens import BadToken, Claims, verify
 from app.collector.wire.errors import BadValue, Unusable
 from app.collector.wire.values import Problems, name
 
-NO_PLATFORM: Final = "none"  # of meetings that no producer named
-NO_SESSION: Final = "-"  # of producers without uid: one session for the meeting
-FIRST_OWN_MEETING_ID: Final = 1_000_000_000  # meetings that the collector numbers itself; below: Vexa's numbers
 _PLATFORM: Final = re.compile("[a-z0-9_]{1,100}")
 # A JWT; Vexa's tokens are, its API keys are not.
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeVar
 
-from app.collector.facts import Entry, SpeakerEvent
+from app.collector.facts import NO_SESSION, Entry, SpeakerEvent
 from app.collector.wire.errors import BadValue, Unusable
-from app.collector.wire.room import NO_SESSION, read_origin
+from app.collector.wire.room import read_origin
 from app.collector.wire.segments_entry import read_revision
 from app.collector.wire.values import MAX_RELATIVE_S, Problems, name, number
 from app.contracts.collector import SPEAKER_END, SPEAKER_START

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -134,3 +135,12 @@ def test_dead_letter_that_is_no_json_is_searched():
     """For quoted names only, so that a short name does not match a part of a longer one."""
     assert belongs('{"meeting_id":"abc",', DELETION)
     assert not belongs('{"meeting_id":"abcd",', DELETION)
+
+
+async def test_a_request_and_the_background_job_may_sweep_at_once(filled: Client):
+    """Two sweeps over one deletion do it once, and neither fails."""
+    store = FakeStore()
+    purger = Purger(filled, store, ["s"])
+    await asyncio.gather(purger.purge(DELETION), purger.sweep(), purger.sweep())
+    assert await left(filled) == ["4-0", "6-0"]
+    assert [name for name, _ in store.calls] == ["checkpoint"]

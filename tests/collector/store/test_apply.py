@@ -328,3 +328,15 @@ async def test_nothing_changes_nothing(store: Store):
     """An empty batch is a transaction without changes."""
     assert (await store.apply([])).changes == ()
     assert ROOM.native_id
+
+
+async def test_repeats_are_hidden_in_sessions_of_the_same_name(store: Store):
+    """Two meetings whose producers name no session: what one of them hides does not depend on the other."""
+    other = Room("google_meet", "other")
+    said = [
+        entry(1000, Segments((legacy(0, 2000, "It was a milestone."),)), session="-"),
+        entry(1001, Segments((legacy(20, 3000, "It was a milestone to get here"),)), session="-"),
+        entry(1002, Segments((legacy(900_000, 901_000, "later"),)), session="-", room=other),
+    ]
+    await store.apply(said)
+    assert await texts(store) == ["It was a milestone to get here"]

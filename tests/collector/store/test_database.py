@@ -5,10 +5,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.collector.errors import DatabaseAway
 from app.collector.store import database
-from app.collector.store.database import engine_url
+from app.collector.store.database import Database, engine_url
+from app.collector.store.locks import lock_names, room_lock
 from app.collector.store.store import Store
 from app.core.errors import StartupError
 from tests.collector.store.entries import final
@@ -68,3 +70,27 @@ async def test_an_unreachable_database_is_away_at_start():
     """Nobody listens there."""
     with pytest.raises(DatabaseAway):
         await Store.open("postgresql://u@127.0.0.1:1/none")
+
+
+async def test_a_frozen_collector_holds_up_no_other(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch):
+    """PostgreSQL ends a transaction that does nothing, and its locks with it; the frozen one then tries again."""
+    monkeypatch.setattr("app.collector.store.database.IDLE_TIMEOUT_MS", 100)
+    frozen, other = Database(postgres.url()), Database(postgres.url())
+    is_frozen, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def freeze(connection: AsyncConnection) -> None:
+        await lock_names(connection, [room_lock("one")])
+        is_frozen.set()
+        await goes_on.wait()
+        await lock_names(connection, [room_lock("two")])
+
+    freezing = asyncio.create_task(frozen.write(freeze))
+    await is_frozen.wait()
+    async with asyncio.timeout(20):
+        await other.write(lambda connection: lock_names(connection, [room_lock("one")]))
+    goes_on.set()
+    with pytest.raises(DatabaseAway):
+        await freezing
+    await frozen.write(lambda connection: lock_names(connection, [room_lock("one")]))
+    for each in (frozen, other):
+        await each.close()

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.collector.errors import NotOver
 from app.collector.facts import Room
+from app.collector.store.delete import delete_meeting, expire
 from app.collector.store.store import Store
 from tests.collector.store.entries import ROOM, STREAM, T0, final, speaks
 from tests.collector.store.reading import the_meeting
@@ -130,3 +133,32 @@ async def test_old_meetings_expire(store: Store):
 def _bytes(folder: Path) -> bytes:
     """The database's file and its log."""
     return b"".join(path.read_bytes() for path in folder.glob("collector.db*"))
+
+
+@pytest.mark.parametrize("expired", [False, True])
+async def test_nothing_is_stored_while_a_meeting_is_deleted(store: Store, expired: bool):  # noqa: FBT001 - a parameter
+    """An entry that comes between the deletion and its commit waits, and is then refused."""
+    meeting_id = await over(store)
+    is_deleted, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def slowly(connection: AsyncConnection) -> None:
+        if expired:
+            assert len(await expire(connection, now_ms=T0 + 9 * DAY_MS, retention_days=2, limit=10)) == 1
+        else:
+            native_id = str(ROOM.native_id)
+            assert await delete_meeting(connection, 1, "google_meet", native_id, meeting_id=None, now_ms=T0 + 2000)
+        is_deleted.set()
+        await may_commit.wait()
+
+    deleting = asyncio.create_task(store._database.write(slowly))
+    await is_deleted.wait()
+    storing = [
+        asyncio.create_task(store.apply([each]))
+        for each in (final(1500, "c1:1", 1000, 1900, WORD), speaks(1501, 0, "Ann"))
+    ]
+    done, _ = await asyncio.wait(storing, timeout=0.2)
+    assert not done
+    may_commit.set()
+    await deleting
+    assert [(await each).counts for each in storing] == [{"tombstoned": 1}, {"tombstoned": 1}]
+    assert (await store.segments(meeting_id, limit=None)).items == ()

@@ -55,3 +55,9 @@ async def test_replaced_drafts_are_forgotten_after_an_hour(store: Store):
     assert [row.deleted for row in await segments(store, since_seq=0)] == [True, False]
     await store.promote_drafts(now_ms=T0 + 3_700_000, older_than_s=30)
     assert [row.text for row in await segments(store, since_seq=0)] == ["b"]
+
+
+async def test_a_missing_final_is_reported_however_late(store: Store):
+    """Once, even if stream time leapt over the end of its session because a backlog was read."""
+    await store.apply([final(1000, "c1:0", 0, 900, "one", ordinal=0), end(2000, 2000, 2)])
+    assert [await store.recheck_complete(now_ms=T0 + 7_200_000) for _ in range(2)] == [1, 0]

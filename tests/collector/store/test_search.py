@@ -20,8 +20,8 @@ SAID = (
 )
 
 
-async def find(store: Store, query: str, **options: Any) -> Page[Hit]:
-    """A search of owner 1."""
+async def find(store: Store, query: str, *, owner_id: int = 1, **options: Any) -> Page[Hit]:
+    """A search of an owner."""
     more: dict[str, Any] = {
         "platform": None,
         "from_ms": None,
@@ -30,7 +30,7 @@ async def find(store: Store, query: str, **options: Any) -> Page[Hit]:
         "limit": 20,
         "cursor": None,
     }
-    return await store.search(1, query, **(more | options))
+    return await store.search(owner_id, query, **(more | options))
 
 
 async def found(store: Store, query: str, **options: Any) -> list[int]:
@@ -113,3 +113,22 @@ async def test_a_hit_shows_its_meeting_and_place(spoken: Store):
     assert hit.snippet == "We discussed the budgets of &lt;<b>Q3</b>&gt; &amp; more."
     assert hit.meeting.native_id == "abc-defg-hij"
     assert hit.segment.created_ms == T0 + 1001
+
+
+async def test_a_meeting_is_found_by_its_new_owner_only(store: Store):
+    """A token that comes later gives a meeting of the default owner to its owner, with all that was said before."""
+    room = Room("google_meet", "abc", meeting_id=7)
+    await store.apply([final(1000, "a", 0, 900, "their budget", room=room)])
+    assert len((await find(store, "budget")).items) == 1
+    claimed = Room("google_meet", "abc", meeting_id=7, owner_id=2)
+    await store.apply([final(2000, "b", 1000, 1900, "another budget", room=claimed)])
+    assert (await find(store, "budget")).items == ()
+    assert len((await find(store, "budget", owner_id=2)).items) == 2
+
+
+async def test_the_mark_of_an_owner_is_not_a_word(store: Store):
+    """Words that look like the index's own marks find texts only."""
+    await store.apply([final(1000, "a", 0, 900, "the owner1 of owner:1"), final(1001, "b", 1000, 1900, "nothing")])
+    for query in ("owner1", '"owner 1"', "owner1*", "owner*"):
+        assert [hit.segment.key for hit in (await find(store, query)).items] == ["a"]
+    assert (await find(store, "owner2*")).items == ()

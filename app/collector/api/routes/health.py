@@ -48,6 +48,7 @@ async def health(request: Request) -> JSONResponse:
         "stream": services.options.stream,
         "timestamp": iso_z(services.clock.now_ms()),
         "lag_s": state.lag_s,
+        "warnings": list(state.warnings),
     }
     return JSONResponse(body, status_code=503 if obstacles else 200)
 

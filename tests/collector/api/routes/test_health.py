@@ -57,6 +57,7 @@ async def test_health_has_the_body_of_vexa(parts: Services):
         "stream": "transcription_segments",
         "timestamp": "2026-02-15T09:20:03.000Z",
         "lag_s": None,
+        "warnings": [],
     }
 
 

@@ -24,33 +24,40 @@ _TABLES: Final = (
     "speaker_events",
     "owners",
 )
-# Finals that are shown; drafts change too often to be worth an index.
+# Finals that are shown; drafts change too often to be worth an index. Each row has its owner as one more word, so that
+# a search for common words skips the rows of other owners.
 _SQLITE_SEARCH: Final = (
     # The index reads its text here when it is rebuilt.
     """CREATE VIEW transcription_words AS
-       SELECT id, coalesce(search_text, text) AS words FROM transcriptions WHERE completed AND NOT deleted""",
+       SELECT id, 'owner' || owner_id AS owner, coalesce(search_text, text) AS words
+       FROM transcriptions WHERE completed AND NOT deleted""",
     """CREATE VIRTUAL TABLE transcription_search USING fts5(
-       words, content='transcription_words', content_rowid='id', tokenize='unicode61 remove_diacritics 2')""",
+       owner, words, content='transcription_words', content_rowid='id', tokenize='unicode61 remove_diacritics 2')""",
     """CREATE TRIGGER transcription_search_insert AFTER INSERT ON transcriptions
        WHEN new.completed AND NOT new.deleted BEGIN
-         INSERT INTO transcription_search(rowid, words) VALUES (new.id, coalesce(new.search_text, new.text));
+         INSERT INTO transcription_search(rowid, owner, words)
+         VALUES (new.id, 'owner' || new.owner_id, coalesce(new.search_text, new.text));
        END""",
     """CREATE TRIGGER transcription_search_update
-       AFTER UPDATE OF text, search_text, completed, deleted ON transcriptions BEGIN
-         INSERT INTO transcription_search(transcription_search, rowid, words)
-         SELECT 'delete', old.id, coalesce(old.search_text, old.text) WHERE old.completed AND NOT old.deleted;
-         INSERT INTO transcription_search(rowid, words)
-         SELECT new.id, coalesce(new.search_text, new.text) WHERE new.completed AND NOT new.deleted;
+       AFTER UPDATE OF owner_id, text, search_text, completed, deleted ON transcriptions BEGIN
+         INSERT INTO transcription_search(transcription_search, rowid, owner, words)
+         SELECT 'delete', old.id, 'owner' || old.owner_id, coalesce(old.search_text, old.text)
+         WHERE old.completed AND NOT old.deleted;
+         INSERT INTO transcription_search(rowid, owner, words)
+         SELECT new.id, 'owner' || new.owner_id, coalesce(new.search_text, new.text)
+         WHERE new.completed AND NOT new.deleted;
        END""",
     """CREATE TRIGGER transcription_search_delete AFTER DELETE ON transcriptions
        WHEN old.completed AND NOT old.deleted BEGIN
-         INSERT INTO transcription_search(transcription_search, rowid, words)
-         VALUES ('delete', old.id, coalesce(old.search_text, old.text));
+         INSERT INTO transcription_search(transcription_search, rowid, owner, words)
+         VALUES ('delete', old.id, 'owner' || old.owner_id, coalesce(old.search_text, old.text));
        END""",
 )
 _POSTGRES_SEARCH: Final = (
-    """ALTER TABLE transcriptions ADD COLUMN search tsvector GENERATED ALWAYS AS (to_tsvector('simple',
-       coalesce(search_text, regexp_replace(text, '[^A-Za-z0-9]+', ' ', 'g')))) STORED""",
+    # `@owner1` is no word of any text, nor the beginning of one: those consist of letters and digits.
+    """ALTER TABLE transcriptions ADD COLUMN search tsvector GENERATED ALWAYS AS (
+       to_tsvector('simple', coalesce(search_text, regexp_replace(text, '[^A-Za-z0-9]+', ' ', 'g')))
+       || array_to_tsvector(ARRAY['@owner' || CAST(owner_id AS text)])) STORED""",
     """CREATE INDEX ix_transcriptions_search ON transcriptions USING gin (search)
        WHERE completed AND NOT deleted""",
     "CREATE SEQUENCE own_meeting_ids START 1000000000",
@@ -182,12 +189,21 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_meeting_sessions")),
         sa.UniqueConstraint("meeting_id", "session_key", name=op.f("uq_meeting_sessions_meeting_id_session_key")),
     )
+    op.create_index(
+        "ix_meeting_sessions_missing",
+        "meeting_sessions",
+        ["end_rev_ms"],
+        unique=False,
+        sqlite_where=sa.text("missing > missing_reported"),
+        postgresql_where=sa.text("missing > missing_reported"),
+    )
     op.create_index(op.f("ix_meeting_sessions_session_key"), "meeting_sessions", ["session_key"], unique=False)
     op.create_index(op.f("ix_meeting_sessions_session_uid"), "meeting_sessions", ["session_uid"], unique=False)
     op.create_table(
         "transcriptions",
         sa.Column("id", _ID, nullable=False),
         sa.Column("meeting_id", _ID, nullable=False),
+        sa.Column("owner_id", _ID, nullable=False),
         sa.Column("session_id", _ID, nullable=False),
         sa.Column("segment_key", _KEY, nullable=False),
         sa.Column("has_id", sa.Boolean(), nullable=False),
