@@ -42,7 +42,7 @@ async def _talking(places: Places, first: int, *, seconds: float) -> AsyncIterat
         await generator.end()
     finally:
         task.cancel()
-        await generator.close()
+        await generator.close()  # it connects again if it is used again
 
 
 async def _verdict(places: Places, collector: Collector, generator: Generator, **more: Any) -> dict[str, Any]:
@@ -77,13 +77,17 @@ async def killed_with_200_in_hand(places: Places, first: int) -> dict[str, Any]:
     """Another collector is running, or started, and takes the entries over once they are 30 s old."""
     redis = client(places.redis.url)
     async with running(places.environment()) as victim:
-        async with _talking(places, first, seconds=5) as generator:
-            with write_locked(places.database_url):
-                await _until(lambda: _in_hand(redis, 200))
-                await victim.kill()
-                began_s = time.monotonic()
+        async with _talking(places, first, seconds=1) as generator:
+            pass
+        await streams.settled(redis)
+        with write_locked(places.database_url):
+            await generator.say(400)
+            await _until(lambda: _in_hand(redis, 100))
+            in_hand = await streams.pending(redis)
+            await victim.kill()
+            began_s = time.monotonic()
         async with running(places.environment()) as survivor:
-            verdict = await _verdict(places, survivor, generator)
+            verdict = await _verdict(places, survivor, generator, in_hand=in_hand)
             verdict["taken_over_after_s"] = round(time.monotonic() - began_s, 1)
     await redis.aclose()
     return verdict

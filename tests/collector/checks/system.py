@@ -74,12 +74,12 @@ class System:
             payloads: objects, or what stands in the field as it is.
             at_ms: Unix ms of their ids; now if it is left out.
         """
-        ids = []
-        for payload in payloads:
-            text = payload if isinstance(payload, str | bytes) else json.dumps(payload)
-            entry_id = "*" if at_ms is None else f"{at_ms}-*"
-            ids.append(str(await self.redis.xadd(SEGMENTS_STREAM, {PAYLOAD_FIELD: text}, id=entry_id)))
-        return ids
+        entry_id = "*" if at_ms is None else f"{at_ms}-*"
+        async with self.redis.pipeline(transaction=True) as pipe:  # so that a collector can read them in one batch
+            for payload in payloads:
+                text = payload if isinstance(payload, str | bytes) else json.dumps(payload)
+                pipe.xadd(SEGMENTS_STREAM, {PAYLOAD_FIELD: text}, id=entry_id)
+            return [str(id_) for id_ in await pipe.execute()]
 
     async def withhold(self, *payloads: Mapping[str, Any]) -> None:
         """Write entries that are delivered to a consumer which never stores them; no collector may run yet."""
