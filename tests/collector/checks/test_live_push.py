@@ -36,13 +36,13 @@ async def test_37_joining_two_hundred_times_in_mid_speech(system: System):
         readers.append(reader)
         await reader.subscribe(meeting, since_seq=transcript["seq"])
 
-    async with talking(system, seconds=6, meetings=2, rate=40) as generator:
+    async with talking(system, seconds=15, meetings=2, rate=20) as generator:
         await system.settled()
         await asyncio.gather(*(join(number) for number in list(generator.oracle.words) * 100))
     await system.settled()
     for reader in readers:
         (meeting,) = reader.segments
-        await until(lambda: reader.shows(meeting, generator.oracle.words[meeting]), within_s=10)  # noqa: B023 - awaited
+        await until(lambda: reader.shows(meeting, generator.oracle.words[meeting]), within_s=30)  # noqa: B023 - awaited
         await reader.__aexit__()
     assert len(readers) == 200
     assert min(sum(reader.arrivals.values()) for reader in readers) > 0, "somebody joined too late to be shown anything"
