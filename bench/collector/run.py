@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from bench.collector import faults, outage, push, reading, steady, throughput
+from bench.collector import cpu, faults, outage, push, reading, steady, throughput
 from bench.collector.places import Database, Places, places
 from bench.collector.report import table
 from bench.processes import ROOT
@@ -23,6 +23,7 @@ RESULTS: Final = ROOT / "bench" / "results"
 Part = Callable[[Places, argparse.Namespace], Coroutine[Any, Any, dict[str, Any]]]
 PARTS: Final[dict[str, Part]] = {
     "throughput": lambda at, _: throughput.measure(at),
+    "cpu": lambda at, _: cpu.measure(at),
     "steady": lambda at, chosen: steady.measure(at, seconds=chosen.seconds),
     "outage": lambda at, _: outage.measure(at),
     "reading": lambda at, chosen: reading.measure(at, segments=chosen.segments),
