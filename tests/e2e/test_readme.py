@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from app.collector.redis_io.connection import connect
+from tests.e2e.test_collector_process import add, collector, until
 from tests.e2e.worker import ROOT, Worker
+from tests.servers import RedisServer
 
 DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 DOCUMENTED_ADDRESS = "http://127.0.0.1:8000"
+COLLECTOR_PAGE = "docs/collector.md"
+COLLECTOR_ADDRESS = "http://127.0.0.1:8083"
 
 
 def blocks(language: str, marker: str) -> list[tuple[str, str]]:
@@ -40,12 +47,40 @@ def run(command: list[str], tmp_path: Path) -> bytes:
     return done.stdout
 
 
-@pytest.mark.parametrize(("document", "block"), blocks("sh", "curl "))
+WORKER_BLOCKS = [(document, block) for document, block in blocks("sh", "curl ") if document != COLLECTOR_PAGE]
+
+
+@pytest.mark.parametrize(("document", "block"), WORKER_BLOCKS)
 def test_curl_lines_work_as_they_are(worker: Worker, document: str, block: str, tmp_path: Path) -> None:
     """Pasted into a shell with the running worker's address, each line succeeds and prints something."""
     script = block.replace(DOCUMENTED_ADDRESS, worker.url)
     assert worker.url in script, f"{document} calls another address than {DOCUMENTED_ADDRESS}"
     assert run(["bash", "-euo", "pipefail", "-c", script.replace("curl ", "curl -sS --fail-with-body ")], tmp_path)
+
+
+async def test_curl_lines_of_the_collector_work_as_they_are(redis_server: RedisServer, tmp_path: Path) -> None:
+    """Each line reads the stored meeting: the list, the transcript, a file of it and the search."""
+    (block,) = [block for document, block in blocks("sh", "/search") if document == COLLECTOR_PAGE]
+    room = {"meeting_id": "abc-defg-hij"}
+    said = {"segment_id": "6f1c:0", "start": 0.0, "end": 3.2, "text": " Ask not what your country can do."}
+    final = {"type": "transcription", **room, "segments": [said | {"completed": True}]}
+    async with collector(redis_server.url, f"sqlite:///{tmp_path}/c.db") as running, connect(redis_server.url) as redis:
+        await until(running.is_ready)
+        await add(redis, final)
+        script = block.replace(COLLECTOR_ADDRESS, f"http://127.0.0.1:{running.port}")
+        assert script != block
+        command = ["bash", "-euo", "pipefail", "-c", script.replace("curl ", "curl -sS --fail-with-body ")]
+
+        async def is_stored() -> bool:
+            async with httpx.AsyncClient() as http:
+                found = await http.get(f"http://127.0.0.1:{running.port}/search?q=country")
+            return "country" in found.text
+
+        await until(is_stored)
+        printed = (await asyncio.to_thread(run, command, tmp_path)).decode()
+    assert printed.count("Ask not what your country can do.") == 3  # transcript, file and search
+    assert "your <b>country</b> can" in printed
+    assert "00:00:00,000 --> 00:00:03,200" in printed
 
 
 @pytest.mark.parametrize(("document", "block"), blocks("python", "OpenAI("))
