@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from app.collector.backoff import Backoff
 from app.collector.clock import Clock
 from app.collector.errors import DatabaseAway
 from app.collector.failures import describe
@@ -16,6 +15,7 @@ from app.collector.redis_io.connection import Client, RedisFailure
 from app.collector.redis_io.status import endings
 from app.collector.rows import Applied
 from app.collector.storage import Storage
+from app.ops.backoff import Backoff
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.collector.backoff import Backoff
 from app.collector.clock import Clock
 from app.collector.errors import DatabaseAway
 from app.collector.facts import Entry
@@ -27,6 +26,7 @@ from app.collector.rows import Applied
 from app.collector.storage import Storage
 from app.collector.waiting import pause
 from app.contracts.collector import DEAD_SUFFIX
+from app.ops.backoff import Backoff
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.collector.api.app import create_app
-from app.collector.backoff import Backoff
 from app.collector.clock import Clock
 from app.collector.endings import Endings
 from app.collector.facts import Entry
@@ -32,6 +31,7 @@ from app.collector.serving import build_server
 from app.collector.storage import Storage
 from app.collector.waiting import cancel_all
 from app.collector.watch import Watch
+from app.ops.backoff import Backoff
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from app.collector.backoff import Backoff
 from app.collector.clock import SystemClock
 from app.collector.decode import decoder
 from app.collector.errors import DatabaseAway
@@ -34,6 +33,7 @@ from app.collector.waiting import pause
 from app.core.errors import StartupError
 from app.ops import logs
 from app.ops.addresses import is_loopback
+from app.ops.backoff import Backoff
 from app.settings.collector import CollectorSettings, load_collector_settings
 
 log = logging.getLogger(__name__)

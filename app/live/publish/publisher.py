@@ -24,11 +24,12 @@ from app.live.publish.link import Answer, Away, Link
 from app.live.publish.payloads import Identity, LiveFrame, StreamEntry
 from app.live.publish.recorder import SessionRecorder, Target
 from app.live.publish.spool import Spool
+from app.ops.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
 BATCH = 200  # entries in one round trip, about 200 kB; more would hold up the event loop for over 10 ms
-DELAYS_S = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.2, 5.0
 ASK_EVERY_S = 2.0  # with nothing to send: notices a Redis that was restarted
 ADOPT_EVERY_S = 60.0
 WARN_EVERY_S = 10.0
@@ -78,7 +79,7 @@ class Publisher:
         self._seen_connections = 0
         self._connected = False
         self._longest = 0
-        self._failures = 0
+        self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         self._retry_at_s = 0.0
         self._ask_at_s = 0.0  # when to send something if there is nothing to send
         self._adopt_at_s = 0.0
@@ -264,15 +265,14 @@ class Publisher:
     def _check(self, answer: Answer) -> None:
         if answer.refusal:
             raise _Refused(answer.refusal)
-        self._failures = 0
+        self._backoff.reset()
 
     def _failed(self, failure: Exception) -> None:
         """Try again later."""
         if isinstance(failure, Away):
             self._connected = False
-        delay_s = DELAYS_S[min(self._failures, len(DELAYS_S) - 1)]
-        self._retry_at_s = _now() + (DELAYS_S[0] if self._closing else delay_s)
-        self._failures += 1
+        delay_s = self._backoff.next_s()
+        self._retry_at_s = _now() + (FIRST_RETRY_S if self._closing else delay_s)
         known = isinstance(failure, Away | _Refused)
         self._warn("Redis takes no transcripts; they wait", str(failure) if known else type(failure).__name__)
 

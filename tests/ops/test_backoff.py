@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from app.collector.backoff import Backoff
+from app.ops.backoff import Backoff
 
 
 def test_pauses_double_up_to_the_longest():
