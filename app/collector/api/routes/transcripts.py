@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.collector.api import openapi
 from app.collector.api.answers import Selection, exported, not_modified, transcript
@@ -40,6 +40,21 @@ Since = Annotated[
 ]
 
 
+def selection(
+    *,
+    pending: Pending = False,
+    raw: Raw = False,
+    limit: PageLimit = None,
+    cursor: Cursor = None,
+    since_seq: Since = None,
+) -> Selection:
+    """What the query of a request selects."""
+    return Selection(pending=pending, raw=raw, since_seq=since_seq, limit=limit, cursor=cursor)
+
+
+Wanted = Annotated[Selection, Depends(selection)]
+
+
 @router.get(
     "/transcripts/by-id/{meeting_id}",
     summary="Read a transcript by the meeting's number",
@@ -51,16 +66,11 @@ async def read_by_id(
     key: Reader,
     meeting_id: MeetingNumber,
     file_format: FormatChoice = None,
-    pending: Pending = False,
-    raw: Raw = False,
-    limit: PageLimit = None,
-    cursor: Cursor = None,
-    since_seq: Since = None,
+    wanted: Wanted,
 ) -> Response:
     """The transcript of one meeting. With `If-None-Match` an unchanged one is a 304."""
     store = services_of(request).store
     meeting = await by_number(store, key, meeting_id)
-    wanted = Selection(pending=pending, raw=raw, since_seq=since_seq, limit=limit, cursor=cursor)
     return await _answer(request, store, meeting, wanted, file_format)
 
 
@@ -77,16 +87,11 @@ async def read_by_room(
     native_id: NativeId,
     choice: MeetingChoice = None,
     file_format: FormatChoice = None,
-    pending: Pending = False,
-    raw: Raw = False,
-    limit: PageLimit = None,
-    cursor: Cursor = None,
-    since_seq: Since = None,
+    wanted: Wanted,
 ) -> Response:
     """The transcript of a meeting. With `If-None-Match` an unchanged one is a 304."""
     store = services_of(request).store
     meeting = await in_room(store, key, platform, native_id, choice)
-    wanted = Selection(pending=pending, raw=raw, since_seq=since_seq, limit=limit, cursor=cursor)
     return await _answer(request, store, meeting, wanted, file_format)
 
 
