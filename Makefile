@@ -39,8 +39,8 @@ cluster: setup  ## three workers behind nginx on 127.0.0.1:8083; WORKERS=5 GATEW
 	@sh deploy/install_packages.sh nginx $(if $(COLLECTOR),redis-server)
 	@$(BIN)/python -m app cluster --local-model --workers $(or $(WORKERS),3) $(if $(GATEWAYS),--gateways $(GATEWAYS)) $(if $(COLLECTOR),--collector) --port $(or $(PORT),8083)
 
-packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node, systemd's checker, Redis, PostgreSQL
-	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm systemd-analyze redis-server postgres
+packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node, systemd's checker, Redis, PostgreSQL, Prometheus, Alertmanager, mtail
+	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm systemd-analyze redis-server postgres prometheus prometheus-alertmanager mtail
 	@test -x $(NEWER_NGINX) || sh deploy/nginx/fetch-newer.sh $(dir $(NEWER_NGINX))
 
 check: .venv/.installed-dev  ## lint, types and unit tests, under 90 seconds on two cores; `make test` runs the rest too
@@ -65,6 +65,7 @@ lock:  ## write both lock files anew from pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra bench -c requirements.txt -c requirements-dev.txt pyproject.toml -o requirements-bench.txt
+	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra otel -c requirements.txt pyproject.toml -o requirements-otel.txt
 	printf 'openvino>=2026.2\nopenvino-telemetry\n' | uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --no-deps - -o requirements-openvino.txt
 
 .venv/.installed-bench: requirements-bench.txt .venv/.installed

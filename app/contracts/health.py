@@ -27,6 +27,7 @@ class HealthBody(TypedDict):
 
     status: Literal["healthy", "unhealthy"]
     state: State
+    version: str
     worker_id: str
     timestamp: Annotated[str, Field(description="UTC, ISO 8601 without a zone.")]
     model: str | None

@@ -33,6 +33,7 @@ from app.http.routes import docs, health, models, page, transcriptions
 from app.http.state import WorkerState
 from app.ops.keys import KeyRing
 from app.ops.loop_lag import watch_loop_lag
+from app.ops.version import VERSION
 from app.settings.worker import WorkerSettings
 
 log = logging.getLogger("app")
@@ -102,7 +103,7 @@ def create_app(
     app = FastAPI(
         title="Speech to text",
         description="OpenAI-compatible transcription on your own machine.",
-        version="0.1.0",
+        version=VERSION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

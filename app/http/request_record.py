@@ -68,12 +68,14 @@ class RequestRecord:
 
     Attributes:
         key_id: fingerprint of the key; None on an open server.
+        trace_id: 32 hexadecimal digits of the W3C trace that the request belongs to; None without one.
         error: why it was refused or failed, also after a stream had begun.
         hung_up: the client left before the end of a stream.
     """
 
     request_id: str
     key_id: str | None = None
+    trace_id: str | None = None
     tier: Tier = "standard"
     stream: bool = False
     info: AudioInfo | None = None

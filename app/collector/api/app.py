@@ -15,6 +15,7 @@ from app.collector.api.middleware.unhandled_errors import UnhandledErrors
 from app.collector.api.routes import docs, health, internal, meetings, page, search, socket, stream, transcripts
 from app.collector.live.service import Live
 from app.collector.services import Services
+from app.ops.version import VERSION
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     meetings.router,
@@ -32,7 +33,7 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(
         title="Transcripts",
         description="What was said in meetings, stored and live.",
-        version="0.1.0",
+        version=VERSION,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from app.contracts.health import HealthBody, LiveBody, ReadyBody, State
 from app.http import metrics
 from app.http.state import WorkerState, state_of
+from app.ops.version import VERSION
 
 router = APIRouter(tags=["health"])
 
@@ -50,6 +51,7 @@ async def health(request: Request) -> JSONResponse:
     body: HealthBody = {
         "status": "healthy" if state == "ready" else "unhealthy",
         "state": state,
+        "version": VERSION,
         "worker_id": worker.worker_id,
         "timestamp": datetime.now(UTC).replace(tzinfo=None).isoformat(),
         "model": worker.model_name if engine else None,

@@ -7,6 +7,7 @@ import httpx
 
 from app.engine.fake import FakeEngine
 from app.http.app import create_app
+from app.ops.version import VERSION
 from tests.clients import (
     MODEL_PART,
     MULTIPART,
@@ -32,6 +33,7 @@ async def test_health_names_everything(open_worker: Worker):
     assert body == {
         "status": "healthy",
         "state": "ready",
+        "version": VERSION,
         "worker_id": "1",
         "model": "fake",
         "device": "cpu",
