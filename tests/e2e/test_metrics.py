@@ -97,8 +97,8 @@ def test_a_worker_has_a_bounded_number_of_series(busy_worker: Worker) -> None:
 def test_scrapes_are_answered_in_time_under_load() -> None:
     """With as many requests as clients can send, 99 of 100 scrapes take less than 50 ms.
 
-    The worker is a process of its own, without asyncio's debug mode: alone it needs about 10 ms. Other programs on the
-    machine delay single rounds of measurement, so the best of three counts.
+    The worker is a process of its own, without asyncio's debug mode, and needs 10 to 20 ms on two cores. Other
+    programs on the machine delay single rounds of measurement, so the best of three counts.
     """
     with start(MODEL_SIZE="fake", MAX_CONCURRENT_TRANSCRIPTIONS="2") as worker:
         worker.wait_ready()
