@@ -54,6 +54,9 @@ WORKDIR /app
 COPY LICENSE main.py ./
 COPY models/demo models/demo
 COPY app app
+# The commit, for the metrics: --build-arg BUILD_REVISION="$(git rev-parse HEAD)". Last, so that it costs no other layer.
+ARG BUILD_REVISION=""
+ENV BUILD_REVISION=${BUILD_REVISION}
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

@@ -7,6 +7,8 @@ from typing import Literal
 
 Task = Literal["transcribe", "translate"]
 Tier = Literal["realtime", "standard", "deferred"]
+# The order of service inside the engine; it follows from the tier and the length of the audio.
+Lane = Literal["live", "short", "long", "deferred"]
 
 
 @dataclass(frozen=True, slots=True)

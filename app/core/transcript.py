@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from app.core.options import Lane
+
 Suspect = Literal["repetition", "silence", "boilerplate"]
 
 
@@ -69,11 +71,16 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """Length and language of the audio, known before any text."""
+    """Length and language of the audio, known before any text.
+
+    Attributes:
+        lane: in which the engine serves the request; None if it found no speech. Not a part of the transcript.
+    """
 
     language: str
     language_probability: float
     duration_s: float
+    lane: Lane | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

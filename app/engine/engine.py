@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol, TypeVar
 
 from app.audio.decode import decode_audio
-from app.core.errors import DeviceLost, EngineFailure, ShuttingDown, TranscriptionError
+from app.core.errors import DeviceLost, EngineFailure, InvalidRequest, ShuttingDown, TranscriptionError
 from app.core.options import Options
 from app.core.transcript import Timings, Transcript, TranscriptBuilder
-from app.engine.failures import FailureWatch
+from app.engine.failures import FailureWatch, is_sticky
 from app.engine.idle_memory import IdleMemory
-from app.engine.listeners import Listeners
+from app.engine.listeners import ErrorKind, Listeners, ignore
 from app.engine.transcriber import EngineEvent, Transcriber
 from app.ops.tuning import release_memory
 
@@ -88,12 +88,23 @@ class Engine(Protocol):
         """Stop what runs at its next window and free the model."""
 
 
-async def transcribe(engine: Engine, source: Source, options: Options, permit: Permit) -> Transcript:
-    """The whole transcript at once; cancelling stops the work at the next window."""
+async def transcribe(
+    engine: Engine,
+    source: Source,
+    options: Options,
+    permit: Permit,
+    *,
+    on_event: Callable[[EngineEvent | Timings], None] = ignore,
+) -> Transcript:
+    """The whole transcript at once; cancelling stops the work at the next window.
+
+    `on_event` is called with each event as it arrives.
+    """
     builder = TranscriptBuilder()
     stream = engine.stream(source, options, permit)
     try:
         async for event in stream:
+            on_event(event)
             builder.add(event)
     finally:
         await stream.aclose()
@@ -115,6 +126,7 @@ class WhisperEngine:
         self._failures = failures or FailureWatch()
         self._transcriber = transcriber
         self._info = info
+        self._listeners = Listeners()
         self._max_audio_s = max_audio_s
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="request")
         self._idle_memory = IdleMemory(release_memory)
@@ -137,7 +149,9 @@ class WhisperEngine:
 
     def listen(self, listeners: Listeners) -> None:
         """See `Engine.listen`."""
+        self._listeners = listeners
         self._transcriber.listen(listeners)
+        self._failures.on_error(listeners.failed)
         self._failures.on_critical(listeners.critical)
 
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
@@ -184,11 +198,31 @@ class WhisperEngine:
     def _work(self, source: Source, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent | Timings]:
         """On a request thread: decode the audio, transcribe it, and report the time of both."""
         started = time.monotonic()
-        pcm = decode_audio(source, max_audio_s=self._max_audio_s, cancelled=cancelled)
+        try:
+            pcm = decode_audio(source, max_audio_s=self._max_audio_s, cancelled=cancelled)
+        except Exception as exc:
+            self._report_failure(exc, "decode")
+            raise
+        finally:
+            self._listeners.decoded(time.monotonic() - started)
         timings = Timings(audio_decode_s=time.monotonic() - started)
         started = time.monotonic()
-        yield from self._transcriber.events(pcm, options, cancelled)
-        yield replace(timings, model_s=time.monotonic() - started)
+        try:
+            yield from self._transcriber.events(pcm, options, cancelled)
+        except InvalidRequest:
+            raise  # refused before the model began
+        except Exception as exc:
+            self._listeners.transcribed(time.monotonic() - started)
+            self._report_failure(exc, "other")
+            raise
+        timings = replace(timings, model_s=time.monotonic() - started)
+        self._listeners.transcribed(timings.model_s)
+        yield timings
+
+    def _report_failure(self, error: Exception, kind: ErrorKind) -> None:
+        """Tell of an error that is neither the caller's nor the device's, which `FailureWatch` tells of."""
+        if not isinstance(error, TranscriptionError) and not is_sticky(error):
+            self._listeners.failed(kind)
 
     def _raise_failure(self, work: Future[None]) -> None:
         """Raise a TranscriptionError as it is; log any other exception and hide it."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from app.core.errors import MemoryFull
+from app.engine.listeners import ErrorKind, ignore
 
 log = logging.getLogger("app.engine")
 
@@ -50,6 +51,7 @@ class FailureWatch:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_critical = on_critical
+        self._on_error: Callable[[ErrorKind], None] = ignore
         self._stall_limit_s = stall_limit_s
         self._clock = clock
         self._small_until_s = float("-inf")
@@ -69,6 +71,10 @@ class FailureWatch:
             reason = self._critical
         if reason is not None:
             listener(reason)
+
+    def on_error(self, listener: Callable[[ErrorKind], None]) -> None:
+        """Set what is called for each call of the model that runs out of memory, loses the device or hangs."""
+        self._on_error = listener
 
     def guarded(self, run: Run) -> Run:
         """`run` that refuses calls known not to fit, and raises OutOfMemory for out-of-memory errors."""
@@ -97,16 +103,19 @@ class FailureWatch:
         if isinstance(error, DoesNotFit):
             return  # the first one was logged; for a minute every full batch fails like this
         log.warning("model call failed", extra={"fields": {"rows": n_rows, "error": type(error).__name__}})
+        if isinstance(error, OutOfMemory | MemoryFull):
+            self._on_error("oom")
         if self.is_fatal(error):
+            self._on_error("cuda")
             log.error("the device has failed", exc_info=error)
             self._alarm("the device failed and will not recover")
 
     def check(self, stuck_for_s: float) -> None:
         """Report the process as critical if the model has been in one call for too long."""
-        if 0 < self._stall_limit_s < stuck_for_s:
-            self._alarm(
-                f"a call of the model has not returned for {stuck_for_s:.0f} s (STALL_LIMIT_S={self._stall_limit_s:g})"
-            )
+        if 0 < self._stall_limit_s < stuck_for_s and self._alarm(
+            f"a call of the model has not returned for {stuck_for_s:.0f} s (STALL_LIMIT_S={self._stall_limit_s:g})"
+        ):
+            self._on_error("stall")
 
     def observe(self, stuck_for_s: Callable[[], float], *, every_s: float = WATCH_EVERY_S) -> None:
         """Start the watchdog thread, if there is a limit to watch."""
@@ -129,13 +138,15 @@ class FailureWatch:
             self._rows_that_fit = max(1, min(n_rows // 2, self._rows_that_fit or n_rows))
             self._small_until_s = self._clock() + SMALL_FOR_S
 
-    def _alarm(self, reason: str) -> None:
+    def _alarm(self, reason: str) -> bool:
+        """Report the process as critical; False if it is already."""
         with self._lock:
             if self._critical is not None:
-                return
+                return False
             self._critical = reason
             listener = self._on_critical
         listener(reason)
+        return True
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -20,6 +20,7 @@ from app.audio.decode import decode_audio
 from app.core.options import Options
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment, Timings, TokenLogprob, Word
+from app.engine.batching.lanes import LANE_NAMES, lane_of
 from app.engine.engine import EngineInfo, Permit, Source, release_on_loop
 from app.engine.listeners import Listeners
 from app.engine.transcriber import EngineEvent
@@ -35,6 +36,7 @@ class FakeEngine:
     def __init__(self, *, window_s: float = 0.0, max_audio_s: float = 4 * 3600.0) -> None:
         self._window_s = window_s
         self._max_audio_s = max_audio_s
+        self._listeners = Listeners()
         self._last_inference: float | None = None
         self.windows_done = 0
 
@@ -54,7 +56,8 @@ class FakeEngine:
         return None
 
     def listen(self, listeners: Listeners) -> None:
-        """Nobody is told anything: there is no device and no model, and nothing is left out."""
+        """Set who is told of windows as if each were encoded and decoded in a call of its own; nothing ever fails."""
+        self._listeners = listeners
 
     def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
@@ -69,28 +72,52 @@ class FakeEngine:
         abandoned = threading.Event()
         try:
             started = time.monotonic()
-            pcm = await asyncio.to_thread(
-                decode_audio, source, max_audio_s=self._max_audio_s, cancelled=abandoned.is_set
-            )
+            try:
+                pcm = await asyncio.to_thread(
+                    decode_audio, source, max_audio_s=self._max_audio_s, cancelled=abandoned.is_set
+                )
+            finally:
+                self._listeners.decoded(time.monotonic() - started)
             timings = Timings(audio_decode_s=time.monotonic() - started)
-            total_s = len(pcm) / SAMPLE_RATE_HZ
-            yield AudioInfo(*language_of(options), total_s)
-            n_segments = 0
-            for window in pack_windows(
-                [SpeechSpan(0, len(pcm))], pcm, max_samples=WINDOW_S * SAMPLE_RATE_HZ, keep_gap_samples=0
-            ):
-                await asyncio.sleep(self._window_s)
-                self._last_inference = time.monotonic()
-                self.windows_done += 1
-                words = tuple(words_in(pcm, window))
-                if words:
-                    yield segment_of(words, number=n_segments, window=window, options=options)
-                    n_segments += 1
-                yield Progress(done_s=window.stop_s, total_s=total_s)
-            yield replace(timings, model_s=time.monotonic() - started - timings.audio_decode_s)
+            started = time.monotonic()
+            try:
+                async for event in self._events(pcm, options):
+                    yield event
+            finally:
+                self._listeners.transcribed(time.monotonic() - started)
+            yield replace(timings, model_s=time.monotonic() - started)
         finally:
             abandoned.set()
             permit.release()
+
+    async def _events(self, pcm: Pcm, options: Options) -> AsyncGenerator[EngineEvent, None]:
+        """The events of decoded audio."""
+        total_s = len(pcm) / SAMPLE_RATE_HZ
+        lane = LANE_NAMES[lane_of(options.tier, short=total_s <= WINDOW_S)]
+        yield AudioInfo(*language_of(options), total_s, lane)
+        n_segments, speech_s = 0, 0.0
+        for window in pack_windows(
+            [SpeechSpan(0, len(pcm))], pcm, max_samples=WINDOW_S * SAMPLE_RATE_HZ, keep_gap_samples=0
+        ):
+            await self._call_model()
+            words = tuple(words_in(pcm, window))
+            speech_s += sum(word.end - word.start for word in words)
+            if words:
+                yield segment_of(words, number=n_segments, window=window, options=options)
+                n_segments += 1
+            yield Progress(done_s=window.stop_s, total_s=total_s)
+        self._listeners.speech(speech_s)
+
+    async def _call_model(self) -> None:
+        """Take the time of a window, and report it like two calls of one row each."""
+        started = time.monotonic()
+        await asyncio.sleep(self._window_s)
+        self._last_inference = time.monotonic()
+        self.windows_done += 1
+        self._listeners.busy(0, self._last_inference - started)
+        for call in ("encode", "generate"):
+            self._listeners.batch(call, 1)
+            self._listeners.waited(0.0)
 
     async def close(self) -> None:
         """Nothing to free."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
-from app.engine.vad import FRAME_SAMPLES, Detector, Probabilities, speech_probabilities
+from app.engine.vad import FRAME_SAMPLES, SPEECH, Detector, Probabilities, speech_probabilities
 
 # Two minutes: the detector needs about a fifth of a second for it, and 20 MB of scratch memory.
 BLOCK_FRAMES = 120 * SAMPLE_RATE_HZ // FRAME_SAMPLES
@@ -37,6 +37,11 @@ class SpeechTrack:
     def n_samples(self) -> int:
         """Length of the upload."""
         return len(self.pcm)
+
+    @property
+    def speech_s(self) -> float:
+        """Seconds of speech in what has been searched."""
+        return int((self._probabilities[: self.n_known] >= SPEECH).sum()) * FRAME_SAMPLES / SAMPLE_RATE_HZ
 
     def blocks(self) -> Iterator[tuple[int, Probabilities]]:
         """Search from where the last search ended: the first frame of each block and its probabilities."""

@@ -25,10 +25,10 @@ from app.core.errors import Cancelled, InvalidRequest
 from app.core.options import Options
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment
-from app.engine.batching.batcher import Batcher
-from app.engine.batching.lanes import SHORT, LaneSemaphore, lane_of
+from app.engine.batching.batcher import BatchDetails, Batcher
+from app.engine.batching.lanes import LANE_NAMES, SHORT, LaneSemaphore, lane_of
 from app.engine.evidence import evidence_of
-from app.engine.listeners import Listeners
+from app.engine.listeners import FallbackReason, Listeners
 from app.engine.parallelism import Parallelism
 from app.engine.search import next_window, search_windows
 from app.engine.speech_track import SpeechTrack
@@ -56,6 +56,7 @@ class _Request:
     whisper: WhisperModel  # over this request's view of the model
     lane: int
     cancelled: Callable[[], bool]
+    on_fallback: Callable[[FallbackReason], None]
 
     @property
     def total_s(self) -> float:
@@ -110,8 +111,8 @@ class Transcriber:
     def listen(self, listeners: Listeners) -> None:
         """Set who is told: of model calls on a model thread, of windows and segments on a request thread."""
         self._listeners = listeners
-        # BatchedWhisper's keys begin with the kind of the call.
-        self._batcher.on_batch(lambda details: listeners.batch(cast("tuple[str, ...]", details.key)[0], details.rows))
+        self._batcher.on_batch(self._report)
+        self._batcher.on_busy(listeners.busy)
 
     def last_inference_age_s(self) -> float | None:
         """Seconds since a call of the model last succeeded; None before the first."""
@@ -188,7 +189,8 @@ class Transcriber:
                 # further windows may follow a long silence: do not report progress beyond the first undecoded window
                 second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
                 lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
-                request = _Request(track, options, self._view(owner, lane, options, total_s, stopped), lane, stopped)
+                view = self._view(owner, lane, options, total_s, stopped)
+                request = _Request(track, options, view, lane, stopped, self._listeners.fallback)
                 rest = windows if second is None else chain((second,), windows)
                 yield from self._speech(request, first, rest)
         finally:
@@ -196,6 +198,7 @@ class Transcriber:
             over.set()
             self._batcher.sweep()
             self._batcher.forget(owner)
+        self._listeners.speech(track.speech_s)
         yield Progress(done_s=total_s, total_s=total_s)
 
     def _speech(self, request: _Request, first: Window, rest: Iterator[Window | Scanned]) -> Iterator[EngineEvent]:
@@ -204,7 +207,7 @@ class Transcriber:
         features = self._features(request, first)
         languages = LanguageFinder(request.whisper, request.options, multilingual=self._model.multilingual)
         upload = languages.of_upload(features)
-        yield AudioInfo(upload.code, upload.probability, request.total_s)
+        yield AudioInfo(upload.code, upload.probability, request.total_s, LANE_NAMES[request.lane])
         decodings = {upload.code: self._decoding(request, upload.code)}
 
         def decode_first() -> _Decoded:
@@ -238,6 +241,11 @@ class Transcriber:
                         n_segments += 1
                         yield replace(judged, language=decoded.language)
                 yield Progress(done_s=min(window.stop_s, request.total_s), total_s=request.total_s)
+
+    def _report(self, details: BatchDetails) -> None:
+        """A call of the model has succeeded; BatchedWhisper's keys begin with the kind of the call."""
+        self._listeners.batch(cast("tuple[str, ...]", details.key)[0], details.rows)
+        self._listeners.waited(details.waited_s)
 
     def _judged(self, segment: Segment, track: SpeechTrack) -> Segment | None:
         """The segment with what speaks against it; None if that is enough to leave it out."""
@@ -300,5 +308,6 @@ def _decode(
         prompt=prompt,
         logprobs=request.options.logprobs,
         split=live,
+        on_fallback=request.on_fallback,
     )
     return _Decoded(language.code, segments)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from app.core.errors import NotReady, Overloaded, RetryLater, ShuttingDown
 from app.core.options import Tier
 from app.http.retry_after import RetryAfterEstimator
+from app.http.slot_use import SlotUse
 
 
 class Permit:
@@ -35,6 +36,10 @@ class Admission:
     """Slots, a bounded queue, and two states in which nothing is admitted: loading and draining.
 
     Lives on the event loop: no method may be called from another thread.
+
+    Args:
+        on_waited: called with the tier and the seconds of each wait for a slot when it ends, also if the caller left
+            or was refused in the end; a request that is refused at once has not waited.
     """
 
     def __init__(
@@ -44,9 +49,12 @@ class Admission:
         max_queue: int,
         fail_fast: bool,
         retry_after_s: int,
+        on_waited: Callable[[Tier, float], None] = lambda _tier, _seconds: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.slots = slots
+        self.use = SlotUse(clock)
+        self._on_waited = on_waited
         self._max_queue = 0 if fail_fast else max_queue
         self._retry_after = RetryAfterEstimator(floor_s=retry_after_s)
         self._clock = clock
@@ -114,7 +122,9 @@ class Admission:
         if refusal is not None:
             raise refusal
         if self.active < self.slots:
+            self._on_waited(tier, 0.0)
             return self._grant()
+        began_s = self._clock()
         waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
@@ -124,12 +134,14 @@ class Admission:
                 waiter.result().release()  # granted in the same loop iteration in which the caller was cancelled
             raise
         finally:
+            self._on_waited(tier, self._clock() - began_s)
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
 
     def give_back(self, permit: Permit) -> None:
         """Called by a permit: its slot goes to the request that has waited longest, or becomes free."""
         self._held.remove(permit)
+        self.use.give_back()
         self._retry_after.finished(self._clock() - permit.since_s)
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -140,6 +152,7 @@ class Admission:
     def _grant(self) -> Permit:
         permit = Permit(self, since_s=self._clock())
         self._held.add(permit)
+        self.use.take()
         return permit
 
     def _retry_after_s(self, tier: Tier) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -63,11 +64,13 @@ def create_app(
         on_ready: called once the model is warm.
         on_critical: called with the reason, from any thread, when this process cannot serve any more.
     """
+    metrics = WorkerMetrics(revision=settings.build_revision)
     admission = Admission(
         slots=slots_for(settings, "cpu"),  # until the device of the model is known
         max_queue=settings.max_queue_size,
         fail_fast=settings.fail_fast_when_busy,
         retry_after_s=settings.busy_retry_after_s,
+        on_waited=metrics.count_queue_wait,
     )
     worker = WorkerState(
         admission=admission,
@@ -76,9 +79,10 @@ def create_app(
         language_style=settings.verbose_json_language,
         strict_models=settings.strict_models,
         served_model_name=settings.served_model_name,
-        metrics=_metrics(admission),
+        metrics=metrics,
         uploads=UploadBudget(upload_limits),
     )
+    observe_state(worker)
 
     async def load() -> None:
         try:
@@ -138,26 +142,39 @@ def _middleware(settings: WorkerSettings, worker: WorkerState) -> list[Middlewar
     ]
 
 
-def _metrics(admission: Admission) -> WorkerMetrics:
-    metrics = WorkerMetrics()
-    metrics.observe_state(
+def observe_state(worker: WorkerState) -> None:
+    """Have each scrape read the state."""
+    admission = worker.admission
+
+    def without_progress_s() -> float:
+        model_s = worker.loaded.last_inference_age_s if worker.loaded else None
+        slots_s = admission.use.without_progress_s
+        return slots_s if model_s is None else min(slots_s, model_s)
+
+    worker.metrics.observe_state(
         in_flight=lambda: admission.active,
         slots=lambda: admission.slots,
         queue_depth=lambda: admission.queued,
         ready=lambda: admission.ready,
         draining=lambda: admission.draining,
+        slot_s=lambda: admission.use.slot_s,
+        without_progress_s=without_progress_s,
     )
-    return metrics
 
 
 def _count(metrics: WorkerMetrics, details: RequestDetails) -> None:
     record = details.record
     outcome = record.outcome(details.status)
     metrics.count_request(
-        details.path, status=details.status, outcome=outcome, tier=record.tier, seconds=details.seconds
+        details.path,
+        status=details.status,
+        outcome=outcome,
+        tier=record.tier,
+        seconds=details.seconds,
+        trace_id=record.trace_id,
     )
     if record.info is not None and record.timings is not None:
-        metrics.count_transcription(record.info, record.timings, tier=record.tier)
+        metrics.count_transcription(record.info, record.timings)
 
 
 async def _open(
@@ -171,6 +188,7 @@ async def _open(
     Raises:
         StartupError: the model cannot be loaded.
     """
+    started_s = time.monotonic()
     try:
         engine = await in_daemon_thread(lambda: build(settings))
     except StartupError:
@@ -180,6 +198,7 @@ async def _open(
         raise StartupError(
             f"MODEL_SIZE={settings.model_size}: loading failed ({type(exc).__name__}); see the log"
         ) from exc
+    loaded_s = time.monotonic()
     worker.loaded = engine
     worker.admission.open(slots=slots_for(settings, engine.info.device))
     record = {
@@ -191,14 +210,28 @@ async def _open(
         "max_batch": engine.info.max_batch,
         "slots": worker.admission.slots,
     }
-    metrics = worker.metrics
-    engine.listen(
-        Listeners(
-            critical=on_critical,
-            batch=metrics.count_batch,
-            skipped=metrics.count_skipped,
-            suppressed=metrics.count_suppressed,
-        )
+    engine.listen(_listeners(worker.metrics, on_critical))
+    worker.metrics.set_model(
+        model=worker.model_name,
+        device=engine.info.device,
+        compute_type=engine.info.compute_type,
+        replicas=engine.info.replicas,
+        load_s=loaded_s - started_s,
     )
-    metrics.set_model(model=worker.model_name, device=engine.info.device, compute_type=engine.info.compute_type)
     log.info("ready", extra={"fields": record})
+
+
+def _listeners(metrics: WorkerMetrics, on_critical: Callable[[str], None]) -> Listeners:
+    return Listeners(
+        critical=on_critical,
+        batch=metrics.count_batch,
+        skipped=metrics.count_skipped,
+        suppressed=metrics.count_suppressed,
+        waited=metrics.count_batch_wait,
+        busy=metrics.count_busy,
+        decoded=metrics.count_decoding,
+        transcribed=metrics.count_inference,
+        speech=metrics.count_speech,
+        fallback=metrics.count_fallback,
+        failed=metrics.count_engine_error,
+    )

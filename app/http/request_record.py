@@ -5,8 +5,9 @@ Never its text, its prompt or its key.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 
 from starlette.types import Scope
@@ -71,6 +72,7 @@ class RequestRecord:
         trace_id: 32 hexadecimal digits of the W3C trace that the request belongs to; None without one.
         error: why it was refused or failed, also after a stream had begun.
         hung_up: the client left before the end of a stream.
+        started_s: when the request's head had arrived, by `time.monotonic`.
     """
 
     request_id: str
@@ -82,6 +84,7 @@ class RequestRecord:
     timings: Timings | None = None
     error: TranscriptionError | None = None
     hung_up: bool = False
+    started_s: float = field(default_factory=time.monotonic)
 
     def outcome(self, status: int) -> Outcome:
         """How the request ended.

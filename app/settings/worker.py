@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from app.ops.keys import require_sendable, split_keys
+from app.settings.build import BuildSettings
 from app.settings.explain import load
 
 ComputeType = Literal[
@@ -22,7 +23,7 @@ ComputeType = Literal[
 AnyCase = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(BuildSettings):
     """The worker's configuration; the environment names are the field names in capitals."""
 
     model_config = SettingsConfigDict(

@@ -51,6 +51,15 @@ def test_the_worker_runs_unprivileged_with_a_check(name):
 
 
 @pytest.mark.parametrize("name", FILES)
+def test_the_metrics_know_the_commit(name):
+    """A build argument becomes the setting, after all layers that take time."""
+    final = lines(name)[lines(name).index("FROM ${PYTHON_IMAGE} AS worker") :]
+    at = final.index('ARG BUILD_REVISION=""')
+    assert final[at + 1] == "ENV BUILD_REVISION=${BUILD_REVISION}"
+    assert not [line for line in final[at:] if line.startswith(("RUN ", "COPY "))]
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_a_container_listens_on_its_network(name):
     """The default of worker and gateway is loopback, which cannot be reached from outside a container."""
     environment = next(line for line in lines(name) if line.startswith("ENV ") and "PORT=" in line)

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from app.core.errors import AudioUndecodable, Cancelled, EngineFailure, ShuttingDown
+from app.core.errors import AudioUndecodable, Cancelled, EngineFailure, InvalidRequest, ShuttingDown
 from app.core.options import Options
 from app.core.pcm import Pcm
 from app.core.transcript import AudioInfo, Progress, Segment
@@ -278,6 +278,95 @@ async def test_a_request_on_a_lost_device_may_be_sent_elsewhere() -> None:
     with pytest.raises(ShuttingDown):
         await transcribe(engine, tone_wav(), Options(), await admission.acquire())
     await engine.close()
+
+
+def listening() -> tuple[Listeners, list[str]]:
+    """Listeners that note what they are told, without the seconds."""
+    told: list[str] = []
+    listeners = Listeners(
+        decoded=lambda _: told.append("decoded"),
+        transcribed=lambda _: told.append("transcribed"),
+        failed=told.append,
+    )
+    return listeners, told
+
+
+async def test_stages_are_reported_when_they_end() -> None:
+    """Audio decoding is reported before the model is done, and the model when it is."""
+    script, (listeners, told) = ScriptedTranscriber(), listening()
+    engine, admission = engine_of(script)
+    engine.listen(listeners)
+    stream = engine.stream(tone_wav(3.0), Options(), await admission.acquire())
+    await anext(stream)
+    assert told == ["decoded"]
+    script.may_go.release(3)
+    assert [event async for event in stream]
+    assert told == ["decoded", "transcribed"]
+
+
+@pytest.mark.parametrize(
+    ("data", "broken", "expected"),
+    [
+        (b"not audio", False, ["decoded"]),
+        (None, True, ["decoded", "transcribed", "other"]),
+    ],
+    ids=["bad audio", "a bug"],
+)
+async def test_stages_of_work_that_fails_are_reported_too(
+    data: bytes | None, *, broken: bool, expected: list[str]
+) -> None:
+    """Bad audio is the caller's fault and no failure of the engine; an error that is not ours is one."""
+    script, (listeners, told) = ScriptedTranscriber(broken=broken), listening()
+    engine, admission = engine_of(script)
+    engine.listen(listeners)
+    script.may_go.release()
+    with pytest.raises((AudioUndecodable, EngineFailure)):
+        await transcribe(engine, data or tone_wav(), Options(), await admission.acquire())
+    assert told == expected
+
+
+async def test_a_decoder_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the audio decoder that is not the upload's fault has a kind of its own."""
+
+    def decode_audio(*_: object, **__: object) -> Pcm:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("app.engine.engine.decode_audio", decode_audio)
+    listeners, told = listening()
+    engine, admission = engine_of(ScriptedTranscriber())
+    engine.listen(listeners)
+    with pytest.raises(EngineFailure):
+        await transcribe(engine, tone_wav(), Options(), await admission.acquire())
+    assert told == ["decode", "decoded"]
+
+
+async def test_stages_of_a_caller_that_leaves_are_reported_too() -> None:
+    """The work stops at its next window, and its time is known."""
+    script, (listeners, told) = ScriptedTranscriber(), listening()
+    engine, admission = engine_of(script)
+    engine.listen(listeners)
+    stream = engine.stream(tone_wav(3.0), Options(), await admission.acquire())
+    await anext(stream)
+    await stream.aclose()
+    script.may_go.release()
+    await until(lambda: admission.active == 0)
+    assert told == ["decoded", "transcribed"]
+
+
+async def test_an_option_that_the_model_does_not_support_takes_no_time_of_it() -> None:
+    """The request is refused before the model begins, so only its audio decoding is reported."""
+    script, (listeners, told) = ScriptedTranscriber(), listening()
+    script.events = refuse  # type: ignore[assignment]
+    engine, admission = engine_of(script)
+    engine.listen(listeners)
+    with pytest.raises(InvalidRequest):
+        await transcribe(engine, tone_wav(), Options(), await admission.acquire())
+    assert told == ["decoded"]
+
+
+def refuse(*_: object) -> Iterator[EngineEvent]:
+    """The transcriber's seam: another language."""
+    raise InvalidRequest("This server's model does not know the language 'de'; it knows en.", param="language")
 
 
 async def test_heavy_work_runs_aside() -> None:

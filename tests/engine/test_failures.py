@@ -196,3 +196,20 @@ def test_who_asks_late_is_told_at_once() -> None:
     watch.on_critical(told.append)
     watch.check(3.0)
     assert told == [watch.critical]
+
+
+def test_each_failure_is_reported_by_its_kind() -> None:
+    """Out of memory for each call that was tried, a lost device for each call, a hang once, a bad row not at all."""
+    told, watch = list[str](), FailureWatch(stall_limit_s=5.0, clock=FakeClock())
+    watch.on_error(told.append)
+    run = watch.guarded(SmallDevice(fits=0))
+    for n_rows in (2, 2, 1):  # the second is not tried
+        with pytest.raises((OutOfMemory, Overloaded)) as caught:
+            run("k", list(range(n_rows)))
+        watch.failed(caught.value, n_rows)
+    assert told == ["oom", "oom"]
+    watch.failed(ValueError("bad prompt"), 1)
+    watch.check(6.0)
+    watch.check(7.0)
+    watch.failed(RuntimeError(LOST), 1)
+    assert told == ["oom", "oom", "stall", "cuda"]

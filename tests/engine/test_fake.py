@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from app.core.options import Options
+from app.core.options import Options, Tier
 from app.engine.engine import transcribe
 from app.engine.fake import FakeEngine
+from app.engine.listeners import Listeners
 from app.http.admission import Admission
 from tests.clients import tone_wav
 
@@ -83,3 +84,27 @@ async def test_language_is_one_of_those_allowed() -> None:
         for options in (Options(), Options(languages=("de", "fr")), Options(language="es"))
     ]
     assert [(info.language, info.language_probability) for info in heard] == [("en", 0.9), ("de", 0.9), ("es", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("tier", "seconds", "lane"), [("realtime", 2.0, "live"), ("standard", 2.0, "short"), ("standard", 40.0, "long")]
+)
+async def test_listeners_are_told_as_by_the_real_engine(tier: Tier, seconds: float, lane: str) -> None:
+    """Each window is two calls of one row; the speech of the upload and the lane of the request are known."""
+    engine, calls, busy, speech, stages = FakeEngine(), list[str](), list[int](), list[float](), list[str]()
+    engine.listen(
+        Listeners(
+            batch=lambda call, _: calls.append(call),
+            busy=lambda replica, _: busy.append(replica),
+            speech=speech.append,
+            decoded=lambda _: stages.append("decoded"),
+            transcribed=lambda _: stages.append("transcribed"),
+        )
+    )
+    source = tone_wav(seconds)
+    transcript = await transcribe(engine, source, Options(tier=tier), await admitted().acquire())
+    assert transcript.info.lane == lane
+    assert calls == ["encode", "generate"] * engine.windows_done
+    assert busy == [0] * engine.windows_done
+    assert speech == [seconds]
+    assert stages == ["decoded", "transcribed"]

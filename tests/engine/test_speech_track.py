@@ -64,3 +64,11 @@ def test_probabilities_of_a_stretch() -> None:
 def test_no_audio_has_no_blocks() -> None:
     """An empty upload ends the search at once."""
     assert list(SpeechTrack(np.zeros(0, np.float32), detect=numbered).blocks()) == []
+
+
+def test_speech_is_summed_over_what_was_searched() -> None:
+    """Frames from the probability of speech on, of the blocks that are known; none before the search."""
+    track = SpeechTrack(ramp(200), detect=lambda pcm: (numbered(pcm) % 2).astype(np.float32), block_frames=100)
+    assert track.speech_s == 0
+    next(track.blocks())
+    assert track.speech_s == 50 * FRAME_SAMPLES / 16_000

@@ -123,6 +123,33 @@ def test_every_call_of_the_model_is_reported(demo: Model) -> None:
     assert {rows for _, rows in calls} == {1}
 
 
+@pytest.mark.parametrize(
+    ("options", "file", "lane"),
+    [
+        (Options(tier="realtime"), "en-00.wav", "live"),
+        (Options(), "en-00.wav", "short"),
+        (Options(), "long-en.wav", "long"),
+        (Options(tier="deferred"), "en-00.wav", "deferred"),
+        (Options(), "silence.wav", None),
+    ],
+)
+def test_the_lane_and_the_speech_of_an_upload_are_known(
+    demo: Model, options: Options, file: str, lane: str | None
+) -> None:
+    """The lane comes with the language; speech is most of a clip and none of silence; every call has a wait."""
+    made, speech, waits, busy = transcriber_over(demo), list[float](), list[float](), list[float]()
+    made.listen(Listeners(speech=speech.append, waited=waits.append, busy=lambda _, seconds: busy.append(seconds)))
+    pcm = pcm_of(file)[: 40 * SECOND]
+    result = transcribe(made, pcm, replace(options, language="en", beam_size=1))
+    made.close()
+    assert result.info is not None
+    assert result.info.lane == lane
+    (speech_s,) = speech
+    assert (speech_s == 0) == (lane is None)
+    assert speech_s <= len(pcm) / SECOND
+    assert bool(waits) == bool(busy) == (lane is not None)
+
+
 def test_words_carry_times_inside_their_segment(transcriber: Transcriber) -> None:
     """Words in order, with leading spaces, inside their segment, joining to its text."""
     result = transcribe(transcriber, pcm_of("en-00.wav"), Options(words=True))

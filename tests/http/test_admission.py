@@ -6,6 +6,7 @@ import pytest
 
 from app.core.errors import NotReady, Overloaded, RetryLater, ShuttingDown
 from app.http.admission import Admission, Permit
+from tests.fakes import FakeClock
 
 
 def admission(*, slots: int = 1, max_queue: int = 2, fail_fast: bool = False, retry_after_s: int = 7) -> Admission:
@@ -73,6 +74,36 @@ async def test_queue_is_bounded():
     (await queue[0]).release()
     (await queue[1]).release()
     assert (gate.active, gate.queued) == (0, 0)
+
+
+async def test_every_wait_is_told_however_it_ended():
+    """A free slot is a wait of 0; a grant, a caller who leaves and a drain tell how long it was; a refusal is none."""
+    clock, told = FakeClock(), list[tuple[str, float]]()
+    gate = Admission(
+        slots=1,
+        max_queue=2,
+        fail_fast=False,
+        retry_after_s=1,
+        on_waited=lambda tier, seconds: told.append((tier, seconds)),
+        clock=clock,
+    )
+    gate.open()
+    first = await gate.acquire("realtime")
+    served = await waiting(gate)
+    left = await waiting(gate)
+    with pytest.raises(Overloaded):
+        await gate.acquire()
+    clock.advance(1)
+    left.cancel()
+    await asyncio.gather(left, return_exceptions=True)
+    clock.advance(1)
+    first.release()
+    await served
+    drained = await waiting(gate)
+    clock.advance(5)
+    gate.drain()
+    await asyncio.gather(drained, return_exceptions=True)
+    assert told == [("realtime", 0), ("standard", 1), ("standard", 2), ("standard", 5)]
 
 
 async def test_queue_is_first_in_first_out():

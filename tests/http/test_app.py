@@ -170,12 +170,29 @@ async def test_what_the_engine_tells_is_counted_and_passed_on():
         engine.listeners.batch("generate", 4)
         engine.listeners.skipped()
         engine.listeners.suppressed("silence")
+        engine.listeners.waited(0.5)
+        engine.listeners.busy(0, 2.0)
+        engine.listeners.decoded(0.1)
+        engine.listeners.transcribed(3.0)
+        engine.listeners.speech(7.0)
+        engine.listeners.fallback("repetition")
+        engine.listeners.failed("oom")
         engine.listeners.critical("the device is lost")
         metrics = (await client.get("/metrics")).text
     assert failures == ["the device is lost"]
     assert re.search(r"whisper_batch_size_sum\{[^}]*\} 4\.0", metrics)
     assert re.search(r"whisper_skipped_windows_total(\{[^}]*\})? 1\.0", metrics)
     assert re.search(r"whisper_suppressed_segments_total\{[^}]*silence[^}]*\} 1\.0", metrics)
+    for line in (
+        "whisper_batch_wait_seconds_sum 0.5",
+        'whisper_model_busy_seconds_total{replica="0"} 2.0',
+        "whisper_decode_seconds_sum 0.1",
+        "whisper_inference_seconds_sum 3.0",
+        "whisper_speech_seconds_total 7.0",
+        'whisper_fallbacks_total{reason="repetition"} 1.0',
+        'whisper_engine_errors_total{kind="oom"} 1.0',
+    ):
+        assert f"\n{line}\n" in metrics
 
 
 async def test_openapi_document_is_served():

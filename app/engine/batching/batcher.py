@@ -69,6 +69,7 @@ class Batcher(Generic[P, R]):
         self._is_fatal = is_fatal
         self._on_error = on_error
         self._on_batch = on_batch
+        self._on_busy: Callable[[int, float], None] = lambda _number, _seconds: None
         self._clock = clock
         self._queue: BatchQueue[tuple[P, Future[R]]] = BatchQueue(mix_lanes=mix_lanes)
         self._changed = threading.Condition()
@@ -132,6 +133,10 @@ class Batcher(Generic[P, R]):
         """Replace `on_batch`: from now on `listener` is called, on a model thread, after every call that succeeded."""
         self._on_batch = listener
 
+    def on_busy(self, listener: Callable[[int, float], None]) -> None:
+        """Call `listener` with a model thread's number and the seconds of each of its batches, also of failed ones."""
+        self._on_busy = listener
+
     def sweep(self) -> None:
         """Drop the jobs whose callers have left."""
         with self._changed:
@@ -167,6 +172,7 @@ class Batcher(Generic[P, R]):
                 self._busy_since_s.pop(number, None)
                 self._queue.returned(batch, finished_s)
                 self._changed.notify()
+            _notify(self._on_busy, number, finished_s - started_s)
             log.debug("batch done", extra={"fields": {"rows": len(batch), "run_ms": (finished_s - started_s) * 1000}})
 
     def _next(self, number: int) -> list[Job[tuple[P, Future[R]]]] | None:

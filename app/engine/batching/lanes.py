@@ -6,11 +6,13 @@ import heapq
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
-from app.core.options import Tier
+from app.core.options import Lane, Tier
 
 # The first goes first: live text, one-window requests, files, work that can wait.
 LIVE, SHORT, LONG, DEFERRED = range(4)
+LANE_NAMES: Final[tuple[Lane, ...]] = ("live", "short", "long", "deferred")
 
 
 def lane_of(tier: Tier, *, short: bool) -> int:

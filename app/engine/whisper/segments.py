@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -23,7 +23,9 @@ from faster_whisper.transcribe import TranscriptionOptions
 
 from app.core.pcm import SAMPLE_RATE_HZ
 from app.core.transcript import Segment, TokenLogprob, Word
+from app.engine.listeners import FallbackReason, ignore
 from app.engine.segment_cuts import SpokenWord, is_long, pieces_of
+from app.engine.whisper.fallbacks import reporting_fallbacks
 from app.engine.windows import Window
 
 Features = npt.NDArray[np.float32]
@@ -55,6 +57,7 @@ def decode_window(
     prompt: Sequence[int] = (),
     logprobs: bool = False,
     split: bool = False,
+    on_fallback: Callable[[FallbackReason], None] = ignore,
 ) -> list[DecodedSegment]:
     """Decode one window to its end.
 
@@ -67,6 +70,7 @@ def decode_window(
         prompt: token ids that came before the window.
         logprobs: give every text token its log-probability.
         split: cut segments that are too long for live text.
+        on_fallback: called with the reason for each try after the first; see `Listeners`.
 
     Returns:
         Segments on the window's clock.
@@ -79,6 +83,7 @@ def decode_window(
         return passes[-1].encoded
 
     watching.encode = watched
+    watching.generate_with_fallback = reporting_fallbacks(whisper, on_fallback)
     if encoded is not None:
         passes.append(_Pass(encoded))
     options = replace(decoding, initial_prompt=list(prompt) or None)

@@ -79,6 +79,7 @@ async def encode_events(
     *,
     on_info: Callable[[AudioInfo], None],
     on_timings: Callable[[Timings], None],
+    on_event: Callable[[EngineEvent | Timings], None] = lambda _: None,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> AsyncGenerator[bytes, None]:
     """The body of a stream; closes `events` at its end.
@@ -89,8 +90,10 @@ async def encode_events(
         writer: encodes each event.
         on_info: called with the duration and the language of the audio.
         on_timings: called with the timings of the work.
+        on_event: called with every event.
         heartbeat_s: a comment is sent after a silence this long, so that proxies keep the connection.
     """
+    on_event(first)
     if isinstance(first, AudioInfo):
         on_info(first)
     yield writer.write(first, time.monotonic())
@@ -99,6 +102,7 @@ async def encode_events(
             if event is None:
                 yield PING
                 continue
+            on_event(event)
             if isinstance(event, Timings):
                 on_timings(event)
                 continue

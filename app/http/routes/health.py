@@ -13,7 +13,6 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from app.contracts.health import HealthBody, LiveBody, ReadyBody, State
-from app.http import metrics
 from app.http.state import WorkerState, state_of
 from app.ops.version import VERSION
 
@@ -71,10 +70,16 @@ async def health(request: Request) -> JSONResponse:
     return JSONResponse(body, status_code=200 if state == "ready" else 503)
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"application/openmetrics-text": {"schema": {"type": "string"}}}}},
+)
 async def read_metrics(request: Request) -> Response:
-    """Requests, times and load; no label holds a value that a client sent."""
-    return Response(state_of(request).metrics.render(), media_type=metrics.MEDIA_TYPE)
+    """Requests, times and load, as text or as OpenMetrics; no label holds a value that a client sent."""
+    body, media_type = state_of(request).metrics.render(request.headers.get("accept", ""))
+    return Response(body, headers={"Content-Type": media_type})
 
 
 def _state(worker: WorkerState) -> State:

@@ -14,6 +14,7 @@ from app.core.errors import EngineFailure, InvalidRequest
 from app.core.options import Task
 from app.core.transcript import AudioInfo, Progress, Timings, Transcript
 from app.engine.engine import in_thread, transcribe
+from app.http.first_segment import FirstSegmentWatch
 from app.http.middleware.disconnect import cancel_on_disconnect
 from app.http.request.body import read_body
 from app.http.request.multipart import Upload
@@ -56,6 +57,8 @@ async def _answer(request: Request, *, default_format: ResponseFormat, task: Tas
     upload = await read_body(
         request, max_file_bytes=worker.max_upload_bytes, budget=worker.uploads, turn=worker.json_turn
     )
+    if upload.file is not None:
+        worker.metrics.count_upload(upload.file_bytes)
     streaming = False
     try:
         parsed = parse(
@@ -72,7 +75,7 @@ async def _answer(request: Request, *, default_format: ResponseFormat, task: Tas
             stream = await cancel_on_disconnect(request.receive, _stream(request, worker, upload, file, parsed))
             streaming = True
             return stream
-        transcript = await cancel_on_disconnect(request.receive, _transcribe(worker, file, parsed))
+        transcript = await cancel_on_disconnect(request.receive, _transcribe(request, worker, file, parsed))
     finally:
         if not streaming:
             upload.close()
@@ -80,11 +83,12 @@ async def _answer(request: Request, *, default_format: ResponseFormat, task: Tas
     return await _rendered(transcript, parsed, worker)
 
 
-async def _transcribe(worker: WorkerState, file: BinaryIO, parsed: ParsedRequest) -> Transcript:
+async def _transcribe(request: Request, worker: WorkerState, file: BinaryIO, parsed: ParsedRequest) -> Transcript:
     started = time.monotonic()
     permit = await worker.admission.acquire(parsed.options.tier)
     queue_s = time.monotonic() - started
-    transcript = await transcribe(worker.engine, file, parsed.options, permit)
+    watch = FirstSegmentWatch(record_of(request.scope).started_s, worker.metrics.count_first_segment)
+    transcript = await transcribe(worker.engine, file, parsed.options, permit, on_event=watch.see)
     return replace(transcript, timings=replace(transcript.timings, queue_s=queue_s))
 
 
@@ -113,9 +117,10 @@ async def _stream(
     except BaseException:
         await events.aclose()
         raise
+    watch = FirstSegmentWatch(record.started_s, worker.metrics.count_first_segment)
     writer = EventWriter(logprobs=parsed.options.logprobs, started_s=time.monotonic())
     return EventStream(
-        encode_events(first, events, writer, on_info=on_info, on_timings=on_timings),
+        encode_events(first, events, writer, on_info=on_info, on_timings=on_timings, on_event=watch.see),
         headers={"Server-Timing": f"queue;dur={queue_s * 1000:.1f}"},
         close=close,
     )

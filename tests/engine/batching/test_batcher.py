@@ -119,6 +119,23 @@ def test_a_late_listener_is_called_for_the_next_call() -> None:
     assert [details.rows for details in told] == [1]
 
 
+def test_the_time_of_every_batch_is_reported_also_of_one_that_fails() -> None:
+    """With the number of the model thread that it kept busy."""
+    clock, told = FakeClock(), list[tuple[int, float]]()
+
+    def run(_: Hashable, rows: Sequence[str]) -> list[str]:
+        clock.advance(2.0)
+        if "poison" in rows:
+            raise ValueError("a poisonous row")
+        return [row.upper() for row in rows]
+
+    alone: Batcher[str, str] = Batcher(run, clock=clock)
+    alone.on_busy(lambda number, seconds: told.append((number, seconds)))
+    assert [outcome(put(alone, row)) for row in ("a", "poison")] == ["A", "ValueError"]
+    alone.close(PATIENCE_S)
+    assert told == [(0, 2.0), (0, 2.0)]
+
+
 def test_what_gathered_while_the_model_was_busy_is_the_next_call(batcher: Batcher[str, str], model: HeldModel) -> None:
     """Three rows that came during a call share the next one, and each gets its own result."""
     futures = [busy(batcher, model), *(put(batcher, row) for row in "abc")]

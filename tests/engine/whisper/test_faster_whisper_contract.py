@@ -22,6 +22,7 @@ from app.engine.whisper.model import Model
 
 SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (WhisperModel.generate_segments, "self features tokenizer options log_progress encoder_output"),
+    (WhisperModel.generate_with_fallback, "self encoder_output prompt tokenizer options"),
     (WhisperModel.encode, "self features"),
     (WhisperModel.find_alignment, "self tokenizer text_tokens encoder_output num_frames median_filter_width"),
     (get_suppressed_tokens, "tokenizer suppress_tokens"),
@@ -67,6 +68,13 @@ def test_the_shared_model_offers_what_faster_whisper_calls() -> None:
     offered |= set(re.findall(r"self\.(\w+): ", inspect.getsource(BatchedWhisper.__init__)))
     assert used == {"align", "detect_language", "device", "device_index", "encode", "generate", "is_multilingual"}
     assert used <= offered
+
+
+def test_tries_at_a_window_call_nothing_of_the_model_but_generate() -> None:
+    """Their results are recorded by a stand-in that has only that."""
+    used = set(re.findall(r"self\.model\.(\w+)", inspect.getsource(WhisperModel.generate_with_fallback)))
+    assert used == {"generate"}
+    assert "self.generate_with_fallback(" in inspect.getsource(WhisperModel.generate_segments)
 
 
 def test_a_loaded_model_has_the_parts_that_views_share(demo: Model) -> None:
