@@ -1,6 +1,7 @@
 """Send one second of a tone to the service and expect 200: what `helm test` runs.
 
-Reads URL, and API_KEYS or API_KEY if the service needs a key. A busy or starting service is asked again for two minutes.
+Reads URL, and API_KEYS or API_KEY if the service needs a key. A busy or starting
+service is asked again for two minutes.
 """
 
 from __future__ import annotations
