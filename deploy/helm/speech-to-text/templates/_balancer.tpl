@@ -20,11 +20,12 @@ nginx' user, because nobody else may write to its socket.
   command:
     - sh
     - -c
-    # A socket that a killed process has left would be in the way.
+    # A socket that a killed process has left would be in the way. mtail reads one line of the log in each interval.
     - >-
       rm -f /run/mtail/lb.sock &&
       exec mtail --logtostderr --address 0.0.0.0 --port 3903
       --progs /etc/transcription/access.mtail --logs unixgram:///run/mtail/lb.sock
+      --poll_interval 1ms --poll_log_interval 0 --emit_prog_label=false
   securityContext:
     {{- include "stt.containerSecurity" . | nindent 4 }}
   ports:
