@@ -69,12 +69,12 @@ class UpgradeCheck:
         if not may_connect(request, self._origins):
             self._gateway.count_refusal("origin")
             return HttpAnswer(HTTPStatus.FORBIDDEN, b"This origin is not one of STREAMING_ORIGINS.\n")
-        fingerprint = self._keys.fingerprint(offered_key(request))
-        if fingerprint is None and not self._keys.is_open:
+        key = self._keys.find(offered_key(request))
+        if key is None and not self._keys.is_open:
             self._gateway.count_refusal("unauthorized")
             message = b"An API key is required: as a bearer token, in X-API-Key, as a subprotocol or as ?token=.\n"
             return HttpAnswer(HTTPStatus.UNAUTHORIZED, message, headers={"WWW-Authenticate": "Bearer"})
-        return Caller(key=fingerprint or "", address=self._address(request))
+        return Caller(key="" if key is None else key.id, address=self._address(request))
 
     def _address(self, request: HttpRequest) -> str:
         forwarded_for = request.headers.get("x-forwarded-for", "")
@@ -89,7 +89,7 @@ class UpgradeCheck:
         path = urlsplit(request.path).path.rstrip("/")
         if path == "/health":
             status = HTTPStatus.SERVICE_UNAVAILABLE if self._gateway.draining else HTTPStatus.OK
-            details = self._keys.is_open or self._keys.fingerprint(offered_key(request)) is not None
+            details = self._keys.is_open or self._keys.find(offered_key(request)) is not None
             return HttpAnswer(status, json.dumps(self._gateway.health(details=details)).encode(), "application/json")
         if path == "/metrics":
             return HttpAnswer(HTTPStatus.OK, self._gateway.metrics_text(), "text/plain; version=0.0.4; charset=utf-8")

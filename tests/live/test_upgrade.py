@@ -5,7 +5,7 @@ import pytest
 from app.live.admission import Caller
 from app.live.upgrade import HttpAnswer, HttpRequest, UpgradeCheck, may_connect, offered_key
 from app.ops.addresses import TrustedProxies
-from app.ops.keys import KeyRing
+from app.ops.keys import KeyRing, digest_of
 from tests.live import live, virtual
 from tests.live.backend import Backend
 
@@ -66,7 +66,7 @@ def test_the_caller_has_a_fingerprint_and_an_address():
     caller, _ = check(keys=("good", "other"), **UPGRADE, authorization="Bearer good")
     assert isinstance(caller, Caller)
     assert caller.address == "203.0.113.9"
-    assert caller.key == KeyRing(("good",)).fingerprint("good")
+    assert caller.key == digest_of("good").hex()[:8]
     assert "good" not in repr(caller)
 
 

@@ -58,7 +58,8 @@ class Gate:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        record_of(scope).key_id = self._keys.check(headers)
+        key = self._keys.check(headers)
+        record_of(scope).key_id = None if key is None else key.id
         if scope["method"] != "POST" or "/audio/" not in scope["path"]:
             return
         size = content_length(headers)

@@ -105,7 +105,7 @@ _RETRY_AFTER: Final[Schema] = {
 }
 _UNAUTHORIZED: Final = _error(
     "No API key, or an invalid one.",
-    "Incorrect API key. It is not one of the server's API_KEYS.",
+    "Incorrect API key. It is not one of the server's keys.",
     code="invalid_api_key",
 )
 _NOT_FOUND: Final = _error(
