@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.core.transcript import AudioInfo, Timings
+from app.http.key_limits.metrics import KeyMetrics
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
 
@@ -69,6 +70,7 @@ class WorkerMetrics:
         )
         self._batch_rows = self._histogram("batch_size", "Windows in one model call", _BATCH_ROWS, ("call",))
         self._model = self._gauge("model_info", "Always 1; its labels name the model", ("model", "device", "compute"))
+        self.keys = KeyMetrics(self._registry)
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran a timer")
 
     def observe_state(
