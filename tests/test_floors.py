@@ -213,10 +213,10 @@ def test_redis_is_named_where_it_is_used():
 
 
 def test_counting_has_its_package():
-    """Only the limits of keys name the library that counts; how windows and headers are made is pure."""
+    """Only the limits of keys name the library that counts; how periods and headers are made is pure."""
     assert importers("limits")
     assert [module for module in importers("limits") if not under(module, "app.http.key_limits")] == []
-    pure = ("app.http.key_limits.windows", "app.ops.keys", "app.ops.keys_format")
+    pure = ("app.http.key_limits.periods", "app.ops.keys", "app.ops.keys_format")
     assert offenders(pure, WEB | {"asyncio", "time", "limits", "redis", "os", "pathlib", "logging"}) == []
 
 

@@ -10,7 +10,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
 from app.http.key_limits.limiter import CountedRequest, KeyLimiter
-from app.http.key_limits.windows import headers_of
+from app.http.key_limits.periods import headers_of
 from app.http.request_record import RequestRecord
 from app.ops.keys import Key
 

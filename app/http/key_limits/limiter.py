@@ -15,7 +15,7 @@ from typing import Final
 
 from app.core.errors import AudioQuotaUsed, KeyLimitReached
 from app.http.key_limits.counters import Counters
-from app.http.key_limits.windows import DAY_S, MINUTE_S, Standing, Window, day_of, minute_of, standing
+from app.http.key_limits.periods import DAY_S, MINUTE_S, Period, Standing, day_of, minute_of, standing
 from app.ops.keys import Key
 
 CONCURRENT_RETRY_AFTER_S: Final = 2  # when one of its requests ends is not known
@@ -35,22 +35,22 @@ class Usage:
     """
 
     requests: int
-    minute: Window
+    minute: Period
     running: int
     audio_s: float
-    day: Window
+    day: Period
 
 
 class CountedRequest:
     """A request that was let in; `end` must be called, once."""
 
-    def __init__(self, counters: Counters, key: Key, request: str, minute: Window) -> None:
+    def __init__(self, counters: Counters, key: Key, request: str, minute: Period) -> None:
         self._counters = counters
         self._key = key
         self._request = request
         self._minute = minute
 
-    async def end(self, *, day: Window, audio_s: float, undo: bool) -> None:
+    async def end(self, *, day: Period, audio_s: float, undo: bool) -> None:
         """Count what it was.
 
         Args:
@@ -134,7 +134,7 @@ class KeyLimiter:
             retry_after_s=min(MAX_RETRY_AFTER_S, max(1, math.ceil(day.ends_s - now_s))),
         )
 
-    async def _count_request(self, key: Key, minute: Window, now_s: float) -> None:
+    async def _count_request(self, key: Key, minute: Period, now_s: float) -> None:
         counter = _requests(key.name, minute)
         used = await self._counters.add(counter, 1, expires_s=2 * MINUTE_S)
         if key.requests_per_minute is None or used <= key.requests_per_minute:
@@ -149,9 +149,9 @@ class KeyLimiter:
         )
 
 
-def _requests(name: str, minute: Window) -> str:
+def _requests(name: str, minute: Period) -> str:
     return f"requests:{name}:{minute.name}"
 
 
-def _audio_ms(name: str, day: Window) -> str:
+def _audio_ms(name: str, day: Period) -> str:
     return f"audio_ms:{name}:{day.name}"

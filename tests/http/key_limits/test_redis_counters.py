@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -70,8 +72,25 @@ async def test_renewing_puts_back_only_when_it_is_told_to(counters: RedisCounter
     assert [await counters.running("alice"), await counters.running("bob")] == [2, 1]
 
 
+async def test_a_frozen_redis_is_away_and_its_late_answers_are_not_mixed_up(redis_server: RedisServer):
+    """What it answers after it was given up belongs to nobody: the next question gets its own answer."""
+    counters = RedisCounters(redis_server.url, timeout_s=0.2)
+    assert await counters.add("a", 7, expires_s=60) == 7
+    os.kill(redis_server.pid, signal.SIGSTOP)
+    try:
+        questions = [counters.read("a"), counters.add("a", 1, expires_s=60), counters.running("alice")]
+        found = await asyncio.gather(*questions, return_exceptions=True)
+    finally:
+        os.kill(redis_server.pid, signal.SIGCONT)
+    assert [type(each) for each in found] == [Away, Away, Away]
+    answers = [await counters.read("b"), await counters.running("alice"), await counters.add("c", 3, expires_s=60)]
+    assert answers == [0, 0, 3]
+    assert await counters.read("a") in {7, 8}
+    await counters.close()
+
+
 async def test_a_redis_that_does_not_answer_is_away(redis_server: RedisServer):
-    """Stopped or frozen: every method says so, in time, and works again afterwards."""
+    """Stopped: every method says so, in time, and works again afterwards."""
     counters = RedisCounters(redis_server.url, timeout_s=0.2)
     assert await counters.add("a", 1, expires_s=60) == 1
     redis_server.stop()

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.http.key_limits.windows import Standing, Window, day_of, duration, headers_of, minute_of, standing
+from app.http.key_limits.periods import Period, Standing, day_of, duration, headers_of, minute_of, standing
 
 NEW_YEAR_S = 1_767_225_600  # 2026-01-01T00:00:00Z
 
 
-def test_windows_are_those_of_the_clock_in_utc():
+def test_periods_are_those_of_the_clock_in_utc():
     """The last second of a minute and of a day belongs to it, the next one to the next."""
-    assert minute_of(NEW_YEAR_S - 0.001) == Window("2025-12-31T23:59", NEW_YEAR_S)
-    assert minute_of(NEW_YEAR_S) == Window("2026-01-01T00:00", NEW_YEAR_S + 60)
-    assert day_of(NEW_YEAR_S - 0.001) == Window("2025-12-31", NEW_YEAR_S)
-    assert day_of(NEW_YEAR_S) == Window("2026-01-01", NEW_YEAR_S + 86_400)
+    assert minute_of(NEW_YEAR_S - 0.001) == Period("2025-12-31T23:59", NEW_YEAR_S)
+    assert minute_of(NEW_YEAR_S) == Period("2026-01-01T00:00", NEW_YEAR_S + 60)
+    assert day_of(NEW_YEAR_S - 0.001) == Period("2025-12-31", NEW_YEAR_S)
+    assert day_of(NEW_YEAR_S) == Period("2026-01-01", NEW_YEAR_S + 86_400)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,5 @@ def test_headers_are_openais():
     }
     assert standing(limit=2, used=3, now_s=NEW_YEAR_S) == Standing(2, 0, 60.0)
     assert standing(limit=2, used=0, now_s=NEW_YEAR_S) == Standing(2, 2, 0.0)
+    # a Redis that lost its data before a request was taken back
+    assert standing(limit=2, used=-1, now_s=NEW_YEAR_S) == Standing(2, 2, 0.0)

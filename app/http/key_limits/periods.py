@@ -1,6 +1,6 @@
 """The minutes and days over which requests and audio are counted, and OpenAI's headers about them. Pure.
 
-Windows are those of the clock, in UTC, so that all workers agree on them without asking each other.
+Periods are those of the clock, in UTC, so that all workers agree on them without asking each other.
 Source: OpenAI's guide to rate limits, https://platform.openai.com/docs/guides/rate-limits
 """
 
@@ -19,7 +19,7 @@ _MINUTE_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Period:
     """A minute or a day.
 
     Attributes:
@@ -44,16 +44,16 @@ class Standing:
     resets_in_s: float
 
 
-def minute_of(now_s: float) -> Window:
+def minute_of(now_s: float) -> Period:
     """The minute of a Unix time."""
     begins_s = math.floor(now_s / MINUTE_S) * MINUTE_S
-    return Window(f"{datetime.fromtimestamp(begins_s, UTC):%Y-%m-%dT%H:%M}", begins_s + MINUTE_S)
+    return Period(f"{datetime.fromtimestamp(begins_s, UTC):%Y-%m-%dT%H:%M}", begins_s + MINUTE_S)
 
 
-def day_of(now_s: float) -> Window:
+def day_of(now_s: float) -> Period:
     """The day of a Unix time."""
     begins_s = math.floor(now_s / DAY_S) * DAY_S
-    return Window(f"{datetime.fromtimestamp(begins_s, UTC):%Y-%m-%d}", begins_s + DAY_S)
+    return Period(f"{datetime.fromtimestamp(begins_s, UTC):%Y-%m-%d}", begins_s + DAY_S)
 
 
 def standing(*, limit: int, used: int, now_s: float) -> Standing:
@@ -64,8 +64,9 @@ def standing(*, limit: int, used: int, now_s: float) -> Standing:
         used: how many of them were used in the minute of `now_s`.
         now_s: Unix time.
     """
-    resets_in_s = minute_of(now_s).ends_s - now_s if used > 0 else 0.0
-    return Standing(limit, max(0, limit - used), resets_in_s)
+    if used <= 0:
+        return Standing(limit, limit, 0.0)
+    return Standing(limit, max(0, limit - used), minute_of(now_s).ends_s - now_s)
 
 
 def headers_of(now: Standing) -> Mapping[str, str]:
