@@ -10,6 +10,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, JsonValue, with_config
 from typing_extensions import TypedDict  # before Python 3.12 pydantic does not accept typing.TypedDict
 
+Number = int | float  # a whole number stays one in JSON
+
 _EXAMPLE: Final[dict[str, JsonValue]] = {
     "object": "usage",
     "name": "alice",
@@ -23,9 +25,9 @@ _EXAMPLE: Final[dict[str, JsonValue]] = {
 class LimitUsage(TypedDict):
     """One limit, and what is used of it."""
 
-    limit: Annotated[float | None, Field(ge=1, description="null: there is no limit; it is counted all the same.")]
-    used: Annotated[float, Field(ge=0)]
-    remaining: Annotated[float | None, Field(ge=0, description="null without a limit.")]
+    limit: Annotated[Number | None, Field(ge=1, description="null: there is no limit; it is counted all the same.")]
+    used: Annotated[Number, Field(ge=0)]
+    remaining: Annotated[Number | None, Field(ge=0, description="null without a limit.")]
     resets_at: Annotated[
         int | None, Field(description="Unix time at which `used` is 0 again; null for concurrent requests.")
     ]

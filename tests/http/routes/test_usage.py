@@ -29,6 +29,7 @@ async def test_limits_and_what_is_used_of_them(tmp_path: Path):
         "concurrent": {"limit": 4, "used": 0, "remaining": 4, "resets_at": None},
         "audio_seconds_per_day": {"limit": 3.5, "used": 2, "remaining": 1.5, "resets_at": NEW_YEAR_S + 86_400},
     }
+    assert '"limit":60,"used":1,"remaining":59' in answers[0].text  # not 60.0
     assert answers[0].headers["x-ratelimit-remaining-requests"] == "59"
     assert beyond.json()["audio_seconds_per_day"]["remaining"] == 0
 
