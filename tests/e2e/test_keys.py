@@ -14,7 +14,7 @@ from openai import DefaultHttpxClient, OpenAI, RateLimitError
 
 from tests.clients import MULTIPART, PATH, tone_wav
 from tests.e2e.worker import Worker, start
-from tests.http.key_limits.test_exchange import keys_file
+from tests.limited_keys import keys_file
 
 ALICE = {"Authorization": "Bearer sk-alice"}
 UPLOAD = ("tone.wav", tone_wav())

@@ -3,84 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from app.engine.engine import Engine
-from app.http.key_limits.limiter import Usage
-from app.ops.keys import digest_of
 from tests.clients import (
     MODEL,
     MODEL_PART,
     MULTIPART,
     PATH,
     Exchange,
-    Worker,
     body_of,
     live_server,
     part,
     tone_wav,
     until,
     upload,
-    worker,
 )
-from tests.fakes import BrokenEngine, FakeClock, HeldEngine
+from tests.fakes import BrokenEngine, HeldEngine
+from tests.limited_keys import ALICE, NEW_YEAR_S, keys_file, limited, rate, send_until_served, usage
 from tests.servers import RedisServer
-
-NEW_YEAR_S = 1_767_225_600  # 2026-01-01T00:00:00Z
-ALICE = {"Authorization": "Bearer sk-alice"}
-RATE = ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests")
-
-
-def keys_file(folder: Path, **limits: object) -> str:
-    """A file with the key sk-alice and these limits, and the key sk-bob without any."""
-    lines = [f'[[key]]\nname = "alice"\nsha256 = "{digest_of("sk-alice").hex()}"']
-    lines += [f"{name} = {json.dumps(value)}" for name, value in limits.items()]
-    lines += [f'[[key]]\nname = "bob"\nsha256 = "{digest_of("sk-bob").hex()}"']
-    path = folder / "keys.toml"
-    path.write_text("\n".join(lines))
-    return str(path)
-
-
-@asynccontextmanager
-async def limited(
-    folder: Path, engine: Engine | None = None, *, settings: dict[str, Any] | None = None, **limits: object
-) -> AsyncIterator[tuple[Worker, FakeClock]]:
-    """A worker whose key sk-alice has these limits, a client that sends it, and the clock of the limits."""
-    clock = FakeClock(NEW_YEAR_S + 18.25)
-    async with worker(engine, api_keys_file=keys_file(folder, **limits), **(settings or {})) as running:
-        running.state.keys.limiter._clock = clock
-        running.client.headers.update(ALICE)
-        yield running, clock
-
-
-def rate(answer: httpx.Response) -> list[str | None]:
-    """OpenAI's headers of an answer: limit, remaining, reset."""
-    return [answer.headers.get(name) for name in RATE]
-
-
-async def usage(running: Worker) -> Usage:
-    """What sk-alice has used."""
-    key = running.state.keys.ring.find("sk-alice")
-    assert key is not None
-    return await running.state.keys.limiter.usage(key)
-
-
-async def send_until_served(running: Worker, engine: HeldEngine) -> tuple[Exchange, asyncio.Task[None]]:
-    """An upload of sk-alice that the engine holds."""
-    exchange = Exchange(running.app, [(b"content-type", MULTIPART), (b"authorization", b"Bearer sk-alice")])
-    exchange.feed(body_of(MODEL_PART, part('name="file"', tone_wav())))
-    n_before = len(engine.received)
-    task = asyncio.create_task(exchange.run())
-    await until(lambda: len(engine.received) > n_before)
-    return exchange, task
 
 
 async def test_every_answer_to_a_limited_key_has_openais_headers(tmp_path: Path):
@@ -119,19 +64,6 @@ async def test_other_keys_have_no_such_headers(tmp_path: Path):
     assert refused.status_code == 429
     assert {answer.status_code for answer in answers} == {200}
     assert [rate(answer) for answer in answers] == [[None] * 3] * 6
-
-
-async def test_a_refusal_comes_before_the_body_is_read(tmp_path: Path):
-    """As the others of the gate; the connection is kept."""
-    async with limited(tmp_path, requests_per_minute=1) as (running, _):
-        await running.transcribe()
-        exchange = Exchange(
-            running.app,
-            [(b"authorization", b"Bearer sk-alice"), (b"content-length", b"3000000"), (b"content-type", MULTIPART)],
-        )
-        await exchange.run()
-    assert (exchange.status, exchange.n_received) == (429, 0)
-    assert "connection" not in exchange.answered
 
 
 async def test_audio_of_the_day_is_a_quota(tmp_path: Path):
@@ -236,49 +168,6 @@ async def test_a_503_is_not_counted(tmp_path: Path):
     assert (early.status_code, rate(early)[:2]) == (503, ["9", "7"])
     assert (late.status, late.answered["x-ratelimit-remaining-requests"]) == (503, "8")
     assert (used.requests, used.running) == (1, 1)
-
-
-async def test_busy_comes_before_the_limits(tmp_path: Path):
-    """A key that is used up gets the server's 503, which another worker may answer otherwise."""
-    engine = HeldEngine()
-    settings = {"max_concurrent_transcriptions": 1}
-    async with limited(tmp_path, engine, settings=settings, requests_per_minute=1) as (running, _):
-        _, task = await send_until_served(running, engine)
-        busy = await running.transcribe()
-        engine.go.set()
-        await task
-    assert busy.status_code == 503
-
-
-@pytest.mark.parametrize("how", ["header", "field"])
-async def test_tiers_of_a_key(tmp_path: Path, how: str):
-    """Another tier is a 403 that lists the right ones, wherever it is sent; by the header before the body is read."""
-    async with limited(tmp_path, tiers=["standard", "deferred"]) as (running, _):
-
-        async def ask(tier: str) -> httpx.Response:
-            if how == "field":
-                return await running.transcribe(transcription_tier=tier)
-            return await running.client.post(PATH, files=upload(), data=MODEL, headers={"X-Transcription-Tier": tier})
-
-        refused, served, unnamed = await ask("realtime"), await ask("deferred"), await running.transcribe()
-        metrics = (await running.client.get("/metrics")).text
-    assert [refused.status_code, served.status_code, unnamed.status_code] == [403, 200, 200]
-    assert refused.json()["error"] == {
-        "message": "The key 'alice' may not use the tier 'realtime'; it may use: deferred, standard. Send one of them "
-        "as transcription_tier.",
-        "type": "invalid_request_error",
-        "param": "transcription_tier",
-        "code": "tier_not_allowed",
-    }
-    assert 'whisper_key_refused_total{key="alice",limit="tier"} 1.0' in metrics
-
-
-async def test_a_key_for_live_text_only_may_send_its_tier_in_the_form(tmp_path: Path):
-    """Without a header the gate does not know the tier yet."""
-    async with limited(tmp_path, tiers=["realtime"]) as (running, _):
-        served = await running.transcribe(transcription_tier="realtime")
-        refused = await running.transcribe()
-    assert [served.status_code, refused.status_code] == [200, 403]
 
 
 async def test_metrics_and_log_name_the_key(tmp_path: Path, caplog: pytest.LogCaptureFixture):

@@ -49,8 +49,8 @@ async def test_running_requests_are_shared(counters: RedisCounters, redis_server
 
 async def test_requests_of_a_killed_worker_are_forgotten(counters: RedisCounters, redis_server: RedisServer):
     """What nobody renews ends by itself; what is renewed stays."""
-    killed = RedisCounters(redis_server.url, lease_s=0.3)
-    alive = RedisCounters(redis_server.url, lease_s=0.3)
+    killed = RedisCounters(redis_server.url, lease_s=2.0)
+    alive = RedisCounters(redis_server.url, lease_s=2.0)
     assert await killed.enter("alice", "lost", limit=2)
     assert await alive.enter("alice", "kept", limit=2)
     assert not await counters.enter("alice", "next", limit=2)

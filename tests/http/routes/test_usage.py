@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients import worker
-from tests.http.key_limits.test_exchange import NEW_YEAR_S, limited
+from tests.limited_keys import NEW_YEAR_S, limited
 
 
 async def test_limits_and_what_is_used_of_them(tmp_path: Path):
