@@ -38,6 +38,12 @@ def _healthcheck(argv: Sequence[str]) -> int:
     return healthcheck(argv)
 
 
+def _keys(argv: Sequence[str]) -> int:
+    from app.commands.keys import main as keys  # noqa: PLC0415 - not needed to print the help
+
+    return keys(argv)
+
+
 def _models(argv: Sequence[str]) -> int:
     from app.commands.models import main as models  # noqa: PLC0415 - not needed to print the help
 
@@ -99,6 +105,7 @@ STANDALONE: dict[str, Callable[[Sequence[str]], int]] = {
     "cluster": _cluster,
     "collector": _collector,
     "healthcheck": _healthcheck,
+    "keys": _keys,
     "models": _models,
 }
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -121,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_collect(commands)
     commands.add_parser("collector", help="make keys of the transcript API; see `collector --help`")
     _add_listen(commands)
+    commands.add_parser("keys", help="make API keys with limits, and check a keys file; see `keys --help`")
     commands.add_parser("doctor", help="check this machine and configuration, and measure the model")
     commands.add_parser("models", help="download a model, or name the best one here; see `models --help`")
     commands.add_parser("healthcheck", help="exit with 0 if the local server answers 200: `healthcheck [PATH]`")

@@ -193,9 +193,12 @@ def test_publishing_decides_without_a_loop():
     assert offenders(pure, WEB | {"asyncio", "time", "redis", "prometheus_client", "threading", "random", "os"}) == []
 
 
-def test_redis_is_named_in_one_file_of_the_gateway():
-    """Without REDIS_URL nothing imports it: `python -m app streaming` reaches that file at run time only."""
-    assert {module for module in importers("redis") if not under(module, "app.collector")} == {"app.live.publish.link"}
+def test_redis_is_named_in_one_file_of_the_gateway_and_of_the_worker():
+    """Without REDIS_URL nothing imports it: both reach that file at run time only."""
+    assert {module for module in importers("redis") if not under(module, "app.collector")} == {
+        "app.http.key_limits.redis_counters",
+        "app.live.publish.link",
+    }
 
 
 def test_websocket_library_is_used_in_two_files():
@@ -204,10 +207,17 @@ def test_websocket_library_is_used_in_two_files():
 
 
 def test_redis_is_named_where_it_is_used():
-    """One package of the collector and one of the gateway; others get clients and values."""
-    assert [
-        module for module in importers("redis") if not under(module, "app.collector.redis_io", "app.live.publish")
-    ] == []
+    """One package of the collector, one of the gateway and one of the worker; others get clients and values."""
+    named_in = ("app.collector.redis_io", "app.http.key_limits", "app.live.publish")
+    assert [module for module in importers("redis") if not under(module, *named_in)] == []
+
+
+def test_counting_has_its_package():
+    """Only the limits of keys name the library that counts; how periods and headers are made is pure."""
+    assert importers("limits")
+    assert [module for module in importers("limits") if not under(module, "app.http.key_limits")] == []
+    pure = ("app.http.key_limits.periods", "app.ops.keys", "app.ops.keys_format")
+    assert offenders(pure, WEB | {"asyncio", "time", "limits", "redis", "os", "pathlib", "logging"}) == []
 
 
 def test_the_database_library_is_named_by_the_store_only():

@@ -34,6 +34,7 @@ class Layout:
         shutdown_grace_s, drain_grace_s: how long a worker and a gateway may take to drain.
         max_clients: the streams of one gateway; nginx needs the same value.
         api_key: the key with which gateways call the workers; "" if the workers require none.
+        key_limits: API keys have limits, so that workers need the Redis of the transcripts to count together.
         model_size: overrides MODEL_SIZE of the workers; "" leaves it as it is.
         transcripts: what stores the text of live streams; None: nothing does.
     """
@@ -55,6 +56,7 @@ class Layout:
     drain_grace_s: float = 25.0
     max_clients: int = 100
     api_key: str = ""
+    key_limits: bool = False
     model_size: str = ""
     transcripts: Transcripts | None = None
 
@@ -101,6 +103,8 @@ class Layout:
             }
             if self.model_size:
                 own["MODEL_SIZE"] = self.model_size
+            if self.key_limits and self.transcripts is not None:
+                own["REDIS_URL"] = self.transcripts.url_of_redis
         elif member.kind == "gateway":
             own["REMOTE_TRANSCRIBER_URL"] = f"{self.url}/v1/audio/transcriptions"
             if self.api_key:

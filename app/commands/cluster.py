@@ -145,6 +145,7 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
         drain_grace_s=gateway.drain_grace_s,
         max_clients=gateway.max_clients,
         api_key=settings.keys[0] if settings.keys else "",
+        key_limits=bool(settings.api_keys_file),
         model_size="" if "model_size" in settings.model_fields_set else _model_size(arguments),
         transcripts=_transcripts(arguments) if arguments.collector and arguments.action == "up" else None,
     )

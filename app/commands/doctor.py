@@ -18,6 +18,7 @@ from app.engine.whisper import cublas
 from app.engine.whisper.encoders.choose import INSTALL, NOT_INSTALLED, OPENVINO, Encoder
 from app.engine.whisper.model import Model, device_facts, warm_up
 from app.ops import tuning
+from app.ops.keys_file import KeysFile
 from app.ops.machine import available_cores
 from app.settings.worker import WorkerSettings, load_settings
 
@@ -109,8 +110,19 @@ def machine_report(settings: WorkerSettings) -> list[ReportLine]:
             if descriptors < FEW_DESCRIPTORS
             else "",
         ),
-        ReportLine("keys", str(len(settings.keys)), "" if settings.keys else OPEN_SERVER),
+        ReportLine("keys", _keys(settings), "" if settings.key_required else OPEN_SERVER),
     ]
+
+
+def _keys(settings: WorkerSettings) -> str:
+    """How many keys are accepted, or why the keys file is not."""
+    if not settings.api_keys_file:
+        return str(len(settings.keys))
+    try:
+        n_named = len(KeysFile(settings.api_keys_file).load())
+    except StartupError as error:
+        return str(error)
+    return f"{len(settings.keys)}, and {n_named} in {settings.api_keys_file}"
 
 
 def model_report(settings: WorkerSettings) -> list[ReportLine]:

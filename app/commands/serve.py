@@ -89,7 +89,7 @@ def example_request(settings: WorkerSettings) -> str:
     """Return a curl command that works with this configuration when it is pasted into a shell."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
     url = f"http://{authority(host, settings.port)}/v1/audio/transcriptions"
-    key = " -H 'Authorization: Bearer '\"${API_KEY:?set it to one of API_KEYS}\"" if settings.keys else ""
+    key = " -H 'Authorization: Bearer '\"${API_KEY:?set it to a key of the server}\"" if settings.key_required else ""
     # The demo model knows synthetic voices only.
     sample = SAMPLES / ("en-00.wav" if settings.model_size == "demo" else "human/jfk.wav")
     return (
@@ -104,6 +104,6 @@ def _print_example(settings: WorkerSettings) -> None:
 
 
 def _log_start(settings: WorkerSettings) -> None:
-    if not settings.keys:
+    if not settings.key_required:
         log.warning("no API_KEYS are set: anyone who can reach this address can use the server")
     log.info("starting", extra={"fields": {"address": f"http://{authority(settings.host, settings.port)}"}})

@@ -33,6 +33,9 @@ from app.live.session.connection import SessionLimits
 from app.live.session.recorder import Recording
 from app.ops import logs
 from app.ops.addresses import is_loopback
+from app.ops.keys import KeyRing
+from app.ops.keys_file import KeysFile
+from app.ops.keys_watch import watch_keys
 from app.settings.gateway import GatewaySettings, load_gateway_settings
 
 if TYPE_CHECKING:
@@ -79,12 +82,13 @@ async def run(settings: GatewaySettings) -> None:
     async with (
         new_client(max_in_flight=settings.remote_transcriber_max_in_flight) as client,
         publishing(settings, metrics) as publisher,
+        accepted_keys(settings) as keys,
     ):
         gateway = build_gateway(settings, client, metrics=metrics, recording=publisher)
         options = ServerOptions(
             host=settings.streaming_host,
             port=settings.streaming_port,
-            keys=settings.keys,
+            keys=keys,
             origins=settings.origins,
             trusted_proxies=settings.forwarded_allow_ips,
             max_frame_bytes=settings.max_frame_bytes,
@@ -98,11 +102,32 @@ async def run(settings: GatewaySettings) -> None:
                 "service": httpx.URL(settings.remote_transcriber_url).host,
             }
             log.info("listening", extra={"fields": fields})
-            if not options.keys and not is_loopback(options.host):
+            if keys.is_open and not is_loopback(options.host):
                 log.warning("no API keys are set: anyone who can reach this address can open streams")
             await stop.wait()
             log.info("draining")
         log.info("stopped")
+
+
+@asynccontextmanager
+async def accepted_keys(settings: GatewaySettings) -> AsyncIterator[KeyRing]:
+    """The keys that clients may present; those of the keys file are followed until the block ends.
+
+    Raises:
+        StartupError: API_KEYS_FILE cannot be used.
+    """
+    if not settings.keys_file:
+        yield KeyRing(settings.keys)
+        return
+    file = KeysFile(settings.keys_file)
+    ring = KeyRing(settings.keys, named=file.load())
+    if not settings.remote_key:
+        log.warning("REMOTE_TRANSCRIBER_API_KEY is empty: workers that use API_KEYS_FILE refuse this gateway")
+    following = asyncio.create_task(watch_keys(file, ring.replace_named))
+    try:
+        yield ring
+    finally:
+        following.cancel()
 
 
 @asynccontextmanager

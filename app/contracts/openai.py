@@ -63,7 +63,7 @@ class ErrorBody(TypedDict):
     """An error: a message for people, and codes for programs."""
 
     message: str
-    type: Annotated[str, Field(description="invalid_request_error, server_error, requests or tokens.")]
+    type: Annotated[str, Field(description="invalid_request_error, server_error, requests or insufficient_quota.")]
     param: Annotated[str | None, Field(description="The field that is wrong.")]
     code: str | None
 

@@ -11,6 +11,9 @@
      ├── UploadStalled                the client stopped sending
      ├── UnknownModel                 no such model here
      ├── Unauthorized                 no key, or a wrong one
+     ├── TierNotAllowed               the key may not use this tier
+     ├── KeyLimitReached(retry_after_s)  a limit of the key: requests per minute, or at the same time
+     │    └── AudioQuotaUsed          the key's audio of the day
      ├── Overloaded(retry_after_s)    every slot and every place in the queue is taken
      │    ├── TooManyConnections      this process has as many connections as it allows
      │    └── MemoryFull              uploads, decoded audio or the device fill the memory
@@ -26,6 +29,8 @@ A message says what was wrong, with which value, and the remedy; it is written f
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 
 class TranscriptionError(Exception):
@@ -93,12 +98,31 @@ class Unauthorized(TranscriptionError):
         self.presented = presented
 
 
+class TierNotAllowed(TranscriptionError):
+    """The key may not use the tier that the request asks for."""
+
+
 class RetryLater(TranscriptionError):
     """No work was done: the same request may be sent again."""
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class KeyLimitReached(RetryLater):
+    """A limit of the caller's key; `limit` says which one."""
+
+    def __init__(self, message: str, *, limit: Literal["requests", "concurrent", "audio"], retry_after_s: int) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.limit = limit
+
+
+class AudioQuotaUsed(KeyLimitReached):
+    """The key has used all of its audio for this day."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message, limit="audio", retry_after_s=retry_after_s)
 
 
 class Overloaded(RetryLater):

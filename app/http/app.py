@@ -19,6 +19,7 @@ from app.engine.build import build_engine, slots_for
 from app.engine.engine import Engine, in_daemon_thread
 from app.engine.listeners import Listeners, ignore
 from app.http.admission import Admission
+from app.http.key_limits.worker_keys import WorkerKeys
 from app.http.metrics import WorkerMetrics
 from app.http.middleware.access_log import AccessLog, RequestDetails
 from app.http.middleware.cors import Cors
@@ -30,9 +31,8 @@ from app.http.request.multipart import ENVELOPE_BYTES
 from app.http.request.receive import UploadBudget, UploadLimits
 from app.http.response import errors as api_errors
 from app.http.response import openapi
-from app.http.routes import docs, health, models, page, transcriptions
+from app.http.routes import docs, health, models, page, transcriptions, usage
 from app.http.state import WorkerState
-from app.ops.keys import KeyRing
 from app.ops.loop_lag import watch_loop_lag
 from app.ops.version import VERSION
 from app.settings.worker import WorkerSettings
@@ -63,6 +63,9 @@ def create_app(
         on_fatal: called with one line if the model cannot be loaded.
         on_ready: called once the model is warm.
         on_critical: called with the reason, from any thread, when this process cannot serve any more.
+
+    Raises:
+        StartupError: API_KEYS_FILE cannot be used.
     """
     metrics = WorkerMetrics(revision=settings.build_revision)
     admission = Admission(
@@ -80,6 +83,12 @@ def create_app(
         strict_models=settings.strict_models,
         served_model_name=settings.served_model_name,
         metrics=metrics,
+        keys=WorkerKeys(
+            settings.keys,
+            file=settings.api_keys_file,
+            redis_url=settings.redis_url.get_secret_value(),
+            on_named=metrics.keys.follow,
+        ),
         uploads=UploadBudget(upload_limits),
     )
     observe_state(worker)
@@ -95,7 +104,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = asyncio.create_task(load()), asyncio.create_task(watch_loop_lag(worker.metrics.set_loop_lag))
+        running = load(), watch_loop_lag(worker.metrics.set_loop_lag), worker.keys.keep_up_to_date()
+        tasks = [asyncio.create_task(each) for each in running]
         yield
         worker.admission.drain()
         for task in tasks:
@@ -116,9 +126,11 @@ def create_app(
     )
     app.state.worker = worker
     api_errors.install(app)
-    for router in (transcriptions.router, models.router, health.router):
+    for router in (transcriptions.router, models.router, usage.router, health.router):
         app.include_router(router)
-    app.include_router(page.create_router(key_required=bool(settings.keys), max_upload_bytes=settings.max_upload_bytes))
+    app.include_router(
+        page.create_router(key_required=settings.key_required, max_upload_bytes=settings.max_upload_bytes)
+    )
     openapi.install(app)
     docs.install(app)
     return app
@@ -134,9 +146,10 @@ def _middleware(settings: WorkerSettings, worker: WorkerState) -> list[Middlewar
         Middleware(UnhandledErrors),
         Middleware(
             Gate,
-            keys=KeyRing(settings.keys),
+            keys=worker.keys.ring,
             max_upload_bytes=settings.max_upload_bytes,
             refusal=worker.admission.refusal,
+            limiter=worker.keys.limiter,
         ),
         Middleware(HeadAsGet),
     ]
@@ -175,6 +188,7 @@ def _count(metrics: WorkerMetrics, details: RequestDetails) -> None:
     )
     if record.info is not None and record.timings is not None:
         metrics.count_transcription(record.info, record.timings)
+    metrics.keys.count(record)
 
 
 async def _open(

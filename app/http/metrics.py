@@ -22,6 +22,7 @@ from app.core.transcript import AudioInfo, Timings
 from app.engine.evidence import Suppressed
 from app.engine.listeners import ErrorKind, FallbackReason
 from app.http.endpoints import AUDIO_ENDPOINTS, EXPECTED, endpoint_of
+from app.http.key_limits.metrics import KeyMetrics
 from app.ops import exposition
 
 _REQUEST_S: Final = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 120, 600)
@@ -90,6 +91,7 @@ class WorkerMetrics:
         self._busy_s = self._counter("model_busy_seconds", "Time in model calls", ("replica",))
         self._model = self._gauge("model_info", "Always 1; its labels name the model", ("model", "device", "compute"))
         self._load_s = self._gauge("model_load_seconds", "How long loading the model took; 0 until it is loaded")
+        self.keys = KeyMetrics(self._registry)
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran a timer")
 
     def observe_state(

@@ -36,6 +36,7 @@ Outcome = Literal[
     "rejected_draining",
     "rejected_storage",
     "rejected_auth",
+    "rejected_key_limit",
     "rejected_limit",
     "invalid_audio",
     "invalid_request",
@@ -47,8 +48,10 @@ Outcome = Literal[
 _CLIENT_ERROR, _SERVER_ERROR, _UNAVAILABLE = 400, 500, 503
 _BY_STATUS: Final[Mapping[int, Outcome]] = {
     401: "rejected_auth",
+    403: "rejected_auth",
     408: "stalled",
     413: "rejected_limit",
+    429: "rejected_key_limit",
     499: "cancelled",
     503: "not_ready",  # of a health route; every other 503 has its error
 }
@@ -69,6 +72,7 @@ class RequestRecord:
 
     Attributes:
         key_id: fingerprint of the key; None on an open server.
+        key_name: its name in the keys file; None for a key without one.
         trace_id: 32 hexadecimal digits of the W3C trace that the request belongs to; None without one.
         error: why it was refused or failed, also after a stream had begun.
         hung_up: the client left before the end of a stream.
@@ -77,6 +81,7 @@ class RequestRecord:
 
     request_id: str
     key_id: str | None = None
+    key_name: str | None = None
     trace_id: str | None = None
     tier: Tier = "standard"
     stream: bool = False
@@ -110,6 +115,8 @@ class RequestRecord:
         fields: dict[str, object] = {"request_id": self.request_id}
         if self.key_id is not None:
             fields["key_id"] = self.key_id
+        if self.key_name is not None:
+            fields["key_name"] = self.key_name
         if self.stream:
             fields["stream"] = True
         if self.info is not None:

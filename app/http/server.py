@@ -20,6 +20,7 @@ from types import FrameType
 
 import uvicorn
 
+from app.core.errors import StartupError
 from app.http.app import create_app
 from app.http.connection import ConnectionLimits, connection_class
 from app.settings.worker import WorkerSettings
@@ -92,7 +93,11 @@ def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callab
         last_resort.start()
         server.should_exit = True
 
-    app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready, on_critical=on_critical)
+    try:
+        app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready, on_critical=on_critical)
+    except StartupError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - as below
+        return 1
     config = uvicorn.Config(
         app,
         http=connection_class(ConnectionLimits(max_connections=max_connections())),

@@ -14,6 +14,7 @@ from fastapi import Request
 from app.core.errors import NotReady, UnknownModel
 from app.engine.engine import Engine
 from app.http.admission import Admission
+from app.http.key_limits.worker_keys import WorkerKeys
 from app.http.metrics import WorkerMetrics
 from app.http.request.receive import UploadBudget
 
@@ -41,6 +42,7 @@ class WorkerState:
     strict_models: bool
     served_model_name: str = ""
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    keys: WorkerKeys = field(default_factory=WorkerKeys)
     loaded: Engine | None = None
     uploads: UploadBudget = field(default_factory=UploadBudget)
     # Large JSON bodies are parsed one by one: each takes several times its size in memory.

@@ -15,10 +15,14 @@ class Caller:
 
     Attributes:
         key: fingerprint of its API key; empty on a gateway without keys.
+        key_name: the key's name in the keys file; empty for a key without one.
+        max_streams: concurrent streams of its key; 0 means no limit of the key itself.
         address: its IP address, or its IPv6 network; empty for a client on this machine.
     """
 
     key: str = ""
+    key_name: str = ""
+    max_streams: int = 0
     address: str = ""
 
     @property
@@ -51,7 +55,8 @@ def refusal(caller: Caller, streams: Collection[Caller], limits: StreamLimits) -
         streams: the caller of each open stream.
         limits: those of this gateway.
     """
-    if limits.max_per_key and caller.key and sum(each.key == caller.key for each in streams) >= limits.max_per_key:
+    of_key = min((each for each in (limits.max_per_key, caller.max_streams) if each), default=0)
+    if of_key and caller.key and sum(each.key == caller.key for each in streams) >= of_key:
         return "key_limit"
     if limits.max_per_address and caller.address:
         same_address = sum(each.address == caller.address for each in streams)

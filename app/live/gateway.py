@@ -249,6 +249,8 @@ class Gateway:
         )
         connection.session = session
         fields: dict[str, Any] = {"session": connection.id}
+        if connection.caller.key_name:
+            fields["key_name"] = connection.caller.key_name
         log.info("session started", extra={"fields": {**fields, "clients": len(self._connections)}})
         ending = SessionEnd.LEFT
         try:

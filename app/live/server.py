@@ -15,7 +15,7 @@ import logging
 import socket as sockets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -46,7 +46,7 @@ class ServerOptions:
     """Where and for whom the gateway listens.
 
     Attributes:
-        keys: accepted API keys; without any the gateway is open.
+        keys: accepted API keys, which may change while it listens.
         origins: web pages and extensions that may connect; without any, all may.
         trusted_proxies: addresses and networks whose X-Forwarded-For is trusted, comma-separated.
         dead_peer_s: a client that sends nothing for this long after a ping is dropped.
@@ -54,7 +54,7 @@ class ServerOptions:
 
     host: str = "127.0.0.1"
     port: int = 9090
-    keys: Sequence[str] = ()
+    keys: KeyRing = field(default_factory=lambda: KeyRing(()))
     origins: Sequence[str] = ()
     trusted_proxies: str = "127.0.0.1,::1"
     max_frame_bytes: int = 2 * 2**20
@@ -123,7 +123,7 @@ async def listening(gateway: Gateway, options: ServerOptions) -> AsyncIterator[S
     """Serve until the block ends, then drain: flush every stream and close it with 1012."""
     upgrade_check = UpgradeCheck(
         gateway,
-        keys=KeyRing(options.keys),
+        keys=options.keys,
         origins=options.origins,
         proxies=TrustedProxies(options.trusted_proxies),
     )

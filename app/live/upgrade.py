@@ -69,12 +69,22 @@ class UpgradeCheck:
         if not may_connect(request, self._origins):
             self._gateway.count_refusal("origin")
             return HttpAnswer(HTTPStatus.FORBIDDEN, b"This origin is not one of STREAMING_ORIGINS.\n")
-        fingerprint = self._keys.fingerprint(offered_key(request))
-        if fingerprint is None and not self._keys.is_open:
+        return self._caller(request)
+
+    def _caller(self, request: HttpRequest) -> Caller | HttpAnswer:
+        key = self._keys.find(offered_key(request))
+        if key is None and not self._keys.is_open:
             self._gateway.count_refusal("unauthorized")
             message = b"An API key is required: as a bearer token, in X-API-Key, as a subprotocol or as ?token=.\n"
             return HttpAnswer(HTTPStatus.UNAUTHORIZED, message, headers={"WWW-Authenticate": "Bearer"})
-        return Caller(key=fingerprint or "", address=self._address(request))
+        address = self._address(request)
+        if key is None:
+            return Caller(address=address)
+        if not key.allows("realtime"):
+            self._gateway.count_refusal("tier")
+            refusal = f"The key '{key.name}' may not use the tier 'realtime', which live streams need.\n"
+            return HttpAnswer(HTTPStatus.FORBIDDEN, refusal.encode())
+        return Caller(key=key.id, key_name=key.name, max_streams=key.concurrent or 0, address=address)
 
     def _address(self, request: HttpRequest) -> str:
         forwarded_for = request.headers.get("x-forwarded-for", "")
@@ -89,7 +99,7 @@ class UpgradeCheck:
         path = urlsplit(request.path).path.rstrip("/")
         if path == "/health":
             status = HTTPStatus.SERVICE_UNAVAILABLE if self._gateway.draining else HTTPStatus.OK
-            details = self._keys.is_open or self._keys.fingerprint(offered_key(request)) is not None
+            details = self._keys.is_open or self._keys.find(offered_key(request)) is not None
             return HttpAnswer(status, json.dumps(self._gateway.health(details=details)).encode(), "application/json")
         if path == "/metrics":
             return HttpAnswer(HTTPStatus.OK, self._gateway.metrics_text(), "text/plain; version=0.0.4; charset=utf-8")

@@ -6,39 +6,77 @@ The worker and the live gateway share this file, so both accept and refuse the s
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from app.core.errors import Unauthorized
+from app.core.options import Tier
 
 KEY_RULE = "a key must consist of printable ASCII characters, because HTTP headers carry no others"
 
 
-class KeyRing:
-    """The accepted keys, stored as hashes. Without keys the server is open to everyone."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An accepted key, without the key itself.
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._digests = tuple(_digest(key) for key in keys)
+    Attributes:
+        digest: SHA-256 of the key, 32 bytes.
+        name: its name in the keys file; empty for a key of API_KEYS, which has no limits.
+        tiers: those that it may use; None = all.
+        requests_per_minute: requests that may begin in one minute of the clock; None = no limit.
+        concurrent: requests, or live streams of one gateway, at the same time; None = no limit.
+        audio_seconds_per_day: seconds of audio in one day (UTC); None = no limit.
+    """
+
+    digest: bytes = field(repr=False)
+    name: str = ""
+    tiers: frozenset[Tier] | None = None
+    requests_per_minute: int | None = None
+    concurrent: int | None = None
+    audio_seconds_per_day: float | None = None
+
+    @property
+    def id(self) -> str:
+        """A short fingerprint, for logs and for counting its streams: 8 hexadecimal digits."""
+        return self.digest.hex()[:8]
+
+    def allows(self, tier: Tier) -> bool:
+        """May it use this tier?"""
+        return self.tiers is None or tier in self.tiers
+
+
+class KeyRing:
+    """The accepted keys, found by their hashes. Without keys and without a keys file the server is open to everyone.
+
+    The hash is looked up, not compared key by key: how long that takes tells nothing about a key.
+    """
+
+    def __init__(self, keys: Iterable[str], *, named: Iterable[Key] | None = None) -> None:
+        """`keys` have no limits; `named` are those of the keys file, None if there is no file."""
+        self._fixed = {digest: Key(digest=digest) for digest in map(digest_of, keys)}
+        self._named: dict[bytes, Key] = {}
+        self._is_open = named is None and not self._fixed
+        self.replace_named(named or ())
 
     @property
     def is_open(self) -> bool:
         """No key is required."""
-        return not self._digests
+        return self._is_open
 
-    def fingerprint(self, presented: str) -> str | None:
-        """A short fingerprint of an accepted key, for logs and limits; None if the key is not accepted.
+    def replace_named(self, keys: Iterable[Key]) -> None:
+        """Accept these keys of the keys file from now on, instead of those before."""
+        self._named = {key.digest: key for key in keys}
 
-        Every accepted key is compared in constant time, so the duration reveals nothing about them.
-        """
-        digest = _digest(presented)
-        known = sum(hmac.compare_digest(digest, each) for each in self._digests)
-        return digest.hex()[:8] if known else None
+    def find(self, presented: str) -> Key | None:
+        """The key that was presented, None if it is not accepted. One of both sources has the limits of the file."""
+        digest = digest_of(presented)
+        return self._named.get(digest) or self._fixed.get(digest)
 
-    def check(self, headers: Mapping[str, str]) -> str | None:
+    def check(self, headers: Mapping[str, str]) -> Key | None:
         """Check `Authorization: Bearer <key>` or `X-API-Key: <key>`.
 
         Returns:
-            The key's fingerprint; None on an open server.
+            The key; None on an open server.
 
         Raises:
             Unauthorized: no key was sent, or it is not accepted.
@@ -51,10 +89,10 @@ class KeyRing:
                 "No API key was sent. Send it as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'.",
                 presented=False,
             )
-        fingerprint = self.fingerprint(presented)
-        if fingerprint is None:
-            raise Unauthorized("Incorrect API key. It is not one of the server's API_KEYS.", presented=True)
-        return fingerprint
+        key = self.find(presented)
+        if key is None:
+            raise Unauthorized("Incorrect API key. It is not one of the server's keys.", presented=True)
+        return key
 
 
 def presented_key(headers: Mapping[str, str]) -> str:
@@ -84,6 +122,7 @@ def require_sendable(keys: Iterable[str]) -> None:
         raise ValueError(KEY_RULE)
 
 
-def _digest(key: str) -> bytes:
+def digest_of(key: str) -> bytes:
+    """SHA-256 of a key, 32 bytes."""
     # "surrogatepass": header bytes beyond ASCII may arrive as lone surrogates. No accepted key has any.
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

@@ -52,6 +52,11 @@ class GatewaySettings(PublishingSettings):
         default=SecretStr(""), description="The transcription service's keys, if both run with one environment."
     )
     api_token: SecretStr = Field(default=SecretStr(""), description="Another name for API_KEYS.")
+    api_keys_file: str = Field(
+        default="",
+        description="TOML file with named API keys and their limits, which is read again when it changes. Its keys are "
+        "accepted beside the others, unless STREAMING_API_KEYS is `open`.",
+    )
 
     # The transcription service.
     remote_transcriber_url: str = Field(
@@ -229,9 +234,15 @@ class GatewaySettings(PublishingSettings):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys that clients may present; empty if the gateway is open."""
+        """The keys without limits that clients may present."""
         own = split_keys(self.streaming_api_keys.get_secret_value())
         return () if own == (OPEN,) else own or self._service_keys
+
+    @property
+    def keys_file(self) -> str:
+        """The keys file; empty if there is none, or if the gateway is open."""
+        own = split_keys(self.streaming_api_keys.get_secret_value())
+        return "" if own == (OPEN,) else self.api_keys_file.strip()
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -241,7 +252,7 @@ class GatewaySettings(PublishingSettings):
     @property
     def streams_per_address(self) -> int:
         """Concurrent streams of one client address; 0 means no limit."""
-        if self.max_streams_per_address or self.keys:
+        if self.max_streams_per_address or self.keys or self.keys_file:
             return self.max_streams_per_address
         return max(1, self.max_clients // 2)
 

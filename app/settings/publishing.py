@@ -47,10 +47,19 @@ class PublishingSettings(BaseSettings):
     @classmethod
     def _redis_url(cls, value: SecretStr) -> SecretStr:
         """Refuse what is no address of a Redis."""
-        url = value.get_secret_value().strip()
-        if url and not is_redis_address(url):
-            raise ValueError(URL_RULE)
-        return SecretStr(url)
+        return require_redis_address(value)
+
+
+def require_redis_address(value: SecretStr) -> SecretStr:
+    """The address of a Redis without the white space around it; empty stays empty.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    url = value.get_secret_value().strip()
+    if url and not is_redis_address(url):
+        raise ValueError(URL_RULE)
+    return SecretStr(url)
 
 
 def is_redis_address(url: str) -> bool:

@@ -14,6 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from app.ops.keys import require_sendable, split_keys
 from app.settings.build import BuildSettings
 from app.settings.explain import load
+from app.settings.publishing import require_redis_address
 
 ComputeType = Literal[
     "auto", "default", "int8", "int8_float16", "int8_bfloat16", "int8_float32",
@@ -165,6 +166,20 @@ class WorkerSettings(BuildSettings):
     api_token: Annotated[SecretStr, Field(description="Another name for API_KEYS. Keys of both are accepted.")] = (
         SecretStr("")
     )
+    api_keys_file: Annotated[
+        str,
+        Field(
+            description="TOML file with named API keys and their limits, which is read again when it changes. Its keys "
+            "are accepted beside API_KEYS. Empty = no such keys."
+        ),
+    ] = ""
+    redis_url: Annotated[
+        SecretStr,
+        Field(
+            description="Redis in which all workers count the limits of API_KEYS_FILE together, such as "
+            "redis://redis:6379/0. Empty = each worker counts for itself."
+        ),
+    ] = SecretStr("")
     cors_origins: Annotated[
         str, Field(description="Comma-separated origins whose web pages may call this server. * = all, empty = none.")
     ] = ""
@@ -218,9 +233,20 @@ class WorkerSettings(BuildSettings):
         require_sendable(split_keys(value.get_secret_value()))
         return value
 
+    @field_validator("redis_url", mode="after")
+    @classmethod
+    def _redis_url(cls, value: SecretStr) -> SecretStr:
+        """Refuse what is no address of a Redis."""
+        return require_redis_address(value)
+
+    @property
+    def key_required(self) -> bool:
+        """Clients must send a key."""
+        return bool(self.keys or self.api_keys_file)
+
     @property
     def keys(self) -> tuple[str, ...]:
-        """Every accepted key; empty if the service is open."""
+        """The keys of API_KEYS, which have no limits."""
         return split_keys(self.api_keys.get_secret_value(), self.api_token.get_secret_value())
 
     @property

@@ -35,6 +35,22 @@ def test_a_worker_gets_its_own_environment():
     assert "MODEL_SIZE" not in env
 
 
+def test_workers_count_limits_in_the_redis_of_the_transcripts():
+    """If keys have limits; without that Redis, in the one that they inherit, or each for itself."""
+    stores = Transcripts(Path("/data"), redis_url="redis://mine/0")
+    limited = replace(LAYOUT, key_limits=True)
+    assert replace(limited, transcripts=stores).environment_of(TWO, {})["REDIS_URL"] == "redis://mine/0"
+    assert limited.environment_of(TWO, {"REDIS_URL": "redis://other/0"})["REDIS_URL"] == "redis://other/0"
+    assert "REDIS_URL" not in limited.environment_of(TWO, {})
+    assert "REDIS_URL" not in replace(LAYOUT, transcripts=stores).environment_of(TWO, {})
+
+
+def test_the_keys_file_reaches_the_layout(monkeypatch, tmp_path):
+    """The setting decides whether keys have limits."""
+    monkeypatch.setenv("API_KEYS_FILE", str(tmp_path / "keys.toml"))
+    assert command._layout(command._parser().parse_args([]), tmp_path).key_limits
+
+
 @pytest.mark.parametrize(
     ("cores", "workers", "given", "expected"),
     [

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from app.commands import doctor
@@ -13,6 +15,7 @@ from app.commands.doctor import (
 )
 from app.engine.whisper.encoders.choose import Encoder
 from app.ops.tuning import MALLOC
+from tests.ops.test_keys_file import write_keys
 
 
 def report(capsys: pytest.CaptureFixture[str]) -> str:
@@ -97,6 +100,21 @@ def test_an_open_server_is_noted(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setenv("API_KEYS", "one,two")
     run()
     assert "anyone" not in report(capsys)
+
+
+def test_the_keys_file_is_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Its keys are counted; if it cannot be used, the report says why."""
+    monkeypatch.setenv("MODEL_SIZE", "fake")
+    monkeypatch.setenv("API_KEYS_FILE", str(write_keys(tmp_path / "keys.toml", "alice", "bob")))
+    run()
+    text = report(capsys)
+    assert f"0, and 2 in {tmp_path}/keys.toml" in text
+    assert "anyone" not in text
+    (tmp_path / "keys.toml").unlink()
+    run()
+    assert f"API_KEYS_FILE={tmp_path}/keys.toml: cannot be read" in report(capsys)
 
 
 def test_cublas_matters_only_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def test_transcripts_are_stored_with_a_profile_and_a_key(name):
     """Without either, nothing is stored and the gateways know no Redis; PostgreSQL has a profile of its own."""
     found = services(name)
     profiles = {service: definition["profiles"] for service, definition in found.items() if "profiles" in definition}
-    assert profiles == {"collector": ["collector"], "redis": ["collector"], "postgres": ["postgres"]}
+    assert profiles == {"collector": ["collector"], "redis": ["collector", "limits"], "postgres": ["postgres"]}
     redis = found["whisperlive"]["environment"]["REDIS_URL"]
     assert value(redis, {}) == ""
     assert value(redis, {"COLLECTOR_API_KEYS": "k"}) == "redis://redis:6379/0"
@@ -117,6 +117,21 @@ def test_transcripts_are_stored_with_a_profile_and_a_key(name):
     for service in ("whisperlive", "collector"):
         assert value(found[service]["environment"]["REDIS_URL"], own) == "redis://mine/0"
     assert value(found["collector"]["environment"]["REDIS_URL"], {}) == "redis://redis:6379/0"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_workers_count_limits_in_a_redis_of_their_own_or_of_the_collector(name):
+    """A Redis for limits alone is none for transcripts; every process sees the folder of the keys file."""
+    found = services(name)
+    redis = found["transcription-worker-1"]["environment"]["REDIS_URL"]
+    assert value(redis, {}) == ""
+    assert value(redis, {"COLLECTOR_API_KEYS": "k"}) == "redis://redis:6379/0"
+    assert value(redis, {"COLLECTOR_API_KEYS": "k", "REDIS_URL": "redis://mine/0"}) == "redis://mine/0"
+    own = {"LIMITS_REDIS_URL": "redis://redis:6379/0"}
+    assert value(redis, own) == "redis://redis:6379/0"
+    assert value(found["whisperlive"]["environment"]["REDIS_URL"], own) == ""
+    for service in (*WORKERS, "whisperlive"):
+        assert "./deploy/keys:/keys:ro" in found[service]["volumes"]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from app.ops.keys import digest_of
 from tests.live import live, tones
 from tests.live.backend import Backend, HttpServer
 
@@ -125,6 +126,58 @@ def test_an_open_gateway_on_the_network_warns(service, host, keys, warned):
     events = [json.loads(line) for line in logged.splitlines()]
     warnings = [event["event"] for event in events if event["level"] == "warning"]
     assert any("no API keys" in text for text in warnings) is warned
+
+
+async def test_a_key_of_the_file_opens_streams_until_it_is_removed(service, tmp_path):
+    """Its name is in the log, its second stream gets WAIT, and removing its entry refuses the next connection."""
+    path = tmp_path / "keys.toml"
+    entries = [
+        f'[[key]]\nname = "{name}"\nsha256 = "{digest_of(f"sk-{name}").hex()}"\nconcurrent = 1\n'
+        for name in ("alice", "bob")
+    ]
+    path.write_text("".join(entries))
+    headers = {"Authorization": "Bearer sk-alice"}
+    with process(service, API_KEYS_FILE=str(path)) as (gateway, port):
+        url = f"ws://127.0.0.1:{port}"
+        async with (
+            connect(url, additional_headers=headers) as first,
+            connect(url, additional_headers=headers) as second,
+        ):
+            await first.send(live.handshake(uid="1"))
+            assert json.loads(await first.recv())["message"] == "SERVER_READY"
+            await second.send(live.handshake(uid="2"))
+            assert json.loads(await second.recv())["status"] == "WAIT"
+        (tmp_path / "new.toml").write_text(entries[1])
+        (tmp_path / "new.toml").replace(path)
+        with pytest.raises(InvalidStatus, match="401"):
+            await _connect_until_refused(url, headers)
+        gateway.send_signal(signal.SIGTERM)
+        _, logged = await asyncio.to_thread(gateway.communicate, timeout=20)
+    events = [json.loads(line) for line in logged.splitlines()]
+    assert [event["key_name"] for event in events if event["event"] == "session started"] == ["alice"]
+    assert any("REMOTE_TRANSCRIBER_API_KEY is empty" in event["event"] for event in events)
+    assert "sk-alice" not in logged
+
+
+async def _connect_until_refused(url, headers):
+    async with asyncio.timeout(20):
+        while True:
+            async with connect(url, additional_headers=headers):
+                await asyncio.sleep(0.05)
+
+
+def test_a_wrong_keys_file_is_one_line(service, tmp_path):
+    """It stops the start with status 2."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "streaming"],
+        env={**os.environ, "API_KEYS_FILE": str(tmp_path / "none.toml")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"API_KEYS_FILE={tmp_path}/none.toml: cannot be read: No such file or directory\n" in done.stderr
 
 
 def test_bad_setting_is_one_line(service):

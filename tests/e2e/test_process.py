@@ -44,6 +44,10 @@ def failed_start(**environment: str) -> tuple[str, float]:
         ({"MODEL_SIZE": "tiny", "HF_ENDPOINT": "http://127.0.0.1:9"}, "MODEL_SIZE=tiny"),
         ({"MODEL_SIZE": "demo", "DEVICE": "cuda"}, "DEVICE=cuda"),
         ({"MODEL_SIZE": "demo", "COMPUTE_TYPE": "int9"}, "COMPUTE_TYPE='int9'"),
+        (
+            {"MODEL_SIZE": "demo", "API_KEYS_FILE": "/no/keys.toml"},
+            "API_KEYS_FILE=/no/keys.toml: cannot be read",
+        ),
         ({"MODEL_SIZE": "demo", "MAX_QUEUE_SIZE": "many"}, "MAX_QUEUE_SIZE='many'"),
     ],
     ids=lambda value: str(value)[:40],

@@ -17,6 +17,7 @@ from app.live.remote import RemoteTranscriber, new_client
 from app.live.scheduler import Scheduler
 from app.live.server import ServerOptions, listening
 from app.live.session.connection import SessionLimits
+from app.ops.keys import KeyRing
 
 
 @dataclass
@@ -80,7 +81,7 @@ def running(
             stop = asyncio.Event()
             options = ServerOptions(
                 port=0,
-                keys=keys,
+                keys=KeyRing(keys),
                 max_frame_bytes=max_frame_bytes,
                 ping_interval_s=ping_s,
                 dead_peer_s=dead_peer_s,

@@ -31,6 +31,15 @@ def test_the_limit_that_is_reached_is_named(caller, streams, reason):
     assert refusal(caller, streams, LIMITS) == reason
 
 
+@pytest.mark.parametrize(("of_gateway", "of_key", "allowed"), [(0, 2, 2), (3, 2, 2), (2, 3, 2), (2, 0, 2)])
+def test_the_lower_limit_of_a_key_counts(of_gateway, of_key, allowed):
+    """A key of the keys file has its own limit beside MAX_STREAMS_PER_KEY."""
+    limits = StreamLimits(max_per_key=of_gateway)
+    caller = Caller(key="a1", max_streams=of_key)
+    assert refusal(caller, [caller] * (allowed - 1), limits) is None
+    assert refusal(caller, [caller] * allowed, limits) == "key_limit"
+
+
 def test_limits_of_0_are_no_limits():
     """Without a limit, one key or address can use every place."""
     limits = StreamLimits(max_clients=100)

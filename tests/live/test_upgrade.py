@@ -5,21 +5,24 @@ import pytest
 from app.live.admission import Caller
 from app.live.upgrade import HttpAnswer, HttpRequest, UpgradeCheck, may_connect, offered_key
 from app.ops.addresses import TrustedProxies
-from app.ops.keys import KeyRing
+from app.ops.keys import Key, KeyRing, digest_of
 from tests.live import live, virtual
 from tests.live.backend import Backend
 
 UPGRADE = {"connection": "Upgrade", "upgrade": "websocket", "host": "gateway.example:9090"}
 
 
-def check(path="/", *, keys=(), origins=(), proxies="127.0.0.1,::1", peer="203.0.113.9", drain=False, **headers):
+def check(
+    path="/", *, keys=(), named=None, origins=(), proxies="127.0.0.1,::1", peer="203.0.113.9", drain=False, **headers
+):
     """What a fresh gateway does with one request, and its metrics afterwards."""
 
     async def main():
         async with live.gateway(Backend()) as gate:
             if drain:
                 await gate.drain()
-            upgrade = UpgradeCheck(gate, keys=KeyRing(keys), origins=origins, proxies=TrustedProxies(proxies))
+            ring = keys if isinstance(keys, KeyRing) else KeyRing(keys)
+            upgrade = UpgradeCheck(gate, keys=ring, origins=origins, proxies=TrustedProxies(proxies))
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             return upgrade.check(HttpRequest(path, named, peer)), gate.metrics_text().decode()
 
@@ -66,8 +69,25 @@ def test_the_caller_has_a_fingerprint_and_an_address():
     caller, _ = check(keys=("good", "other"), **UPGRADE, authorization="Bearer good")
     assert isinstance(caller, Caller)
     assert caller.address == "203.0.113.9"
-    assert caller.key == KeyRing(("good",)).fingerprint("good")
+    assert caller.key == digest_of("good").hex()[:8]
     assert "good" not in repr(caller)
+
+
+def test_a_named_key_brings_its_name_and_its_limit():
+    """For the log and for counting its streams."""
+    named = Key(digest=digest_of("good"), name="alice", concurrent=3, tiers=frozenset({"realtime"}))
+    caller, _ = check(keys=KeyRing((), named=(named,)), **UPGRADE, authorization="Bearer good")
+    assert caller == Caller(key=named.id, key_name="alice", max_streams=3, address="203.0.113.9")
+
+
+def test_a_key_that_may_not_use_realtime_is_refused():
+    """The answer names the key's name and the tier; the metrics count it."""
+    named = Key(digest=digest_of("good"), name="alice", tiers=frozenset({"standard"}))
+    answer, metrics = check(keys=KeyRing((), named=(named,)), **UPGRADE, authorization="Bearer good")
+    assert isinstance(answer, HttpAnswer)
+    assert answer.status == 403
+    assert answer.body == b"The key 'alice' may not use the tier 'realtime', which live streams need.\n"
+    assert 'wsgw_refused_total{reason="tier"} 1.0' in metrics
 
 
 @pytest.mark.parametrize(

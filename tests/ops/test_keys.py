@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from app.core.errors import Unauthorized
+from app.core.options import Tier
 from app.http.middleware import drain_body
-from app.ops.keys import KeyRing, presented_key, require_sendable, split_keys
+from app.ops.keys import Key, KeyRing, digest_of, presented_key, require_sendable, split_keys
 from tests.clients import Exchange, worker
 
 KEYS = "sk-one, sk-two"
@@ -31,11 +32,11 @@ def test_open_server_needs_no_key():
     ],
 )
 def test_any_key_in_either_header(headers: dict[str, str]):
-    """Every key is accepted in both headers, with the scheme in any case; the result is a fingerprint."""
-    key_id = KeyRing(("sk-one", "sk-two")).check(headers)
-    assert key_id is not None
-    assert len(key_id) == 8
-    assert "sk-" not in key_id
+    """Every key is accepted in both headers, with the scheme in any case; what is logged of it is a fingerprint."""
+    key = KeyRing(("sk-one", "sk-two")).check(headers)
+    assert key is not None
+    assert len(key.id) == 8
+    assert "sk-" not in repr(key)
 
 
 @pytest.mark.parametrize(
@@ -87,14 +88,52 @@ def test_keys_of_several_lists():
     require_sendable(keys)
 
 
+def id_of(ring: KeyRing, presented: str) -> str | None:
+    """The fingerprint under which a ring knows a key."""
+    key = ring.find(presented)
+    return None if key is None else key.id
+
+
 def test_a_fingerprint_belongs_to_one_key():
     """It is the same for the same key, and differs between keys; an unknown key has none."""
     ring = KeyRing(("sk-one", "sk-two"))
-    assert ring.fingerprint("sk-one") == KeyRing(("sk-one",)).fingerprint("sk-one")
-    assert ring.fingerprint("sk-one") != ring.fingerprint("sk-two")
-    assert ring.fingerprint("") is None
+    assert id_of(ring, "sk-one") == id_of(KeyRing(("sk-one",)), "sk-one")
+    assert id_of(ring, "sk-one") != id_of(ring, "sk-two")
+    assert id_of(ring, "") is None
     assert not ring.is_open
     assert KeyRing(()).is_open
+
+
+def test_named_keys_are_accepted_beside_the_others_until_they_are_replaced():
+    """A key of the file has its name and limits; once it is replaced it is refused, and the others stay."""
+    alice, bob = (Key(digest=digest_of(f"sk-{name}"), name=name, concurrent=2) for name in ("alice", "bob"))
+    ring = KeyRing(("sk-one",), named=(alice,))
+    assert (ring.find("sk-alice"), ring.find("sk-bob")) == (alice, None)
+    ring.replace_named((bob,))
+    assert (ring.find("sk-alice"), ring.find("sk-bob")) == (None, bob)
+    assert ring.find("sk-one") == Key(digest=digest_of("sk-one"))
+
+
+def test_a_key_of_both_sources_has_the_limits_of_the_file():
+    """Whoever moves a key to the file and forgets the setting has its limits."""
+    limited = Key(digest=digest_of("sk-one"), name="alice", requests_per_minute=1)
+    assert KeyRing(("sk-one",), named=(limited,)).find("sk-one") == limited
+
+
+def test_a_server_with_a_keys_file_is_never_open():
+    """Also when the file has no key at the moment."""
+    ring = KeyRing((), named=())
+    assert not ring.is_open
+    with pytest.raises(Unauthorized):
+        ring.check({"authorization": "Bearer whatever"})
+
+
+@pytest.mark.parametrize(("tiers", "allowed"), [(None, True), (frozenset({"standard"}), False)])
+def test_a_key_without_tiers_may_use_all(tiers: frozenset[Tier] | None, allowed: bool):  # noqa: FBT001 - a table
+    """With a list, it may use those of the list."""
+    key = Key(digest=b"", tiers=tiers)
+    assert key.allows("standard")
+    assert key.allows("realtime") is allowed
 
 
 def test_presented_key_prefers_bearer():

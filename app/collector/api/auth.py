@@ -97,7 +97,7 @@ async def _known(key: str, services: Services) -> ApiKey | None:
     if len(key) > _MAX_KEY:
         return None
     static = services.options.keys
-    if static and KeyRing(static).fingerprint(key) is not None:
+    if static and KeyRing(static).find(key) is not None:
         return ApiKey(DEFAULT_OWNER_ID, EVERYTHING)
     return await services.store.key(key_hash(key), now_ms=services.clock.now_ms())
 

@@ -15,7 +15,16 @@ from starlette.types import ASGIApp
 
 from app.http.response import errors as api_errors
 
-EXPOSED: Final = ("x-request-id", "openai-processing-ms", "retry-after", "server-timing", "x-should-retry")
+EXPOSED: Final = (
+    "x-request-id",
+    "openai-processing-ms",
+    "retry-after",
+    "server-timing",
+    "x-should-retry",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+)
 _REFUSED: Final = 400
 
 

@@ -42,6 +42,9 @@ TABLE: tuple[tuple[type[errors.TranscriptionError], _Row], ...] = (
     (errors.UploadStalled, _Row(408, "invalid_request_error", "upload_stalled")),
     (errors.UnknownModel, _Row(404, "invalid_request_error", "model_not_found")),
     (errors.Unauthorized, _Row(401, "invalid_request_error", "invalid_api_key")),
+    (errors.TierNotAllowed, _Row(403, "invalid_request_error", "tier_not_allowed")),
+    (errors.AudioQuotaUsed, _Row(429, "insufficient_quota", "insufficient_quota")),
+    (errors.KeyLimitReached, _Row(429, "requests", "rate_limit_exceeded")),
     (errors.TooManyConnections, _Row(503, "server_error", "server_is_overloaded")),
     (errors.MemoryFull, _Row(503, "server_error", "server_is_overloaded")),
     (errors.Overloaded, _Row(503, "server_error", "server_is_overloaded")),
@@ -65,7 +68,8 @@ def to_response(error: errors.TranscriptionError) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.UploadStalled):
         headers["Connection"] = "close"  # the rest of the body may never arrive
-    if row.status == 500:  # noqa: PLR2004 - the same request would fail again: a retry only adds load
+    # the same request would fail again, or until tomorrow: a retry only adds load
+    if row.status == 500 or isinstance(error, errors.AudioQuotaUsed):  # noqa: PLR2004
         headers |= NO_RETRY
     return _json(row.status, envelope_of(error), headers)
 
@@ -80,6 +84,8 @@ def envelope_of(error: errors.TranscriptionError) -> ErrorEnvelope:
         param = "file"
     if isinstance(error, errors.UnknownModel):
         param = "model"
+    if isinstance(error, errors.TierNotAllowed):
+        param = "transcription_tier"
     if isinstance(error, errors.Unauthorized) and not error.presented:
         code = None
     return error_envelope(error.message, kind=row.kind, param=param, code=code)

@@ -23,6 +23,7 @@ from app.contracts.openai import (
     TranscriptionVerbose,
     error_envelope,
 )
+from app.contracts.usage import UsageBody
 from app.http.request.options import Schema
 from app.http.request.schema import COMPONENTS, request_body
 
@@ -105,8 +106,28 @@ _RETRY_AFTER: Final[Schema] = {
 }
 _UNAUTHORIZED: Final = _error(
     "No API key, or an invalid one.",
-    "Incorrect API key. It is not one of the server's API_KEYS.",
+    "Incorrect API key. It is not one of the server's keys.",
     code="invalid_api_key",
+)
+_TIER_NOT_ALLOWED: Final = _error(
+    "The key may not use this tier.",
+    "The key 'alice' may not use the tier 'realtime'; it may use: deferred, standard. Send one of them as "
+    "transcription_tier.",
+    param="transcription_tier",
+    code="tier_not_allowed",
+)
+_LIMITED: Final = _error(
+    "A limit of the key is reached. No work was done; GET /v1/usage shows the limits.",
+    "The key 'alice' has used its 60 requests of this minute (requests_per_minute). Retry in 12 s.",
+    kind="requests",
+    code="rate_limit_exceeded",
+    headers={
+        "Retry-After": {
+            "description": "Seconds until a request may succeed.",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 1, "maximum": 3600},
+        }
+    },
 )
 _NOT_FOUND: Final = _error(
     "No such model.",
@@ -133,6 +154,7 @@ _AUDIO_ERRORS: Final[Responses] = {
         param="temperature",
     ),
     401: _UNAUTHORIZED,
+    403: _TIER_NOT_ALLOWED,
     404: _NOT_FOUND,
     408: _error(
         "The client stopped sending before its upload was complete.",
@@ -150,6 +172,7 @@ _AUDIO_ERRORS: Final[Responses] = {
         "Content-Type 'text/plain' is not supported; send multipart/form-data with a 'file' part.",
         code="unsupported_content_type",
     ),
+    429: _LIMITED,
     500: _BROKEN,
     503: _BUSY,
 }
@@ -165,10 +188,11 @@ TRANSLATIONS: Final[Schema] = {
     "openapi_extra": {"requestBody": request_body("json")},
 }
 MODELS: Final[Responses] = {401: _UNAUTHORIZED, 500: _BROKEN, 503: _BUSY}
+USAGE: Final[Responses] = {401: _UNAUTHORIZED, 500: _BROKEN}
 MODEL: Final[Responses] = {**MODELS, 404: _NOT_FOUND}
 
 _SECURITY: Final[Schema] = {
-    "Bearer": {"type": "http", "scheme": "bearer", "description": "One of API_KEYS."},
+    "Bearer": {"type": "http", "scheme": "bearer", "description": "One of API_KEYS or of API_KEYS_FILE."},
     "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
 }
 
@@ -204,10 +228,10 @@ def _document(app: FastAPI) -> Schema:
             operation["responses"].pop("422", None)
             for response in operation["responses"].values():
                 _restore_nulls(response.get("content", {}).get("application/json", {}).get("example"))
-    for kind in (ErrorBody, ErrorEnvelope, Model, ModelList, TranscriptionVerbose):
+    for kind in (ErrorBody, ErrorEnvelope, Model, ModelList, TranscriptionVerbose, UsageBody):
         schemas[kind.__name__]["examples"] = TypeAdapter[Any](kind).json_schema()["examples"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     document["components"]["securitySchemes"] = _SECURITY
-    document["security"] = [{}, *({name: []} for name in _SECURITY)]  # {}: a server without API_KEYS needs none
+    document["security"] = [{}, *({name: []} for name in _SECURITY)]  # {}: a server without keys needs none
     return document

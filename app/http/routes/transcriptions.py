@@ -16,6 +16,7 @@ from app.core.transcript import AudioInfo, Progress, Timings, Transcript
 from app.engine.engine import in_thread, transcribe
 from app.http.first_segment import FirstSegmentWatch
 from app.http.middleware.disconnect import cancel_on_disconnect
+from app.http.middleware.gate import check_tier, key_of
 from app.http.request.body import read_body
 from app.http.request.multipart import Upload
 from app.http.request.parse import ParsedRequest, parse
@@ -67,6 +68,7 @@ async def _answer(request: Request, *, default_format: ResponseFormat, task: Tas
             tier_header=request.headers.get("x-transcription-tier"),
             task=task,
         )
+        check_tier(key_of(request.scope), parsed.options.tier)
         worker.check_model(parsed.model)
         file = _file_of(upload)
         record = record_of(request.scope)

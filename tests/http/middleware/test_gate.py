@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,6 +28,7 @@ from tests.clients import (
     worker,
 )
 from tests.fakes import HeldEngine
+from tests.limited_keys import limited, send_until_served
 
 LARGE = str(600 * 1024 * 1024)
 
@@ -83,6 +85,62 @@ async def test_busy_is_answered_before_the_body_is_read():
     assert json.loads(busy.body)["error"]["type"] == "server_error"
     assert "connection" not in busy.answered
     assert (ready.status_code, models.status_code, exchange.status) == (200, 200, 200)
+
+
+async def test_a_refusal_comes_before_the_body_is_read(tmp_path: Path):
+    """As the others of the gate; the connection is kept."""
+    async with limited(tmp_path, requests_per_minute=1) as (running, _):
+        await running.transcribe()
+        exchange = Exchange(
+            running.app,
+            [(b"authorization", b"Bearer sk-alice"), (b"content-length", b"3000000"), (b"content-type", MULTIPART)],
+        )
+        await exchange.run()
+    assert (exchange.status, exchange.n_received) == (429, 0)
+    assert "connection" not in exchange.answered
+
+
+async def test_busy_comes_before_the_limits(tmp_path: Path):
+    """A key that is used up gets the server's 503, which another worker may answer otherwise."""
+    engine = HeldEngine()
+    settings = {"max_concurrent_transcriptions": 1}
+    async with limited(tmp_path, engine, settings=settings, requests_per_minute=1) as (running, _):
+        _, task = await send_until_served(running, engine)
+        busy = await running.transcribe()
+        engine.go.set()
+        await task
+    assert busy.status_code == 503
+
+
+@pytest.mark.parametrize("how", ["header", "field"])
+async def test_tiers_of_a_key(tmp_path: Path, how: str):
+    """Another tier is a 403 that lists the right ones, wherever it is sent; by the header before the body is read."""
+    async with limited(tmp_path, tiers=["standard", "deferred"]) as (running, _):
+
+        async def ask(tier: str) -> httpx.Response:
+            if how == "field":
+                return await running.transcribe(transcription_tier=tier)
+            return await running.client.post(PATH, files=upload(), data=MODEL, headers={"X-Transcription-Tier": tier})
+
+        refused, served, unnamed = await ask("realtime"), await ask("deferred"), await running.transcribe()
+        metrics = (await running.client.get("/metrics")).text
+    assert [refused.status_code, served.status_code, unnamed.status_code] == [403, 200, 200]
+    assert refused.json()["error"] == {
+        "message": "The key 'alice' may not use the tier 'realtime'; it may use: deferred, standard. Send one of them "
+        "as transcription_tier.",
+        "type": "invalid_request_error",
+        "param": "transcription_tier",
+        "code": "tier_not_allowed",
+    }
+    assert 'whisper_key_refused_total{key="alice",limit="tier"} 1.0' in metrics
+
+
+async def test_a_key_for_live_text_only_may_send_its_tier_in_the_form(tmp_path: Path):
+    """Without a header the gate does not know the tier yet."""
+    async with limited(tmp_path, tiers=["realtime"]) as (running, _):
+        served = await running.transcribe(transcription_tier="realtime")
+        refused = await running.transcribe()
+    assert [served.status_code, refused.status_code] == [200, 403]
 
 
 async def test_middleware_lets_other_protocols_through(open_worker: Worker):

@@ -89,12 +89,13 @@ async def test_every_status_has_its_envelope_and_an_example(open_worker: Worker)
     described = await document(open_worker)
     for path in AUDIO_PATHS:
         responses = described["paths"][path]["post"]["responses"]
-        assert set(responses) == {"200", "400", "401", "404", "408", "413", "415", "500", "503"}
+        assert set(responses) == {"200", "400", "401", "403", "404", "408", "413", "415", "429", "500", "503"}
         for status, response in responses.items():
             if status != "200":
                 content = response["content"]["application/json"]
                 assert content["schema"] == {"$ref": "#/components/schemas/ErrorEnvelope"}
                 assert set(content["example"]["error"]) == {"message", "type", "param", "code"}
+        assert "Retry-After" in responses["429"]["headers"]
         assert "Retry-After" in responses["503"]["headers"]
         assert set(responses["200"]["content"]) == {"application/json", "text/plain", "text/event-stream"}
     assert "422" not in str(described)
