@@ -33,6 +33,7 @@ from app.live.session.connection import SessionLimits
 from app.live.session.recorder import Recording
 from app.ops import logs
 from app.ops.addresses import is_loopback
+from app.ops.loop_lag import watching_loop_lag
 from app.settings.gateway import GatewaySettings, load_gateway_settings
 
 if TYPE_CHECKING:
@@ -75,8 +76,9 @@ async def run(settings: GatewaySettings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    metrics = GatewayMetrics()
+    metrics = GatewayMetrics(revision=settings.build_revision)
     async with (
+        watching_loop_lag(metrics.loop_lag_s.set),
         new_client(max_in_flight=settings.remote_transcriber_max_in_flight) as client,
         publishing(settings, metrics) as publisher,
     ):

@@ -21,7 +21,7 @@ def check(path="/", *, keys=(), origins=(), proxies="127.0.0.1,::1", peer="203.0
                 await gate.drain()
             upgrade = UpgradeCheck(gate, keys=KeyRing(keys), origins=origins, proxies=TrustedProxies(proxies))
             named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return upgrade.check(HttpRequest(path, named, peer)), gate.metrics_text().decode()
+            return upgrade.check(HttpRequest(path, named, peer)), gate.render_metrics()[0].decode()
 
     return virtual.run(main())
 
