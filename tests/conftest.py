@@ -30,6 +30,8 @@ SLOW = (
     "cluster/test_nginx_collector.py",
     "cluster/test_nginx_limits.py",
     "cluster/test_nginx_live.py",
+    "cluster/test_nginx_metrics.py",
+    "cluster/test_nginx_real_ip.py",
     "cluster/test_render.py",
     "cluster/test_resolve.py",
     "cluster/test_tools.py",
