@@ -28,6 +28,7 @@ SLOW = (
     "cluster/test_gateways_behind_nginx.py",
     "cluster/test_nginx.py",
     "cluster/test_nginx_collector.py",
+    "cluster/test_mtail.py",
     "cluster/test_nginx_limits.py",
     "cluster/test_nginx_live.py",
     "cluster/test_nginx_metrics.py",
