@@ -276,7 +276,7 @@ def _show_ready(layout: Layout, *, workers: int, gateways: int) -> None:
     if layout.mtail:
         _show_line(NAME, f"metrics:     addresses for Prometheus in {layout.targets_file}")
     else:
-        _show_line(NAME, "metrics:     mtail is not installed, so requests that nginx refuses are not counted")
+        _show_line(NAME, "metrics:     requests that nginx refuses are not counted: install mtail (make packages)")
     if layout.model_size:
         _show_line(NAME, model_note.describe(layout.model_size, better=BETTER_MODEL))
     _show_line(NAME, f"try:   curl {url}/v1/audio/transcriptions -F file=@tests/test_audio.wav -F model=whisper-1")

@@ -172,5 +172,5 @@ def test_a_cluster_without_mtail_says_what_is_missing(tmp_path):
     with real_cluster(1, {**FAKE, "PATH": str(tmp_path)}) as cluster:
         assert cluster.status()["mtail"] is None
         assert "stt-balancer" not in targets_of(cluster)
-        assert "mtail is not installed, so requests that nginx refuses are not counted" in cluster.log.read_text()
+        assert "requests that nginx refuses are not counted: install mtail (make packages)" in cluster.log.read_text()
         assert "syslog" not in (cluster.run_dir / "nginx.conf").read_text()
