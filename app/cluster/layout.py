@@ -37,6 +37,7 @@ class Layout:
         key_limits: API keys have limits, so that workers need the Redis of the transcripts to count together.
         model_size: overrides MODEL_SIZE of the workers; "" leaves it as it is.
         transcripts: what stores the text of live streams; None: nothing does.
+        mtail: count what nginx answers; mtail is installed.
     """
 
     root: Path
@@ -59,6 +60,7 @@ class Layout:
     key_limits: bool = False
     model_size: str = ""
     transcripts: Transcripts | None = None
+    mtail: bool = False
 
     @property
     def collectors(self) -> int:
@@ -74,6 +76,16 @@ class Layout:
     def control_socket(self) -> Path:
         """Return the unix socket on which the running cluster takes orders."""
         return self.run_dir / "control.sock"
+
+    @property
+    def metrics_socket(self) -> Path:
+        """Return the unix socket to which nginx writes its second access log, and from which mtail reads it."""
+        return self.run_dir / "lb.sock"
+
+    @property
+    def targets_file(self) -> Path:
+        """Return the list of the cluster's metrics, which Prometheus reads (`file_sd_configs`)."""
+        return self.run_dir / "prometheus-targets.json"
 
     def temp_dir(self, member: Member) -> Path:
         """Return the member's folder for temporary files; it is emptied whenever the member starts."""
@@ -152,7 +164,9 @@ class Layout:
             for kind in ("worker", "gateway", "collector")
         }
         live = authority(self.host, self.live_port) if addresses["gateway"] else f"unix:{self.run_dir}/live.sock"
+        counted = {"NGINX_METRICS_SOCKET": str(self.metrics_socket)} if self.mtail else {}
         return {
+            **counted,
             "NGINX_WORKER_ADDRESSES": addresses["worker"],
             "NGINX_GATEWAY_ADDRESSES": addresses["gateway"],
             "NGINX_COLLECTOR_ADDRESS": addresses["collector"],

@@ -140,6 +140,10 @@ class Reconciler:
         state = self._states.get(member)
         return state.phase if state else None
 
+    def members(self) -> tuple[Member, ...]:
+        """Return every member in order, those that wait for a restart included."""
+        return tuple(sorted(self._states))
+
     def phases(self) -> dict[str, str]:
         """Return each member's phase by name, in order."""
         return {member.name: self._states[member].phase.value for member in sorted(self._states)}

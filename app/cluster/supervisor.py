@@ -16,9 +16,11 @@ from app.cluster import preflight, redis_probe
 from app.cluster.balancer import Balancer
 from app.cluster.layout import Layout
 from app.cluster.members import Members
+from app.cluster.mtail import Mtail
 from app.cluster.probe import json_of
 from app.cluster.process import ShowLine
 from app.cluster.reconciler import Action, Kill, Kind, Member, Phase, Reconciler, Route, Start, Stop
+from app.cluster.targets_file import TargetsFile
 from app.core.errors import StartupError
 
 TICK_S = 0.1
@@ -47,6 +49,8 @@ class Supervisor:
         self._members = Members(
             layout, reconciler, environment=environment, show_line=show_line, log=self._log, on_exit=self._member_exited
         )
+        self._mtail = Mtail(layout, environment=environment, show_line=show_line, log=self._log)
+        self._targets = TargetsFile(layout, self._log)
         self._slots = layout.slots
         self._routed: tuple[Member, ...] = ()
         self._routing_error: StartupError | None = None
@@ -74,6 +78,7 @@ class Supervisor:
             "pids": self._members.pids(),
             "ports": self._members.ports(),
             "url": self._layout.url,
+            "mtail": self._mtail.status(),
         }
 
     async def scale(self, kind: Kind, count: int) -> None:
@@ -108,12 +113,14 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as tasks:
                 ticker = tasks.create_task(self._tick_forever(tasks))
+                counting = tasks.create_task(self._mtail.run())
                 try:
                     await self._serve(tasks, workers=workers, gateways=gateways, on_ready=on_ready)
                 except StartupError as exc:
                     self._start_error = exc
-                ticker.cancel()
-                await asyncio.wait([ticker])
+                for task in (ticker, counting):
+                    task.cancel()
+                await asyncio.wait([ticker, counting])
                 await self._members.kill()
         except ExceptionGroup as bugs:
             await self._drain_after_bug(bugs)
@@ -122,6 +129,7 @@ class Supervisor:
             # After a clean drain nothing is left to end.
             await self._members.kill()
             await self._balancer.end()
+            await self._mtail.end()
         if self._start_error is not None:
             raise self._start_error
         return 0 if self._aborted is None else 128 + self._aborted
@@ -129,6 +137,7 @@ class Supervisor:
     async def _serve(
         self, tasks: asyncio.TaskGroup, *, workers: int, gateways: int, on_ready: Callable[[], None]
     ) -> None:
+        await self._mtail.wait_started()
         self._reconciler.scale("redis", self._layout.redis_servers)
         await self._until(lambda: self._reconciler.settled() or self._stopping.is_set())
         # The gateways' readiness may depend on transcription, so workers come before them.
@@ -217,6 +226,7 @@ class Supervisor:
                 self._log("nginx has ended: starting it again" if ended else "applying nginx's configuration again")
                 await self._attempt(self._route())
                 balancer_retry_at_s = loop.time() + BALANCER_RETRY_S
+            self._targets.update(self._reconciler.members(), self._mtail.address)
             await asyncio.sleep(TICK_S)
 
     async def _attempt(self, work: Awaitable[None]) -> None:

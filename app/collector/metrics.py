@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from app.collector.health import Health
 from app.collector.rows import Applied
+from app.ops.exposition import new_registry, render
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
-
-MEDIA_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 DeadReason = Literal["unusable", "partial", "refused", "poison"]
+SEGMENT_KINDS: Final = ("new", "update", "same", "late", "tombstoned", "promoted")
 
 _SHORT_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LATENCY_S: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
@@ -25,8 +23,9 @@ _LATENCY_S: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 3
 class CollectorMetrics:
     """The metrics of one collector, in their own registry, so that tests can have several."""
 
-    def __init__(self, health: Health) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, health: Health, *, revision: str = "") -> None:
+        """`revision` is the commit that the image was built from; "" if unknown."""
+        self.registry = new_registry("collector", revision=revision)
         r = self.registry
         r.register(_HealthGauges(health))
         self.lag_entries = Gauge(
@@ -58,6 +57,9 @@ class CollectorMetrics:
             "collector_trimmed_pending_total", "entries deleted from the stream before they were stored", registry=r
         )
         self.database_errors = Counter("collector_db_errors_total", "failed uses of the database", registry=r)
+        self.loop_lag_s = Gauge(
+            "collector_event_loop_lag_seconds", "how late the event loop last ran a timer", registry=r
+        )
         self.live_clients = Gauge("collector_live_clients", "connected live readers", ["kind"], registry=r)
         self.live_resyncs = Counter(
             "collector_live_resyncs_total", "times a live reader was brought up to date from the database", registry=r
@@ -65,6 +67,11 @@ class CollectorMetrics:
         self.http_s = Histogram(
             "collector_http_seconds", "duration of HTTP requests", ["route"], buckets=_SHORT_S, registry=r
         )
+        # From the start at 0: `increase()` does not see a series begin.
+        for kind in SEGMENT_KINDS:
+            self.segments.labels(kind)
+        for reason in get_args(DeadReason):
+            self.dead_letters.labels(reason)
 
     def applied(self, result: Applied) -> None:
         """Count what a transaction did."""
@@ -76,9 +83,9 @@ class CollectorMetrics:
         """Count a dead letter."""
         self.dead_letters.labels(reason).inc()
 
-    def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """All metrics and their media type, in the format that suits the request's Accept header."""
+        return render(self.registry, accept)
 
 
 class _HealthGauges(Collector):

@@ -32,6 +32,7 @@ from app.collector.storage import Storage
 from app.collector.waiting import cancel_all
 from app.collector.watch import Watch
 from app.ops.backoff import Backoff
+from app.ops.loop_lag import watch_loop_lag
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class ProcessOptions:
     Attributes:
         consume: read the streams; without it the process serves readers only.
         max_deliveries: an entry that cannot be stored goes to the dead letters after so many tries.
+        revision: the commit that the image was built from; "" if unknown.
     """
 
     redis_url: str
@@ -56,6 +58,7 @@ class ProcessOptions:
     lag_alarm_s: float
     consume: bool = True
     max_deliveries: int = 5
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class Process:
         self._purger = Purger(self._redis, store, options.read.streams)
         self._publisher = Publisher(self._redis, formats.frames)
         self.health = Health(clock.monotonic, lag_alarm_s=options.lag_alarm_s)
-        self._metrics = CollectorMetrics(self.health)
+        self._metrics = CollectorMetrics(self.health, revision=options.revision)
         parts = IngestParts(
             reader=self._reader,
             store=store,
@@ -200,7 +203,11 @@ class Process:
                 clock=self._clock,
             )
             loops.append(endings.run())
-        return [*loops, repeat(jobs, clock=self._clock, health=self.health)]
+        return [
+            *loops,
+            watch_loop_lag(self._metrics.loop_lag_s.set),
+            repeat(jobs, clock=self._clock, health=self.health),
+        ]
 
     async def _stream_time_ms(self) -> int:
         return await stream_time_ms(self._redis, self._options.read.streams, self._options.read.group)

@@ -148,6 +148,7 @@ def _layout(arguments: argparse.Namespace, run_dir: Path) -> Layout:
         key_limits=bool(settings.api_keys_file),
         model_size="" if "model_size" in settings.model_fields_set else _model_size(arguments),
         transcripts=_transcripts(arguments) if arguments.collector and arguments.action == "up" else None,
+        mtail=shutil.which("mtail") is not None,
     )
 
 
@@ -273,6 +274,10 @@ def _show_ready(layout: Layout, *, workers: int, gateways: int) -> None:
         _show_line(NAME, f"live audio:  ws://{authority(layout.loopback, layout.live_port)}")
     if layout.transcripts is not None:
         _show_line(NAME, f"transcripts: {url}/collector/, stored in {layout.transcripts.place}")
+    if layout.mtail:
+        _show_line(NAME, f"metrics:     addresses for Prometheus in {layout.targets_file}")
+    else:
+        _show_line(NAME, "metrics:     requests that nginx refuses are not counted: install mtail (make packages)")
     if layout.model_size:
         _show_line(NAME, model_note.describe(layout.model_size, better=BETTER_MODEL))
     _show_line(NAME, f"try:   curl {url}/v1/audio/transcriptions -F file=@tests/test_audio.wav -F model=whisper-1")

@@ -228,6 +228,7 @@ def process_options(settings: CollectorSettings, *, consume: bool, keyed: bool) 
         stream_retention_s=settings.stream_retention_s,
         lag_alarm_s=settings.lag_alarm_s,
         consume=consume,
+        revision=settings.build_revision,
     )
 
 

@@ -36,6 +36,7 @@ from app.ops.addresses import is_loopback
 from app.ops.keys import KeyRing
 from app.ops.keys_file import KeysFile
 from app.ops.keys_watch import watch_keys
+from app.ops.loop_lag import watching_loop_lag
 from app.settings.gateway import GatewaySettings, load_gateway_settings
 
 if TYPE_CHECKING:
@@ -78,8 +79,9 @@ async def run(settings: GatewaySettings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    metrics = GatewayMetrics()
+    metrics = GatewayMetrics(revision=settings.build_revision)
     async with (
+        watching_loop_lag(metrics.loop_lag_s.set),
         new_client(max_in_flight=settings.remote_transcriber_max_in_flight) as client,
         publishing(settings, metrics) as publisher,
         accepted_keys(settings) as keys,

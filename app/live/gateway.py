@@ -25,6 +25,7 @@ from app.live.scheduler import Scheduler
 from app.live.session.connection import CLOSE_CODES, Disconnected, SessionEnd, SessionLimits, Socket
 from app.live.session.recorder import Recording
 from app.live.session.session import Session
+from app.ops.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Gateway:
         self._remote = remote
         self._scheduler = scheduler
         self._metrics = metrics
+        metrics.sessions_limit.set(admission.max_clients)
         self._connections: dict[str, OpenStream] = {}  # by our id
         self._by_client: dict[tuple[str, str], OpenStream] = {}  # by the caller's identity and its uid
         self._held = 0
@@ -131,6 +133,7 @@ class Gateway:
             status["publishing"] = self._recording.health()
         sessions = self._sessions()
         return status | {
+            "version": VERSION,
             "active_connections": len(sessions),
             "max_clients": self._admission.max_clients,
             "lag_s": round(max((s.lag_s for s in sessions.values()), default=0.0), 2),
@@ -148,14 +151,15 @@ class Gateway:
             ],
         }
 
-    def metrics_text(self) -> bytes:
-        """The metrics in Prometheus' format, with current gauges."""
+    def render_metrics(self, accept: str = "") -> tuple[bytes, str]:
+        """The metrics with current gauges, and their media type; `accept` is the request's Accept header."""
         sessions = self._sessions()
         self._metrics.sessions_active.set(len(sessions))
         self._metrics.buffer_s.set(sum(s.buffered_s for s in sessions.values()))
         self._metrics.calls_in_flight.set(self._scheduler.in_flight)
         self._metrics.calls_waiting.set(self._scheduler.waiting)
-        return self._metrics.text()
+        self._metrics.draining.set(self._draining)
+        return self._metrics.render(accept)
 
     def _sessions(self) -> dict[str, Session]:
         return {each.id: each.session for each in self._connections.values() if each.session is not None}
@@ -257,9 +261,7 @@ class Gateway:
             ending = await session.run()
         finally:
             self._metrics.sessions.labels(ending.value).inc()
-            fields |= {
-                "ending": ending.value,
-                "audio_s": round(session.received_s, 1),
-                "untranscribed_s": round(session.untranscribed_s, 1),
-            }
+            # Without a code of ours the client closed, or the connection was dropped.
+            close_code = CLOSE_CODES[ending][0] if ending in CLOSE_CODES else None
+            fields |= {"ending": ending.value, "close_code": close_code, **session.figures()}
             log.info("session ended", extra={"fields": fields})

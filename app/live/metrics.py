@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterable
+from typing import Final, get_args
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from app.live.admission import Refusal
+from app.live.policy.agreement import CommitRule
+from app.live.policy.dead_audio import Kind as DeadAudioKind
+from app.live.publish.payloads import Kind as EntryKind
+from app.live.remote import RejectedKind
+from app.live.session.connection import SessionEnd
+from app.ops.exposition import new_registry, render
 
 LAG_BUCKETS = (0.25, 0.5, 1, 1.5, 2, 3, 5, 8, 13, 30, 60)
 CALL_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 13, 20, 30)
 PUBLISH_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 
+# The values of each label. Every series exists from the start at 0: `increase()` does not see a series begin.
+ENDINGS: Final = tuple(ending.value for ending in SessionEnd)
+REFUSALS: Final = (
+    *get_args(Refusal), "draining", "handshake_timeout", "bad_handshake", "origin", "unauthorized",
+)  # fmt: skip
+OUTCOMES: Final = ("ok", "busy", "unavailable", "cancelled", *(f"rejected_{kind}" for kind in get_args(RejectedKind)))
+LOSSES: Final = (
+    "overflow", "rejected", "unfinished", "ended", *(ending.value for ending in SessionEnd if not ending.flushes),
+)  # fmt: skip
+UNPUBLISHED: Final = ("backlog", "shutdown", "spool", "unusable_event", "too_many_events")
+
 
 class GatewayMetrics:
     """The collectors of one gateway, in their own registry, so that tests can have several."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, *, revision: str = "") -> None:
+        """`revision` is the commit that the image was built from; "" if unknown."""
+        self.registry = new_registry("wsgw", revision=revision)
         r = self.registry
         self.sessions_active = Gauge("wsgw_sessions_active", "open streams", registry=r)
+        self.sessions_limit = Gauge("wsgw_sessions_limit", "open streams at most (MAX_CLIENTS)", registry=r)
+        self.draining = Gauge("wsgw_draining", "1 while the gateway shuts down and admits no streams", registry=r)
+        self.loop_lag_s = Gauge("wsgw_event_loop_lag_seconds", "how late the event loop last ran a timer", registry=r)
         self.sessions = Counter("wsgw_sessions_total", "streams by reason of their end", ["ending"], registry=r)
         self.refused = Counter("wsgw_refused_total", "refused connections by reason", ["reason"], registry=r)
         self.buffer_s = Gauge("wsgw_buffer_seconds", "audio held, all streams together", registry=r)
@@ -28,6 +54,12 @@ class GatewayMetrics:
         self.commit_latency_s = Histogram(
             "wsgw_commit_latency_seconds",
             "time from a word's last sample to its commit",
+            buckets=LAG_BUCKETS,
+            registry=r,
+        )
+        self.first_text_s = Histogram(
+            "wsgw_first_text_seconds",
+            "time from the arrival of the first speech that became text to that text being sent, once per stream",
             buckets=LAG_BUCKETS,
             registry=r,
         )
@@ -68,6 +100,14 @@ class GatewayMetrics:
         self.publish_s = Histogram(
             "wsgw_publish_seconds", "time from an entry to Redis' answer", buckets=PUBLISH_BUCKETS, registry=r
         )
+        _create(self.sessions, ENDINGS)
+        _create(self.refused, REFUSALS)
+        _create(self.commits, (rule for rule in get_args(CommitRule) if rule != "nothing"))
+        _create(self.calls, OUTCOMES)
+        _create(self.dropped_s, LOSSES)
+        _create(self.dead_s, get_args(DeadAudioKind))
+        _create(self.published, get_args(EntryKind))
+        _create(self.publish_dropped, UNPUBLISHED)
 
     def answered(self, outcome: str, seconds: float) -> None:
         """Count a request by its outcome; only the duration of a successful one tells how fast the service is."""
@@ -75,6 +115,11 @@ class GatewayMetrics:
         if outcome == "ok":
             self.call_s.observe(seconds)
 
-    def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """All metrics and their media type, in the format that suits the request's Accept header."""
+        return render(self.registry, accept)
+
+
+def _create(counter: Counter, values: Iterable[str]) -> None:
+    for value in values:
+        counter.labels(value)

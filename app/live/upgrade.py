@@ -102,7 +102,7 @@ class UpgradeCheck:
             details = self._keys.is_open or self._keys.find(offered_key(request)) is not None
             return HttpAnswer(status, json.dumps(self._gateway.health(details=details)).encode(), "application/json")
         if path == "/metrics":
-            return HttpAnswer(HTTPStatus.OK, self._gateway.metrics_text(), "text/plain; version=0.0.4; charset=utf-8")
+            return HttpAnswer(HTTPStatus.OK, *self._gateway.render_metrics(request.headers.get("accept", "")))
         return None
 
 

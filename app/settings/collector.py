@@ -9,17 +9,18 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from app.ops.addresses import authority
 from app.ops.keys import require_sendable, split_keys
+from app.settings.build import BuildSettings
 from app.settings.explain import load
 from app.settings.publishing import URL_RULE, is_redis_address
 
 DATABASE_RULE = "must be sqlite:///<file> or postgresql://<user>:<password>@<host>/<database>"
 
 
-class CollectorSettings(BaseSettings):
+class CollectorSettings(BuildSettings):
     """The collector's configuration; the environment names are the field names in capitals, or the aliases."""
 
     model_config = SettingsConfigDict(

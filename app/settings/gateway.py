@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.ops.addresses import TrustedProxies
 from app.ops.keys import require_sendable, split_keys
+from app.settings.build import BuildSettings
 from app.settings.explain import load
 from app.settings.publishing import PublishingSettings
 
@@ -20,7 +21,7 @@ OPEN = "open"
 URL_RULE = "must be http:// or https:// with a host, and a port from 1 to 65535 if any, such as http://worker:8000/path"
 
 
-class GatewaySettings(PublishingSettings):
+class GatewaySettings(PublishingSettings, BuildSettings):
     """The gateway's configuration; the environment names are the field names in capitals, or the aliases."""
 
     model_config = SettingsConfigDict(

@@ -30,6 +30,21 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 # One that does not react to SIGTERM.
 STUBBORN = SERVER.replace("    sys.exit(0)", "")
+# Instead of deploy/monitoring/mtail.sh: counts nothing, but makes its socket, and says when it begins and ends.
+MTAIL = """
+trap 'echo ended; exit 0' TERM
+echo "I1122 00:00:00.000000 1 main.go:1] started on $3"
+echo "serving on $3"
+: > "$1"
+while :; do sleep 0.05; done
+"""
+
+
+def write_mtail(folder: Path, script: str = MTAIL) -> None:
+    """Put the script where a cluster with that root looks for it."""
+    path = folder / "deploy" / "monitoring" / "mtail.sh"
+    path.parent.mkdir(parents=True)
+    path.write_text(script)
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,7 @@ class SmallLayout(Layout):
         return [python, "-c", self.program, str(self.port_of(member))]
 
 
-def small_layout(folder: Path, program: str = SERVER, *, transcripts: bool = False) -> SmallLayout:
+def small_layout(folder: Path, program: str = SERVER, *, transcripts: bool = False, mtail: bool = False) -> SmallLayout:
     """Return a layout in that folder with free ports for two workers, two gateways, a collector and a Redis."""
     first = free_run_of_ports(6)
     stores = Transcripts(
@@ -63,5 +78,6 @@ def small_layout(folder: Path, program: str = SERVER, *, transcripts: bool = Fal
         worker_port=first,
         gateway_port=first + 2,
         transcripts=stores if transcripts else None,
+        mtail=mtail,
         program=program,
     )

@@ -24,6 +24,8 @@ RENDERINGS = {
     },
     "ip_hash": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "NGINX_LIVE_BALANCE": "ip_hash"},
     "trusted": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "NGINX_TRUSTED_NETWORKS": "10.0.0.0/8 fd00::/8"},
+    "behind a proxy": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "NGINX_REAL_IP_FROM": "10.0.0.0/8 fd00::/8 ::1"},
+    "counted": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "NGINX_METRICS_SOCKET": "/run/mtail/lb.sock"},
     "queueing": {"NGINX_WORKER_ADDRESSES": "127.0.0.1:8001", "FAIL_FAST_WHEN_BUSY": "False"},
 }
 
@@ -166,6 +168,10 @@ def test_the_upload_limit_includes_the_other_form_fields(run_dir):
         ("NGINX_COLLECTOR_ADDRESS", "collector"),
         ("NGINX_COLLECTOR_ADDRESS", "one:1 two:2"),
         ("NGINX_COLLECTOR_ADDRESS", "one:1;"),
+        ("NGINX_REAL_IP_FROM", "proxy"),
+        ("NGINX_REAL_IP_FROM", "10.0.0.0/8;"),
+        ("NGINX_METRICS_SOCKET", "lb.sock"),
+        ("NGINX_METRICS_SOCKET", "/run/a b"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name, value):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from app.cluster.balancer import Balancer
 from app.cluster.reconciler import Action, Member, Reconciler
 from app.cluster.supervisor import Supervisor
 from app.core.errors import StartupError
-from tests.cluster.small import SERVER, STUBBORN, TIMEOUT_S, small_layout
+from tests.cluster.small import SERVER, STUBBORN, TIMEOUT_S, small_layout, write_mtail
 
 
 @dataclass
@@ -59,8 +60,8 @@ class BrokenReconciler(Reconciler):
 class Running:
     """A supervisor in a task of the test, and the lines it has shown."""
 
-    def __init__(self, folder: Path, program: str = SERVER, *, transcripts: bool = False) -> None:
-        self.layout = small_layout(folder, program, transcripts=transcripts)
+    def __init__(self, folder: Path, program: str = SERVER, *, transcripts: bool = False, mtail: bool = False) -> None:
+        self.layout = small_layout(folder, program, transcripts=transcripts, mtail=mtail)
         self.lines: list[str] = []
         self.reconciler = BrokenReconciler()
         self.balancer = IdleBalancer()
@@ -98,6 +99,35 @@ async def test_a_signal_drains_gateways_then_nginx_then_workers(tmp_path):
         "cluster: drained",
     ]
     assert running.balancer.orders[-2:] == ["quit", "end"]
+
+
+async def test_mtail_runs_from_before_nginx_until_after_it(tmp_path):
+    """So that no answer is missing from its counts; the status has its address, and Prometheus' list every member."""
+    write_mtail(tmp_path)
+    running = Running(tmp_path, mtail=True)
+    running.balancer.orders = running.lines  # one list: the order of everything
+    task = running.start()
+    await running.ready()
+    assert cast("dict[str, str]", running.supervisor.status()["mtail"])["address"].startswith("127.0.0.1:")
+    jobs = [group["labels"]["job"] for group in json.loads(running.layout.targets_file.read_text())]
+    assert jobs == ["stt-balancer", "stt-gateway", "stt-worker"]
+    running.supervisor.handle_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(task, TIMEOUT_S) == 0
+    events = ("mtail: serving", "route worker-1, 1 slots", "quit", "end", "mtail: ended")
+    order = [next(n for n, line in enumerate(running.lines) if line.startswith(event)) for event in events]
+    assert order == sorted(order)
+    assert running.supervisor.status()["mtail"] is None
+
+
+async def test_a_bug_ends_mtail_too(tmp_path):
+    """Whatever fails, it outlives nginx and nothing is left running."""
+    write_mtail(tmp_path)
+    running = Running(tmp_path, mtail=True)
+    task = running.start()
+    await running.ready()
+    running.reconciler.broken = True
+    assert await asyncio.wait_for(task, TIMEOUT_S) == 70
+    assert running.lines[-1] == "mtail: ended"
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ class Bench:
 
     def metric(self, line: str) -> bool:
         """Is this line among the metrics?"""
-        return line in self.metrics.text().decode().splitlines()
+        return line in self.metrics.render()[0].decode().splitlines()
 
     def _after_commit(self) -> None:
         self.after_commit()  # tests replace it

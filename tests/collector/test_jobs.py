@@ -65,7 +65,7 @@ async def test_drafts_are_promoted_on_stream_time():
     bench.stream_ms = 31_001
     await bench.jobs.promote()
     assert [row.promoted for row in bench.last().changes[0].segments] == [True]
-    assert "collector_promoted_total 1.0" in bench.metrics.text().decode()
+    assert "collector_promoted_total 1.0" in bench.metrics.render()[0].decode()
 
 
 async def test_silent_meetings_end_on_stream_time():
@@ -85,7 +85,7 @@ async def test_missing_finals_are_counted():
     bench = Bench()
     bench.store.missing = 3
     await bench.jobs.recheck()
-    assert "collector_missing_segments_total 3.0" in bench.metrics.text().decode()
+    assert "collector_missing_segments_total 3.0" in bench.metrics.render()[0].decode()
 
 
 async def test_old_meetings_are_deleted_and_purged():

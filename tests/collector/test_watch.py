@@ -39,13 +39,13 @@ async def test_gauges_follow_the_streams(watch: Watch):
     ids = [await watch.redis.xadd("s", {"a": n}) for n in range(5)]
     await watch.redis.xreadgroup("g", "c", {"s": ">"}, count=2)
     await watch.look()
-    text = watch.metrics.text().decode()
+    text = watch.metrics.render()[0].decode()
     assert 'collector_stream_length{stream="s"} 5.0' in text
     assert 'collector_pending{stream="s"} 2.0' in text
     assert 'collector_lag_entries{group="g",stream="s"} 3.0' in text
     await watch.redis.xdel("s", str(ids[3]))
     await watch.look()
-    assert "collector_lag_entries{" not in watch.metrics.text().decode()
+    assert "collector_lag_entries{" not in watch.metrics.render()[0].decode()
     await watch.look()
 
 

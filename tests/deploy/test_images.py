@@ -11,6 +11,7 @@ from app.ops.tuning import AVX512_FLAGS, tuned
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ["Dockerfile", "Dockerfile.cpu"]
+MTAIL = "deploy/monitoring/Dockerfile.mtail"
 
 
 def lines(name: str) -> list[str]:
@@ -19,7 +20,7 @@ def lines(name: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, MTAIL])
 def test_hadolint_reports_nothing(name):
     """The Dockerfile linter with all its rules."""
     hadolint = Path(sys.executable).with_name("hadolint")
@@ -66,7 +67,7 @@ def test_a_container_listens_on_its_network(name):
     assert {"HOST=0.0.0.0", "STREAMING_HOST=0.0.0.0"} <= set(environment.split())
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, MTAIL])
 def test_every_copied_path_is_in_the_build_context(name):
     """`.dockerignore` excludes everything but what COPY needs."""
     allowed = {
@@ -78,6 +79,19 @@ def test_every_copied_path_is_in_the_build_context(name):
             copied |= set(line.split()[1:-1])
     assert copied <= allowed
     assert all((ROOT / path).exists() for path in allowed)
+
+
+def test_mtails_image_starts_from_the_same_base_unprivileged():
+    """One base by digest for all images, mtail's upstream version, and a folder for the socket that its user owns."""
+    text = lines(MTAIL)
+    assert next(line for line in text if line.startswith("ARG PYTHON_IMAGE")) in lines(FILES[0])
+    assert "FROM ${PYTHON_IMAGE}" in text
+    (install,) = [line for line in text if "apt-get install" in line]
+    assert '"mtail=3.0.0~rc50-1*"' in install
+    assert "install -d -o 10001 -g 10001 -m 755 /run/mtail" in install
+    assert "USER 10001:10001" in text
+    assert 'ENTRYPOINT ["sh", "/opt/mtail/mtail.sh"]' in text
+    assert 'CMD ["/run/mtail/lb.sock", "0.0.0.0", "3903"]' in text
 
 
 def test_cublas_is_the_version_that_ctranslate2_was_built_with():

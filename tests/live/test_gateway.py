@@ -1,11 +1,15 @@
 """Several clients at one gateway, in virtual time."""
 
 import asyncio
+import re
 
+import numpy as np
 import pytest
 
+from app.contracts.whisperlive import END_OF_AUDIO
 from app.live.admission import Caller, StreamLimits
 from app.live.session.connection import SessionLimits
+from app.ops.version import VERSION
 from tests.live import live, tones, virtual
 from tests.live.backend import Backend
 
@@ -183,7 +187,7 @@ def test_a_client_that_comes_back_takes_over():
             await live.play(old, recording.pcm[:48_000])
             new = await live.stream(gate, recording, uid="same", caller=STRANGER)
             await served
-            return old, new, gate.health()["active_connections"], gate.metrics_text().decode()
+            return old, new, gate.health()["active_connections"], gate.render_metrics()[0].decode()
 
     old, new, count, metrics = virtual.run(main())
     assert old.aborted
@@ -253,7 +257,7 @@ def test_one_address_cannot_take_every_place():
             for i, socket in enumerate(sockets):
                 socket.say(live.handshake(uid=f"u{i}"))
             await asyncio.sleep(1)
-            metrics = gate.metrics_text().decode()
+            metrics = gate.render_metrics()[0].decode()
             for socket in sockets:
                 socket.leave()
             await asyncio.gather(*tasks)
@@ -280,7 +284,7 @@ def test_one_key_cannot_take_every_place():
             late.say(live.handshake(uid="late"))
             await gate.serve(late, Caller(key="k1", address="203.0.113.9"))
             await asyncio.gather(others, mine)
-            return late, gate.metrics_text().decode()
+            return late, gate.render_metrics()[0].decode()
 
     late, metrics = virtual.run(main())
     assert late.messages == [{"uid": "late", "status": "WAIT", "message": pytest.approx(9.98, abs=0.1)}]
@@ -353,7 +357,7 @@ def test_health_and_metrics_show_the_state():
         async with live.gateway(backend) as gate:
             task = asyncio.create_task(live.stream(gate, recording, uid="secret-uid"))
             await asyncio.sleep(15)
-            health, metrics = gate.health(), gate.metrics_text().decode()
+            health, metrics = gate.health(), gate.render_metrics()[0].decode()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             return health, metrics
@@ -366,6 +370,66 @@ def test_health_and_metrics_show_the_state():
     assert "secret-uid" not in str(health) + metrics
     assert "wsgw_sessions_active 1.0" in metrics
     assert 'wsgw_upstream_requests_total{outcome="busy"}' in metrics
+    assert "wsgw_sessions_limit 100.0" in metrics
+    assert "wsgw_draining 0.0" in metrics
+    assert health["version"] == VERSION
+
+
+def test_a_drain_shows_in_the_metrics():
+    """From the signal on the gateway counts as draining."""
+
+    async def main():
+        async with live.gateway(Backend()) as gate:
+            await gate.drain()
+            return gate.render_metrics()[0].decode()
+
+    assert "wsgw_draining 1.0" in virtual.run(main())
+
+
+def test_the_first_text_is_measured_once_per_stream():
+    """From the first speech that became text to that text: the silence before it does not count, nor later text."""
+    recording = tones.chatter(20, seed=96)
+    silence = np.zeros(30 * tones.RATE, np.float32)
+
+    async def main():
+        async with live.gateway(Backend(delay_s=0.5)) as gate:
+            socket = live.MemorySocket()
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
+            socket.say(live.handshake())
+            await live.play(socket, np.concatenate([silence, recording.pcm]))
+            socket.say(END_OF_AUDIO)
+            await served
+            return gate.render_metrics()[0].decode()
+
+    metrics = virtual.run(main())
+    (seconds,) = re.findall(r"^wsgw_first_text_seconds_sum (\S+)$", metrics, re.MULTILINE)
+    assert "wsgw_first_text_seconds_count 1.0" in metrics
+    assert 0.5 < float(seconds) < 3
+
+
+def test_the_log_says_what_became_of_a_session(caplog):
+    """One line for each ended session: times, words, requests, refusals, lost audio and the close code; no text."""
+    caplog.set_level("INFO")
+    recording = tones.chatter(20, seed=96)
+    refusals = [503]
+    backend = Backend(delay_s=0.2, refuse=lambda request: refusals.pop() if refusals else None)
+
+    async def main():
+        async with live.gateway(backend) as gate:
+            return await live.stream(gate, recording)
+
+    socket = virtual.run(main())
+    (ended,) = [record for record in caplog.records if record.message == "session ended"]
+    fields = ended.__dict__["fields"]
+    assert fields.keys() == {
+        "session", "ending", "close_code", "duration_s", "audio_s", "words", "calls", "refused", "lost_s",
+        "untranscribed_s",
+    }  # fmt: skip
+    assert fields["words"] == len(socket.words) == len(recording.text)
+    assert fields["calls"] == len(backend.log)
+    assert fields["refused"] == 1
+    assert (fields["ending"], fields["close_code"], fields["lost_s"]) == ("end_of_audio", 1000, 0)
+    assert fields["duration_s"] >= fields["audio_s"] > 19
 
 
 def test_memory_is_flat_over_a_long_talk():

@@ -24,7 +24,7 @@ def check(
             ring = keys if isinstance(keys, KeyRing) else KeyRing(keys)
             upgrade = UpgradeCheck(gate, keys=ring, origins=origins, proxies=TrustedProxies(proxies))
             named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return upgrade.check(HttpRequest(path, named, peer)), gate.metrics_text().decode()
+            return upgrade.check(HttpRequest(path, named, peer)), gate.render_metrics()[0].decode()
 
     return virtual.run(main())
 
@@ -187,3 +187,14 @@ def test_metrics_and_other_paths():
     assert isinstance(metrics, HttpAnswer)
     assert b"wsgw_sessions_active" in metrics.body
     assert check("/other")[0] is None
+
+
+def test_metrics_are_openmetrics_on_request():
+    """Prometheus accepts it; a client that names no format gets the plain text."""
+    wanted, _ = check("/metrics", accept="application/openmetrics-text; version=1.0.0")
+    plain, _ = check("/metrics")
+    assert isinstance(wanted, HttpAnswer)
+    assert isinstance(plain, HttpAnswer)
+    assert wanted.media_type.startswith("application/openmetrics-text")
+    assert wanted.body.endswith(b"# EOF\n")
+    assert plain.media_type.startswith("text/plain; version=0.0.4")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from app.ops.loop_lag import watch_loop_lag
+from app.ops.loop_lag import watch_loop_lag, watching_loop_lag
 
 
 async def test_a_blocked_loop_is_reported():
@@ -20,3 +20,11 @@ async def test_a_blocked_loop_is_reported():
     watch.cancel()
     assert lags_s[n_before] > 0.1
     assert all(lag_s >= 0 for lag_s in lags_s)
+
+
+async def test_watching_ends_with_the_block():
+    """The task reports while the block runs, and is gone after it."""
+    reported = asyncio.Event()
+    async with watching_loop_lag(lambda _: reported.set(), every_s=0.001):
+        await asyncio.wait_for(reported.wait(), 10)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

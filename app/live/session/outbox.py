@@ -28,6 +28,7 @@ class Outbox:
         self._recorder = recorder or NotRecorded()
         self._messages: deque[Message] = deque(maxlen=MAX_MESSAGES)
         self._update: Update | None = None
+        self.n_words = 0  # of the completed segments so far
         self._not_empty = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -40,6 +41,7 @@ class Outbox:
     def update(self, update: Update) -> None:
         """Add a change of the transcript; it is merged with the changes not sent yet."""
         self._recorder.update(update)
+        self.n_words += sum(len(segment.words) for segment in update.completed)
         unsent = self._update
         if unsent is not None:
             update = replace(

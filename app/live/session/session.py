@@ -61,6 +61,8 @@ class Session:
         self._socket = socket
         self._limits = limits
         self._id = session_id
+        self._metrics = metrics
+        self._text_sent = False
         parts = (handshake.initial_prompt, handshake.hotwords)
         initial_prompt = " ".join(part[-MAX_PROMPT_CHARS:] for part in parts if part)
         self._stream = Stream(policy, language=handshake.language, initial_prompt=initial_prompt)
@@ -128,6 +130,19 @@ class Session:
         """Age of the oldest speech that is not final."""
         return self._transcribe_loop.lag_s
 
+    def figures(self) -> dict[str, float]:
+        """What the log says of an ended session: times in seconds, completed words, requests; nothing that was said."""
+        stats = self._warnings.stats
+        return {
+            "duration_s": round(self.age_s, 1),
+            "audio_s": round(self.received_s, 1),
+            "words": self._outbox.n_words,
+            "calls": int(stats["calls"]),
+            "refused": int(stats["busy"]),
+            "lost_s": round(stats["dropped_s"], 1),
+            "untranscribed_s": round(self.untranscribed_s, 1),
+        }
+
     def stop(self, ending: SessionEnd) -> None:
         """End the session for this reason; one that is ending already ends sooner at a shutdown or if replaced."""
         if ending is SessionEnd.DRAIN:
@@ -178,6 +193,7 @@ class Session:
         """Send messages, each within its time limit."""
         while True:
             messages = await self._outbox.take()
+            first_speech_s = None if self._text_sent else self._transcribe_loop.first_speech_s
             try:
                 for message in messages:
                     async with asyncio.timeout(self._limits.send_timeout_s):
@@ -186,6 +202,9 @@ class Session:
                 self.stop(SessionEnd.STUCK)
                 self._socket.abort()
                 return
+            if first_speech_s is not None:
+                self._text_sent = True
+                self._metrics.first_text_s.observe(_now() - first_speech_s)
             self._outbox.sent()
 
     async def _watch_connection(self) -> None:

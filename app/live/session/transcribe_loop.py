@@ -54,6 +54,7 @@ class TranscribeLoop:
         self._metrics = metrics
         self._failures = 0
         self._rejections = 0
+        self.first_speech_s: float | None = None  # when the first speech arrived of which there is text
         self.changed = asyncio.Event()  # set by other tasks: audio arrived, or the stream ended
         self.progress = asyncio.Event()  # set here: a window was transcribed or skipped
 
@@ -108,7 +109,11 @@ class TranscribeLoop:
         else:
             self._scheduler.answered()
             self._failures = self._rejections = 0
-            self._send(self._stream.apply(window, hypothesis, _now()))
+            since_s = self._stream.waiting_since_s()
+            update = self._stream.apply(window, hypothesis, _now())
+            if self.first_speech_s is None and (update.completed or update.partial is not None):
+                self.first_speech_s = since_s
+            self._send(update)
             self.progress.set()
 
     def _send(self, update: Update) -> None:

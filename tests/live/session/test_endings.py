@@ -18,14 +18,14 @@ def warned_s(socket, reason):
 
 def dropped(gate):
     """Seconds counted as lost, by reason."""
-    lines = gate.metrics_text().decode().splitlines()
+    lines = gate.render_metrics()[0].decode().splitlines()
     counts = (line.split() for line in lines if line.startswith("wsgw_dropped_audio_seconds_total{"))
-    return {name.split('"')[1]: float(seconds) for name, seconds in counts}
+    return {name.split('"')[1]: float(seconds) for name, seconds in counts if float(seconds) > 0}
 
 
 def left_at_drain(gate):
     """Seconds counted as untranscribed because of a shutdown."""
-    lines = gate.metrics_text().decode().splitlines()
+    lines = gate.render_metrics()[0].decode().splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith("wsgw_left_at_drain_audio_seconds_total ")))
 
 
@@ -109,6 +109,8 @@ def test_whoever_goes_with_a_backlog_is_accounted_for(how, caplog, monkeypatch):
     assert left == 0
     ended = next(r for r in caplog.records if r.message == "session ended" and r.__dict__["fields"]["audio_s"] > 1)
     assert ended.__dict__["fields"]["untranscribed_s"] == pytest.approx(lost[reason], abs=0.1)
+    assert ended.__dict__["fields"]["lost_s"] == pytest.approx(lost[reason], abs=0.1)
+    assert ended.__dict__["fields"]["close_code"] == (1011 if how == "failed" else None)
     assert bool(warned_s(socket, reason)) == (how == "failed")
 
 

@@ -243,7 +243,7 @@ def test_overflow_is_loud_and_bounded():
             while not task.done():
                 await asyncio.sleep(0.5)
                 peak = max(peak, gate.health()["buffered_s"])
-            return await task, gate.metrics_text().decode()
+            return await task, gate.render_metrics()[0].decode()
 
     socket, metrics = virtual.run(main())
     lost = socket.messages[-1]["stats"]["dropped_s"]

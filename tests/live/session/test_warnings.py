@@ -44,7 +44,7 @@ def test_every_loss_is_reported_and_counted():
         session_warnings.lost(1.5, "overflow")
         session_warnings.lost(2.5, "overflow")
         session_warnings.lost(0.0, "overflow")
-        return await texts_of(box), session_warnings.stats["dropped_s"], metrics.text().decode()
+        return await texts_of(box), session_warnings.stats["dropped_s"], metrics.render()[0].decode()
 
     texts, dropped_s, metrics = virtual.run(main())
     assert [text.split(" ")[0] for text in texts] == ["1.5", "2.5"]

@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from app.collector import metrics
 from app.collector.api.state import services_of
 from app.contracts.collector import iso_z
+from app.ops.version import VERSION
 
 router = APIRouter(tags=["health"])
 
@@ -43,6 +43,7 @@ async def health(request: Request) -> JSONResponse:
     obstacles = state.obstacles()
     body: dict[str, Any] = {
         "status": "unhealthy" if obstacles or state.redis != "healthy" else "healthy",
+        "version": VERSION,
         "redis": state.redis,
         "database": state.database,
         "stream": services.options.stream,
@@ -56,4 +57,5 @@ async def health(request: Request) -> JSONResponse:
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
 async def read_metrics(request: Request) -> Response:
     """No label holds a value that a client sent."""
-    return Response(services_of(request).metrics.text(), media_type=metrics.MEDIA_TYPE)
+    body, media_type = services_of(request).metrics.render(request.headers.get("accept", ""))
+    return Response(body, media_type=media_type)

@@ -5,6 +5,7 @@ import pytest
 
 from app.collector.api.app import create_app
 from app.collector.services import Services
+from app.ops.version import VERSION
 from tests.collector.fakes import services
 
 
@@ -52,6 +53,7 @@ async def test_health_has_the_body_of_vexa(parts: Services):
         body = (await http.get("/health")).json()
     assert body == {
         "status": "healthy",
+        "version": VERSION,
         "redis": "healthy",
         "database": "healthy",
         "stream": "transcription_segments",
@@ -68,3 +70,11 @@ async def test_metrics_are_prometheus_text(parts: Services):
         answer = await http.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'collector_loop_age_seconds{loop="consumer"} 0.0' in answer.text
+
+
+async def test_metrics_are_openmetrics_on_request(parts: Services):
+    """The Accept header of Prometheus is honoured."""
+    async with client(parts) as http:
+        answer = await http.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
