@@ -87,18 +87,22 @@ def test_every_setting_reaches_every_worker(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_setting_reaches_every_gateway(name):
-    """Under each of its names: a gateway whose key does not arrive would be open to anyone."""
+    """Under each of its names: a gateway whose key does not arrive would be open to anyone.
+
+    The address is fixed by the command, because the default, loopback, is reached by no other container. The revision
+    is the image's own.
+    """
     environment = services(name)["whisperlive"]["environment"]
-    # The address is fixed by the command; the default would be loopback, which no other container reaches.
-    assert names_of(GatewaySettings) - set(environment) == {"STREAMING_HOST", "STREAMING_PORT"}
+    missing = names_of(GatewaySettings) - set(environment)
+    assert missing == {"STREAMING_HOST", "STREAMING_PORT", "BUILD_REVISION"}
     assert "--host 0.0.0.0 --port 9090" in " ".join(services(name)["whisperlive"]["command"])
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_setting_reaches_the_collector(name):
-    """Under each of its names; HOST is not among them because the longer name wins."""
+    """Under each of its names; HOST is not among them because the longer name wins; the revision is the image's own."""
     environment = services(name)["collector"]["environment"]
-    assert names_of(CollectorSettings) - set(environment) == {"HOST"}
+    assert names_of(CollectorSettings) - set(environment) == {"HOST", "BUILD_REVISION"}
     assert (environment["COLLECTOR_HOST"], environment["COLLECTOR_PORT"]) == ("0.0.0.0", "8001")  # noqa: S104 - compared
     # The health check asks PORT.
     assert environment["PORT"] == environment["COLLECTOR_PORT"]
