@@ -89,7 +89,11 @@ def test_every_setting_reaches_every_worker(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_setting_reaches_every_gateway(name):
-    """Under each of its names: a gateway whose key does not arrive would be open to anyone."""
+    """Under each of its names: a gateway whose key does not arrive would be open to anyone.
+
+    The address is fixed by the command, because the default, loopback, is reached by no other container. The revision
+    is the image's own.
+    """
     environment = services(name)["whisperlive"]["environment"]
     # The address is fixed by the command; the default would be loopback, which no other container reaches.
     assert names_of(GatewaySettings) - set(environment) - OF_THE_IMAGE == {"STREAMING_HOST", "STREAMING_PORT"}
@@ -98,7 +102,7 @@ def test_every_setting_reaches_every_gateway(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_setting_reaches_the_collector(name):
-    """Under each of its names; HOST is not among them because the longer name wins."""
+    """Under each of its names; HOST is not among them because the longer name wins; the revision is the image's own."""
     environment = services(name)["collector"]["environment"]
     assert names_of(CollectorSettings) - set(environment) - OF_THE_IMAGE == {"HOST"}
     assert (environment["COLLECTOR_HOST"], environment["COLLECTOR_PORT"]) == ("0.0.0.0", "8001")  # noqa: S104 - compared
