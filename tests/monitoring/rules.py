@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,11 @@ def alerts() -> list[dict[str, Any]]:
 def recorded() -> set[str]:
     """Return the names of the series that the rules record."""
     return {rule["record"] for rule in rules() if "record" in rule}
+
+
+def run_book_queries() -> list[str]:
+    """Return every query that the run book has its reader ask."""
+    return re.findall(r"\bq '([^']+)'", (ROOT / "docs" / "operations.md").read_text())
 
 
 def selectors(expression: str) -> list[Selector]:

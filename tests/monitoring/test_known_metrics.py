@@ -5,7 +5,7 @@ import pytest
 
 from tests.clients import MODEL, tone_wav, upload
 from tests.monitoring.known import OWN_LABELS, OWN_METRICS, Known, of_mtail
-from tests.monitoring.rules import recorded, rules, selectors
+from tests.monitoring.rules import recorded, rules, run_book_queries, selectors
 
 # Metrics that the rules use and that are being built: delete each line once the processes have it.
 IN_PROGRESS: dict[str, set[str]] = {
@@ -38,6 +38,15 @@ def known(full_cluster) -> Known:
     for name, labels in IN_PROGRESS.items():
         found.labels[name] |= labels
     return found
+
+
+@pytest.mark.parametrize("query", run_book_queries())
+def test_a_query_of_the_run_book_asks_for_metrics_that_exist(query, known):
+    """Nobody should find a misspelt one at night."""
+    for selector in selectors(query):
+        assert selector.metric in {*known.labels, *recorded(), *OWN_METRICS, "ALERTS"}
+        labels = known.labels.get(selector.metric, set())
+        assert not labels or {name for name, _ in selector.labels} <= labels | OWN_LABELS
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"])
