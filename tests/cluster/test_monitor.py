@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.cluster.monitor import Monitor
@@ -46,6 +48,39 @@ async def test_both_run_until_the_stop(tmp_path):
     assert not any(running(pid) for pid in pids)
     assert not (tmp_path / "data.lock").exists()
     assert (tmp_path / "data").stat().st_mode & 0o77 == 0
+
+
+async def test_a_cluster_that_starts_again_is_found(tmp_path):
+    """It removes its folder and makes another: Prometheus forgets the old targets and reads the new ones."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    targets = folder / "targets.json"
+    watched = layout(tmp_path, targets=targets, interval_s=1)
+
+    async def until_known(port: int) -> None:
+        async with asyncio.timeout(30), httpx.AsyncClient() as client:
+            while True:
+                data = (await client.get(f"{watched.prometheus_url}/api/v1/targets")).json()["data"]
+                if [target["labels"]["instance"] for target in data["activeTargets"]] == [f"127.0.0.1:{port}"]:
+                    return
+                await asyncio.sleep(0.1)
+
+    def write(port: int) -> None:
+        group = {"targets": [f"127.0.0.1:{port}"], "labels": {"job": "stt-worker", "cluster": "local"}}
+        targets.write_text(json.dumps([group]))
+
+    write(1)
+    ready = asyncio.Event()
+    monitor = Monitor(watched, show_line=lambda *_: None)
+    run = asyncio.create_task(monitor.run(on_ready=ready.set))
+    await asyncio.wait_for(ready.wait(), 60)
+    await until_known(1)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    write(2)
+    await until_known(2)
+    monitor.stop()
+    await run
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["prometheus", "alertmanager"])

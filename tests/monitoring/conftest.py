@@ -27,7 +27,7 @@ def write_targets(cluster: RealCluster) -> None:
     path.with_suffix(".new").replace(path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def full_cluster() -> Iterator[RealCluster]:
     """A cluster of one worker with the fake model, one gateway, a Redis and a collector."""
     redis_port, collector_port = free_ports(2)
