@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 OPENVINO := .cache/openvino
 NEWER_NGINX := .cache/nginx-newer/nginx
 
-.PHONY: setup run cluster packages check test lock
+.PHONY: setup run cluster monitoring packages check test lock
 
 setup: .venv/.installed .venv/.installed-model  ## install what the worker needs into .venv, and tiny.en
 
@@ -38,6 +38,10 @@ run: setup  ## start the worker on 127.0.0.1:8000, with tiny.en (English) unless
 cluster: setup  ## three workers behind nginx on 127.0.0.1:8083; WORKERS=5 GATEWAYS=2 COLLECTOR=1 PORT=8083
 	@sh deploy/install_packages.sh nginx $(if $(COLLECTOR),redis-server)
 	@$(BIN)/python -m app cluster --local-model --workers $(or $(WORKERS),3) $(if $(GATEWAYS),--gateways $(GATEWAYS)) $(if $(COLLECTOR),--collector) --port $(or $(PORT),8083)
+
+monitoring: .venv/.installed  ## Prometheus and Alertmanager beside a cluster that runs; PORT=8083 WEBHOOK=URL
+	@sh deploy/install_packages.sh prometheus prometheus-alertmanager
+	@$(BIN)/python -m app monitor --port $(or $(PORT),8083) $(if $(WEBHOOK),--webhook '$(WEBHOOK)')
 
 packages:  ## what the tests need of Debian: nginx (and a newer one beside it), shellcheck, curl, a browser, node, systemd's checker, Redis, PostgreSQL, Prometheus, Alertmanager, mtail
 	@sh deploy/install_packages.sh nginx shellcheck curl chromium node npm systemd-analyze redis-server postgres prometheus prometheus-alertmanager mtail

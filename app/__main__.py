@@ -50,6 +50,12 @@ def _models(argv: Sequence[str]) -> int:
     return models(argv)
 
 
+def _monitor(argv: Sequence[str]) -> int:
+    from app.commands.monitor import main as monitor  # noqa: PLC0415 - no other command needs it
+
+    return monitor(argv)
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     from app.commands.serve import run  # noqa: PLC0415 - imports the engine
 
@@ -107,6 +113,7 @@ STANDALONE: dict[str, Callable[[Sequence[str]], int]] = {
     "healthcheck": _healthcheck,
     "keys": _keys,
     "models": _models,
+    "monitor": _monitor,
 }
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
@@ -124,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_transcribe(commands)
     commands.add_parser("cluster", help="run several workers behind one nginx; see `cluster --help`")
+    commands.add_parser("monitor", help="watch the local cluster with Prometheus; see `monitor --help`")
     _add_streaming(commands)
     _add_collect(commands)
     commands.add_parser("collector", help="make keys of the transcript API; see `collector --help`")

@@ -26,6 +26,7 @@ SLOW = (
     "cluster/test_cluster_start.py",
     "cluster/test_cluster_transcripts.py",
     "cluster/test_gateways_behind_nginx.py",
+    "cluster/test_monitor.py",
     "cluster/test_mtail.py",
     "cluster/test_nginx.py",
     "cluster/test_nginx_collector.py",
@@ -53,6 +54,10 @@ SLOW = (
     "live/test_gateway.py",
     "live/test_server.py",
     "load/test_client.py",
+    "monitoring/test_alert_fires.py",
+    "monitoring/test_known_metrics.py",
+    "monitoring/test_scrape.py",
+    "monitoring/test_tools.py",
     "test_load_test_client.py",
 )
 

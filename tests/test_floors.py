@@ -169,6 +169,7 @@ def test_other_processes_start_without_the_engine():
         "app.commands.streaming",
         "app.commands.collect",
         "app.commands.cluster",
+        "app.commands.monitor",
         "app.commands.healthcheck",
     ):
         reached, waiting = set[str](), [command]

@@ -62,10 +62,15 @@ def clear_folder(path: Path) -> None:
     Raises:
         StartupError: the folder belongs to another user.
     """
-    if path.is_symlink() or (path.exists() and path.stat().st_uid != os.getuid()):
-        raise StartupError(f"{path} belongs to another user: remove it, or set TMPDIR to another folder")
+    check_owner(path)
     shutil.rmtree(path, ignore_errors=True)
     make_folder(path)
+
+
+def check_owner(path: Path) -> None:
+    """Raise StartupError if the folder exists and belongs to another user: anybody may create one in /tmp."""
+    if path.is_symlink() or (path.exists() and path.stat().st_uid != os.getuid()):
+        raise StartupError(f"{path} belongs to another user: remove it, or set TMPDIR to another folder")
 
 
 def make_folder(path: Path) -> None:

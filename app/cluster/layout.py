@@ -16,6 +16,8 @@ from app.ops.addresses import authority
 
 MAX_THREADS = 4
 MAX_STREAM_S = 24 * 3600
+# In the run folder: which processes Prometheus shall ask.
+TARGETS_NAME = "prometheus-targets.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Layout:
     @property
     def targets_file(self) -> Path:
         """Return the list of the cluster's metrics, which Prometheus reads (`file_sd_configs`)."""
-        return self.run_dir / "prometheus-targets.json"
+        return self.run_dir / TARGETS_NAME
 
     def temp_dir(self, member: Member) -> Path:
         """Return the member's folder for temporary files; it is emptied whenever the member starts."""
