@@ -32,6 +32,7 @@ from app.collector.storage import Storage
 from app.collector.waiting import cancel_all
 from app.collector.watch import Watch
 from app.ops.backoff import Backoff
+from app.ops.tracing import NO_TRACER, Tracer
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class Process:
         *,
         clock: Clock,
         after_commit: Callable[[], None] = lambda: None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """Connect nothing yet.
 
@@ -91,9 +93,11 @@ class Process:
             formats: see there.
             clock: of all loops.
             after_commit: called between a commit and its acknowledgement; tests end the process there.
+            tracer: records the requests of readers.
         """
         self._options = options
         self._store = store
+        self._tracer = tracer
         self._clock = clock
         self._stop = asyncio.Event()
         self._blocking = connect(options.redis_url, block_s=options.read.block_ms / 1000)
@@ -165,6 +169,7 @@ class Process:
             purge=self._purger.purge,
             clock=self._clock,
             stopping=self._stop,
+            tracer=self._tracer,
         )
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:

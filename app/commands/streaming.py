@@ -33,6 +33,8 @@ from app.live.session.connection import SessionLimits
 from app.live.session.recorder import Recording
 from app.ops import logs
 from app.ops.addresses import is_loopback
+from app.ops.tracing import NO_TRACER, Tracer
+from app.ops.tracing_setup import tracer_from_environment
 from app.settings.gateway import GatewaySettings, load_gateway_settings
 
 if TYPE_CHECKING:
@@ -50,8 +52,9 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     logs.configure(level=settings.log_level, style=settings.log_format.lower())
+    tracer = tracer_from_environment("stt-gateway")
     try:
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, tracer))
     except StartupError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -59,10 +62,12 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
         where = f"{settings.streaming_host}:{settings.streaming_port}"
         sys.stderr.write(f"Cannot listen on {where}: {error.strerror}. Is the port taken?\n")
         return 1
+    finally:
+        tracer.close()
     return 0
 
 
-async def run(settings: GatewaySettings) -> None:
+async def run(settings: GatewaySettings, tracer: Tracer) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -80,7 +85,7 @@ async def run(settings: GatewaySettings) -> None:
         new_client(max_in_flight=settings.remote_transcriber_max_in_flight) as client,
         publishing(settings, metrics) as publisher,
     ):
-        gateway = build_gateway(settings, client, metrics=metrics, recording=publisher)
+        gateway = build_gateway(settings, client, metrics=metrics, recording=publisher, tracer=tracer)
         options = ServerOptions(
             host=settings.streaming_host,
             port=settings.streaming_port,
@@ -144,6 +149,7 @@ def build_gateway(
     *,
     metrics: GatewayMetrics,
     recording: Recording | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> Gateway:
     """A gateway with these settings that calls the transcription service through `client`."""
     return Gateway(
@@ -175,6 +181,7 @@ def build_gateway(
         scheduler=Scheduler(settings.remote_transcriber_max_in_flight),
         metrics=metrics,
         recording=recording,
+        tracer=tracer,
     )
 
 

@@ -22,6 +22,7 @@ from app.core.pcm import SAMPLE_RATE_HZ, Pcm
 from app.core.transcript import AudioInfo, Progress, Segment, Timings, TokenLogprob, Word
 from app.engine.engine import EngineInfo, Permit, Source, release_on_loop
 from app.engine.listeners import Listeners
+from app.engine.stage_times import CallTimes, StageTimes
 from app.engine.transcriber import EngineEvent
 from app.engine.windows import SpeechSpan, Window, pack_windows
 
@@ -56,22 +57,25 @@ class FakeEngine:
     def listen(self, listeners: Listeners) -> None:
         """Nobody is told anything: there is no device and no model, and nothing is left out."""
 
-    def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
+    def stream(
+        self, source: Source, options: Options, permit: Permit, times: StageTimes | None = None
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
-        stream = self._stream(source, options, permit)
+        stream = self._stream(source, options, permit, times or StageTimes())
         # a generator that never began has no `finally`
         weakref.finalize(stream, release_on_loop, asyncio.get_running_loop(), permit)
         return stream
 
     async def _stream(
-        self, source: Source, options: Options, permit: Permit
+        self, source: Source, options: Options, permit: Permit, times: StageTimes
     ) -> AsyncGenerator[EngineEvent | Timings, None]:
         abandoned = threading.Event()
         try:
             started = time.monotonic()
-            pcm = await asyncio.to_thread(
-                decode_audio, source, max_audio_s=self._max_audio_s, cancelled=abandoned.is_set
-            )
+            with times.stage("decode"):
+                pcm = await asyncio.to_thread(
+                    decode_audio, source, max_audio_s=self._max_audio_s, cancelled=abandoned.is_set
+                )
             timings = Timings(audio_decode_s=time.monotonic() - started)
             total_s = len(pcm) / SAMPLE_RATE_HZ
             yield AudioInfo(*language_of(options), total_s)
@@ -79,9 +83,12 @@ class FakeEngine:
             for window in pack_windows(
                 [SpeechSpan(0, len(pcm))], pcm, max_samples=WINDOW_S * SAMPLE_RATE_HZ, keep_gap_samples=0
             ):
+                began_s = time.monotonic()
                 await asyncio.sleep(self._window_s)
                 self._last_inference = time.monotonic()
                 self.windows_done += 1
+                times.n_windows += 1
+                times.add_call(CallTimes(self.windows_done, "generate", 1, 0.0, began_s, self._last_inference))
                 words = tuple(words_in(pcm, window))
                 if words:
                     yield segment_of(words, number=n_segments, window=window, options=options)

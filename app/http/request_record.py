@@ -6,7 +6,7 @@ Never its text, its prompt or its key.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 
 from starlette.types import Scope
@@ -24,6 +24,7 @@ from app.core.errors import (
 )
 from app.core.options import Tier
 from app.core.transcript import AudioInfo, Timings
+from app.engine.stage_times import StageTimes
 
 Outcome = Literal[
     "ok",
@@ -71,6 +72,7 @@ class RequestRecord:
         trace_id: 32 hexadecimal digits of the W3C trace that the request belongs to; None without one.
         error: why it was refused or failed, also after a stream had begun.
         hung_up: the client left before the end of a stream.
+        times: when its stages ran, as far as they did.
     """
 
     request_id: str
@@ -82,6 +84,7 @@ class RequestRecord:
     timings: Timings | None = None
     error: TranscriptionError | None = None
     hung_up: bool = False
+    times: StageTimes = field(default_factory=StageTimes)
 
     def outcome(self, status: int) -> Outcome:
         """How the request ended.

@@ -22,6 +22,7 @@ import uvicorn
 
 from app.http.app import create_app
 from app.http.connection import ConnectionLimits, connection_class
+from app.ops.tracing_setup import tracer_from_environment
 from app.settings.worker import WorkerSettings
 
 log = logging.getLogger("app")
@@ -92,7 +93,8 @@ def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callab
         last_resort.start()
         server.should_exit = True
 
-    app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready, on_critical=on_critical)
+    tracer = tracer_from_environment("stt-worker")
+    app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready, on_critical=on_critical, tracer=tracer)
     config = uvicorn.Config(
         app,
         http=connection_class(ConnectionLimits(max_connections=max_connections())),
@@ -105,6 +107,7 @@ def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callab
     )
     server = Server(config, on_drain=app.state.worker.admission.drain)
     server.run(sockets=[listener])
+    tracer.close()
     if broken:
         return EXIT_CRITICAL
     if fatal:

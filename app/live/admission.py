@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from app.ops.trace_context import TraceContext
+
 Refusal = Literal["full", "key_limit", "address_limit"]
 
 
@@ -16,10 +18,12 @@ class Caller:
     Attributes:
         key: fingerprint of its API key; empty on a gateway without keys.
         address: its IP address, or its IPv6 network; empty for a client on this machine.
+        trace: the trace that the connection belongs to; None without one.
     """
 
     key: str = ""
     address: str = ""
+    trace: TraceContext | None = None
 
     @property
     def identity(self) -> str:

@@ -18,6 +18,7 @@ from app.live.admission import Caller
 from app.live.gateway import Gateway
 from app.ops.addresses import TrustedProxies, client_address
 from app.ops.keys import KeyRing, presented_key
+from app.ops.trace_context import parse
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ class UpgradeCheck:
             self._gateway.count_refusal("unauthorized")
             message = b"An API key is required: as a bearer token, in X-API-Key, as a subprotocol or as ?token=.\n"
             return HttpAnswer(HTTPStatus.UNAUTHORIZED, message, headers={"WWW-Authenticate": "Bearer"})
-        return Caller(key=fingerprint or "", address=self._address(request))
+        trace = parse(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
+        return Caller(key=fingerprint or "", address=self._address(request), trace=trace)
 
     def _address(self, request: HttpRequest) -> str:
         forwarded_for = request.headers.get("x-forwarded-for", "")

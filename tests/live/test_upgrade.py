@@ -6,8 +6,10 @@ from app.live.admission import Caller
 from app.live.upgrade import HttpAnswer, HttpRequest, UpgradeCheck, may_connect, offered_key
 from app.ops.addresses import TrustedProxies
 from app.ops.keys import KeyRing
+from app.ops.trace_context import TraceContext
 from tests.live import live, virtual
 from tests.live.backend import Backend
+from tests.spans import SPAN_ID, TRACE_ID, TRACEPARENT
 
 UPGRADE = {"connection": "Upgrade", "upgrade": "websocket", "host": "gateway.example:9090"}
 
@@ -167,3 +169,12 @@ def test_metrics_and_other_paths():
     assert isinstance(metrics, HttpAnswer)
     assert b"wsgw_sessions_active" in metrics.body
     assert check("/other")[0] is None
+
+
+def test_the_caller_has_its_trace():
+    """A valid traceparent of the handshake; a malformed one, and two of them, count as none."""
+    caller, _ = check(**UPGRADE, traceparent=TRACEPARENT, tracestate="a=1")
+    assert caller.trace == TraceContext(TRACE_ID, SPAN_ID, sampled=True, state="a=1")
+    for malformed in ("x", f"{TRACEPARENT}, {TRACEPARENT}", TRACEPARENT.upper()):
+        caller, _ = check(**UPGRADE, traceparent=malformed)
+        assert caller.trace is None

@@ -14,6 +14,7 @@ from app.core.errors import EngineFailure, InvalidRequest
 from app.core.options import Task
 from app.core.transcript import AudioInfo, Progress, Timings, Transcript
 from app.engine.engine import in_thread, transcribe
+from app.engine.stage_times import StageTimes
 from app.http.middleware.disconnect import cancel_on_disconnect
 from app.http.request.body import read_body
 from app.http.request.multipart import Upload
@@ -53,9 +54,11 @@ async def create_translation(request: Request) -> Response:
 
 async def _answer(request: Request, *, default_format: ResponseFormat, task: Task | None = None) -> Response:
     worker = state_of(request)
-    upload = await read_body(
-        request, max_file_bytes=worker.max_upload_bytes, budget=worker.uploads, turn=worker.json_turn
-    )
+    record = record_of(request.scope)
+    with record.times.stage("upload"):
+        upload = await read_body(
+            request, max_file_bytes=worker.max_upload_bytes, budget=worker.uploads, turn=worker.json_turn
+        )
     streaming = False
     try:
         parsed = parse(
@@ -66,25 +69,26 @@ async def _answer(request: Request, *, default_format: ResponseFormat, task: Tas
         )
         worker.check_model(parsed.model)
         file = _file_of(upload)
-        record = record_of(request.scope)
         record.tier, record.stream = parsed.options.tier, parsed.stream
         if parsed.stream:
             stream = await cancel_on_disconnect(request.receive, _stream(request, worker, upload, file, parsed))
             streaming = True
             return stream
-        transcript = await cancel_on_disconnect(request.receive, _transcribe(worker, file, parsed))
+        transcript = await cancel_on_disconnect(request.receive, _transcribe(worker, file, parsed, record.times))
     finally:
         if not streaming:
             upload.close()
     record.info, record.timings = transcript.info, transcript.timings
-    return await _rendered(transcript, parsed, worker)
+    with record.times.stage("format"):
+        return await _rendered(transcript, parsed, worker)
 
 
-async def _transcribe(worker: WorkerState, file: BinaryIO, parsed: ParsedRequest) -> Transcript:
+async def _transcribe(worker: WorkerState, file: BinaryIO, parsed: ParsedRequest, times: StageTimes) -> Transcript:
     started = time.monotonic()
-    permit = await worker.admission.acquire(parsed.options.tier)
+    with times.stage("queue"):
+        permit = await worker.admission.acquire(parsed.options.tier)
     queue_s = time.monotonic() - started
-    transcript = await transcribe(worker.engine, file, parsed.options, permit)
+    transcript = await transcribe(worker.engine, file, parsed.options, permit, times)
     return replace(transcript, timings=replace(transcript.timings, queue_s=queue_s))
 
 
@@ -94,9 +98,10 @@ async def _stream(
     """The response, as soon as the first event has arrived; from then on it owns the upload."""
     record = record_of(request.scope)
     started = time.monotonic()
-    permit = await worker.admission.acquire(parsed.options.tier)
+    with record.times.stage("queue"):
+        permit = await worker.admission.acquire(parsed.options.tier)
     queue_s = time.monotonic() - started
-    events = worker.engine.stream(file, parsed.options, permit)
+    events = worker.engine.stream(file, parsed.options, permit, record.times)
 
     def on_timings(timings: Timings) -> None:
         record.timings = replace(timings, queue_s=queue_s)
