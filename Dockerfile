@@ -9,7 +9,7 @@ ARG PYTHON_IMAGE=python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74b
 
 FROM ${PYTHON_IMAGE} AS build
 COPY requirements.txt requirements-otel.txt deploy/requirements-cuda.txt /build/
-# Any value installs OpenTelemetry, about 8 MB; without it OTEL_* variables do nothing.
+# Any value installs OpenTelemetry, about 7 MB; without it OTEL_* variables do nothing.
 ARG OTEL=""
 # pip is not part of the environment it installs into: the image contains no installer.
 RUN python -m venv --without-pip /opt/venv \
