@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
 # The worker on NVIDIA GPUs (amd64).  docker build -t speech-to-text:cuda .
+# With OpenTelemetry (traces):        docker build --build-arg OTEL=1 -t speech-to-text:cuda-otel .
 # With a model inside:                docker build --build-arg BAKE_MODEL=large-v3-turbo -t speech-to-text:cuda-turbo .
 #
 # No CUDA base image: CTranslate2 needs the host's driver and cuBLAS, nothing else (no cuDNN).
@@ -7,11 +8,15 @@
 ARG PYTHON_IMAGE=python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1
 
 FROM ${PYTHON_IMAGE} AS build
-COPY requirements.txt deploy/requirements-cuda.txt /build/
+COPY requirements.txt requirements-otel.txt deploy/requirements-cuda.txt /build/
+# Any value installs OpenTelemetry, about 7 MB; without it OTEL_* variables do nothing.
+ARG OTEL=""
 # pip is not part of the environment it installs into: the image contains no installer.
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes \
-        --requirement /build/requirements.txt --requirement /build/requirements-cuda.txt
+        --requirement /build/requirements.txt --requirement /build/requirements-cuda.txt \
+    && if [ -n "$OTEL" ]; then pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --require-hashes \
+        --requirement /build/requirements-otel.txt; fi
 
 FROM build AS model
 # A size or a hub id; empty: no model in the image, the model volume is filled at the first start.

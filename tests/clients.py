@@ -26,6 +26,7 @@ from app.http.app import create_app
 from app.http.connection import ConnectionLimits, connection_class
 from app.http.request.receive import UploadLimits
 from app.http.state import WorkerState
+from app.ops.tracing import NO_TRACER, Tracer
 from app.settings.worker import WorkerSettings
 
 PATH = "/v1/audio/transcriptions"
@@ -100,10 +101,11 @@ class Worker:
 
 @asynccontextmanager
 async def worker(engine: Engine | None = None, **overrides: Any) -> AsyncIterator[Worker]:
-    """An application whose engine is warm, between its start and its end."""
+    """An application whose engine is warm, between its start and its end; `tracer` records its requests."""
+    tracer: Tracer = overrides.pop("tracer", NO_TRACER)
     ready = asyncio.Event()
     loaded = FakeEngine() if engine is None else engine
-    app = create_app(settings_for_test(**overrides), build=lambda _: loaded, on_ready=ready.set)
+    app = create_app(settings_for_test(**overrides), build=lambda _: loaded, on_ready=ready.set, tracer=tracer)
     async with app.router.lifespan_context(app):
         await asyncio.wait_for(ready.wait(), 10)
         transport = httpx.ASGITransport(app)

@@ -10,6 +10,7 @@ from app.core.options import Options
 from app.core.transcript import AudioInfo, Progress, Segment, Timings
 from app.engine.engine import EngineInfo, Permit, Source
 from app.engine.listeners import Listeners
+from app.engine.stage_times import StageTimes
 from app.engine.transcriber import EngineEvent
 
 
@@ -49,6 +50,7 @@ class HeldEngine:
         source: Source,
         options: Options,
         permit: Permit,
+        times: StageTimes | None = None,
     ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
         self.received.append(options)
@@ -85,6 +87,7 @@ class SteppedEngine(HeldEngine):
         source: Source,
         options: Options,
         permit: Permit,
+        times: StageTimes | None = None,
     ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
         self.received.append(options)
@@ -110,6 +113,7 @@ class BrokenEngine(HeldEngine):
         source: Source,
         options: Options,
         permit: Permit,
+        times: StageTimes | None = None,
     ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """Raise after the first event."""
         try:
@@ -142,6 +146,7 @@ class SpeakingEngine(HeldEngine):
         source: Source,
         options: Options,
         permit: Permit,
+        times: StageTimes | None = None,
     ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
         self.received.append(options)

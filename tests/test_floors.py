@@ -32,13 +32,15 @@ ROOMS = {
 }
 MAY_READ_SETTINGS = ("app.commands", "app.engine.build", "app.http.app", "app.http.server")
 # One changes the environment of the process before it starts, one reports it, the cluster hands its own on to
-# its workers, a container's check knows nothing but PORT, and tests tell the collector where to die.
+# its workers, a container's check knows nothing but PORT, tests tell the collector where to die, and OpenTelemetry's
+# variables are the same for every program.
 MAY_NAME_THE_ENVIRONMENT = {
     "app.ops.tuning",
     "app.commands.doctor",
     "app.commands.cluster",
     "app.commands.healthcheck",
     "app.commands.collect",
+    "app.ops.tracing_setup",
 }
 MAY_AWAIT_IN_ENGINE = {"app.engine.engine", "app.engine.fake", "app.engine.idle_memory"}
 
@@ -147,6 +149,12 @@ def test_settings_are_read_in_one_place():
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "environb"}
     }
     assert askers <= MAY_NAME_THE_ENVIRONMENT
+
+
+def test_opentelemetry_is_named_in_one_file():
+    """It is optional, and everything else knows spans of our own; that file is reached at run time only."""
+    assert importers("opentelemetry") == {"app.ops.tracing_otel"}
+    assert importers("app.ops.tracing_otel") == {"app.ops.tracing_setup"}
 
 
 def test_ctranslate2_is_named_by_its_model_family_only():

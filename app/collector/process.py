@@ -33,6 +33,7 @@ from app.collector.waiting import cancel_all
 from app.collector.watch import Watch
 from app.ops.backoff import Backoff
 from app.ops.loop_lag import watch_loop_lag
+from app.ops.tracing import NO_TRACER, Tracer
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Process:
         *,
         clock: Clock,
         after_commit: Callable[[], None] = lambda: None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """Connect nothing yet.
 
@@ -94,9 +96,11 @@ class Process:
             formats: see there.
             clock: of all loops.
             after_commit: called between a commit and its acknowledgement; tests end the process there.
+            tracer: records the requests of readers.
         """
         self._options = options
         self._store = store
+        self._tracer = tracer
         self._clock = clock
         self._stop = asyncio.Event()
         self._blocking = connect(options.redis_url, block_s=options.read.block_ms / 1000)
@@ -168,6 +172,7 @@ class Process:
             purge=self._purger.purge,
             clock=self._clock,
             stopping=self._stop,
+            tracer=self._tracer,
         )
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:

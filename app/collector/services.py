@@ -12,6 +12,7 @@ from app.collector.metrics import CollectorMetrics
 from app.collector.redis_io.connection import Client
 from app.collector.rows import Applied, Deletion
 from app.collector.storage import Storage
+from app.ops.tracing import NO_TRACER, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Services:
         purge: remove the copies of a deleted meeting from Redis and the database's log. Never raises: what cannot
             be done now is done later.
         stopping: set when the process begins to stop, so that live streams end.
+        tracer: records the requests.
     """
 
     store: Storage
@@ -57,3 +59,4 @@ class Services:
     purge: Callable[[Deletion], Awaitable[None]]
     clock: Clock
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    tracer: Tracer = NO_TRACER

@@ -34,6 +34,8 @@ from app.core.errors import StartupError
 from app.ops import logs
 from app.ops.addresses import is_loopback
 from app.ops.backoff import Backoff
+from app.ops.tracing import Tracer
+from app.ops.tracing_setup import tracer_from_environment
 from app.settings.collector import CollectorSettings, load_collector_settings
 
 log = logging.getLogger(__name__)
@@ -67,8 +69,9 @@ def serve(*, host: str | None = None, port: int | None = None, consume: bool = T
         where = f"{settings.collector_host}:{settings.collector_port}"
         sys.stderr.write(f"error: cannot listen on {where}: {error.strerror}. Is the port taken?\n")
         return 1
+    tracer = tracer_from_environment("stt-collector")
     try:
-        asyncio.run(run(settings, listener, consume=consume))
+        asyncio.run(run(settings, listener, tracer, consume=consume))
     except StartupError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -78,6 +81,7 @@ def serve(*, host: str | None = None, port: int | None = None, consume: bool = T
     finally:
         if listener is not None:
             listener.close()
+        tracer.close()
     return 0
 
 
@@ -121,7 +125,7 @@ def bind(settings: CollectorSettings) -> socket.socket:
     return listener
 
 
-async def run(settings: CollectorSettings, listener: socket.socket | None, *, consume: bool) -> None:
+async def run(settings: CollectorSettings, listener: socket.socket | None, tracer: Tracer, *, consume: bool) -> None:
     """Open the database, and run until SIGTERM or SIGINT; a second signal ends the process at once.
 
     Raises:
@@ -161,6 +165,7 @@ async def run(settings: CollectorSettings, listener: socket.socket | None, *, co
             Formats(decode, live_frames),
             clock=clock,
             after_commit=failpoint(os.environ.get("COLLECTOR_FAILPOINT", "")),
+            tracer=tracer,
         )
         fields: dict[str, object] = {"consume": consume}
         if listener is not None:

@@ -37,6 +37,8 @@ from app.ops.keys import KeyRing
 from app.ops.keys_file import KeysFile
 from app.ops.keys_watch import watch_keys
 from app.ops.loop_lag import watching_loop_lag
+from app.ops.tracing import NO_TRACER, Tracer
+from app.ops.tracing_setup import tracer_from_environment
 from app.settings.gateway import GatewaySettings, load_gateway_settings
 
 if TYPE_CHECKING:
@@ -54,8 +56,9 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     logs.configure(level=settings.log_level, style=settings.log_format.lower())
+    tracer = tracer_from_environment("stt-gateway")
     try:
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, tracer))
     except StartupError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -63,10 +66,12 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
         where = f"{settings.streaming_host}:{settings.streaming_port}"
         sys.stderr.write(f"Cannot listen on {where}: {error.strerror}. Is the port taken?\n")
         return 1
+    finally:
+        tracer.close()
     return 0
 
 
-async def run(settings: GatewaySettings) -> None:
+async def run(settings: GatewaySettings, tracer: Tracer) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -86,7 +91,7 @@ async def run(settings: GatewaySettings) -> None:
         publishing(settings, metrics) as publisher,
         accepted_keys(settings) as keys,
     ):
-        gateway = build_gateway(settings, client, metrics=metrics, recording=publisher)
+        gateway = build_gateway(settings, client, metrics=metrics, recording=publisher, tracer=tracer)
         options = ServerOptions(
             host=settings.streaming_host,
             port=settings.streaming_port,
@@ -171,6 +176,7 @@ def build_gateway(
     *,
     metrics: GatewayMetrics,
     recording: Recording | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> Gateway:
     """A gateway with these settings that calls the transcription service through `client`."""
     return Gateway(
@@ -202,6 +208,7 @@ def build_gateway(
         scheduler=Scheduler(settings.remote_transcriber_max_in_flight),
         metrics=metrics,
         recording=recording,
+        tracer=tracer,
     )
 
 

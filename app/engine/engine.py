@@ -24,6 +24,7 @@ from app.core.transcript import Timings, Transcript, TranscriptBuilder
 from app.engine.failures import FailureWatch, is_sticky
 from app.engine.idle_memory import IdleMemory
 from app.engine.listeners import ErrorKind, Listeners, ignore
+from app.engine.stage_times import StageTimes
 from app.engine.transcriber import EngineEvent, Transcriber
 from app.ops.tuning import release_memory
 
@@ -71,14 +72,17 @@ class Engine(Protocol):
     def listen(self, listeners: Listeners) -> None:
         """Set who is told what happens, instead of those who were told before."""
 
-    def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
+    def stream(
+        self, source: Source, options: Options, permit: Permit, times: StageTimes | None = None
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """Events as they become known: AudioInfo, then Segments and Progress, Timings last.
 
         The first event proves that the audio was decoded. It is AudioInfo, or Progress if a long file begins
         with minutes without speech.
 
         Takes ownership of `permit` at once, even if the stream is never iterated. Closing or dropping the
-        generator, or cancelling the task that iterates it, stops the work at the next window.
+        generator, or cancelling the task that iterates it, stops the work at the next window. `times` gets when
+        the stages ran, also if the work fails.
 
         Raises:
             TranscriptionError: why there is no transcript; its message is for the caller.
@@ -93,6 +97,7 @@ async def transcribe(
     source: Source,
     options: Options,
     permit: Permit,
+    times: StageTimes | None = None,
     *,
     on_event: Callable[[EngineEvent | Timings], None] = ignore,
 ) -> Transcript:
@@ -101,7 +106,7 @@ async def transcribe(
     `on_event` is called with each event as it arrives.
     """
     builder = TranscriptBuilder()
-    stream = engine.stream(source, options, permit)
+    stream = engine.stream(source, options, permit, times)
     try:
         async for event in stream:
             on_event(event)
@@ -154,11 +159,14 @@ class WhisperEngine:
         self._failures.on_error(listeners.failed)
         self._failures.on_critical(listeners.critical)
 
-    def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
+    def stream(
+        self, source: Source, options: Options, permit: Permit, times: StageTimes | None = None
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`. The work starts here, not with the first read, so the permit always has a thread."""
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[EngineEvent | Timings | None] = asyncio.Queue()
         abandoned = threading.Event()
+        stages = times or StageTimes()
 
         def put(event: EngineEvent | Timings | None) -> None:
             # the loop may be closed when a thread outlives the shutdown: then nothing reads the queue
@@ -166,7 +174,7 @@ class WhisperEngine:
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
         def run() -> None:
-            for event in self._work(source, options, lambda: abandoned.is_set() or self._closing.is_set()):
+            for event in self._work(source, options, lambda: abandoned.is_set() or self._closing.is_set(), stages):
                 put(event)
 
         try:
@@ -195,11 +203,14 @@ class WhisperEngine:
             work.cancel()
             self._transcriber.sweep()
 
-    def _work(self, source: Source, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent | Timings]:
+    def _work(
+        self, source: Source, options: Options, cancelled: Callable[[], bool], times: StageTimes
+    ) -> Iterator[EngineEvent | Timings]:
         """On a request thread: decode the audio, transcribe it, and report the time of both."""
         started = time.monotonic()
         try:
-            pcm = decode_audio(source, max_audio_s=self._max_audio_s, cancelled=cancelled)
+            with times.stage("decode"):
+                pcm = decode_audio(source, max_audio_s=self._max_audio_s, cancelled=cancelled)
         except Exception as exc:
             self._report_failure(exc, "decode")
             raise
@@ -208,7 +219,7 @@ class WhisperEngine:
         timings = Timings(audio_decode_s=time.monotonic() - started)
         started = time.monotonic()
         try:
-            yield from self._transcriber.events(pcm, options, cancelled)
+            yield from self._transcriber.events(pcm, options, cancelled, times)
         except InvalidRequest:
             raise  # refused before the model began
         except Exception as exc:

@@ -23,6 +23,7 @@ from app.core.transcript import AudioInfo, Progress, Segment, Timings, TokenLogp
 from app.engine.batching.lanes import LANE_NAMES, lane_of
 from app.engine.engine import EngineInfo, Permit, Source, release_on_loop
 from app.engine.listeners import Listeners
+from app.engine.stage_times import CallTimes, StageTimes
 from app.engine.transcriber import EngineEvent
 from app.engine.windows import SpeechSpan, Window, pack_windows
 
@@ -59,29 +60,32 @@ class FakeEngine:
         """Set who is told of windows as if each were encoded and decoded in a call of its own; nothing ever fails."""
         self._listeners = listeners
 
-    def stream(self, source: Source, options: Options, permit: Permit) -> AsyncGenerator[EngineEvent | Timings, None]:
+    def stream(
+        self, source: Source, options: Options, permit: Permit, times: StageTimes | None = None
+    ) -> AsyncGenerator[EngineEvent | Timings, None]:
         """See `Engine.stream`."""
-        stream = self._stream(source, options, permit)
+        stream = self._stream(source, options, permit, times or StageTimes())
         # a generator that never began has no `finally`
         weakref.finalize(stream, release_on_loop, asyncio.get_running_loop(), permit)
         return stream
 
     async def _stream(
-        self, source: Source, options: Options, permit: Permit
+        self, source: Source, options: Options, permit: Permit, times: StageTimes
     ) -> AsyncGenerator[EngineEvent | Timings, None]:
         abandoned = threading.Event()
         try:
             started = time.monotonic()
             try:
-                pcm = await asyncio.to_thread(
-                    decode_audio, source, max_audio_s=self._max_audio_s, cancelled=abandoned.is_set
-                )
+                with times.stage("decode"):
+                    pcm = await asyncio.to_thread(
+                        decode_audio, source, max_audio_s=self._max_audio_s, cancelled=abandoned.is_set
+                    )
             finally:
                 self._listeners.decoded(time.monotonic() - started)
             timings = Timings(audio_decode_s=time.monotonic() - started)
             started = time.monotonic()
             try:
-                async for event in self._events(pcm, options):
+                async for event in self._events(pcm, options, times):
                     yield event
             finally:
                 self._listeners.transcribed(time.monotonic() - started)
@@ -90,7 +94,7 @@ class FakeEngine:
             abandoned.set()
             permit.release()
 
-    async def _events(self, pcm: Pcm, options: Options) -> AsyncGenerator[EngineEvent, None]:
+    async def _events(self, pcm: Pcm, options: Options, times: StageTimes) -> AsyncGenerator[EngineEvent, None]:
         """The events of decoded audio."""
         total_s = len(pcm) / SAMPLE_RATE_HZ
         lane = LANE_NAMES[lane_of(options.tier, short=total_s <= WINDOW_S)]
@@ -99,7 +103,7 @@ class FakeEngine:
         for window in pack_windows(
             [SpeechSpan(0, len(pcm))], pcm, max_samples=WINDOW_S * SAMPLE_RATE_HZ, keep_gap_samples=0
         ):
-            await self._call_model()
+            await self._call_model(times)
             words = tuple(words_in(pcm, window))
             speech_s += sum(word.end - word.start for word in words)
             if words:
@@ -108,12 +112,14 @@ class FakeEngine:
             yield Progress(done_s=window.stop_s, total_s=total_s)
         self._listeners.speech(speech_s)
 
-    async def _call_model(self) -> None:
+    async def _call_model(self, times: StageTimes) -> None:
         """Take the time of a window, and report it like two calls of one row each."""
         started = time.monotonic()
         await asyncio.sleep(self._window_s)
         self._last_inference = time.monotonic()
         self.windows_done += 1
+        times.n_windows += 1
+        times.add_call(CallTimes(self.windows_done, "generate", 1, 0.0, started, self._last_inference))
         self._listeners.busy(0, self._last_inference - started)
         for call in ("encode", "generate"):
             self._listeners.batch(call, 1)

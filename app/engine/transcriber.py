@@ -33,6 +33,7 @@ from app.engine.parallelism import Parallelism
 from app.engine.search import next_window, search_windows
 from app.engine.speech_track import SpeechTrack
 from app.engine.spoken_language import LanguageFinder, SpokenLanguage
+from app.engine.stage_times import StageTimes
 from app.engine.whisper.calls import BatchedWhisper, ModelCall
 from app.engine.whisper.decoding import Decoding, beam_of, decoding_of
 from app.engine.whisper.model import MAX_WINDOW_S, Model
@@ -57,6 +58,7 @@ class _Request:
     lane: int
     cancelled: Callable[[], bool]
     on_fallback: Callable[[FallbackReason], None]
+    times: StageTimes
 
     @property
     def total_s(self) -> float:
@@ -146,7 +148,9 @@ class Transcriber:
                 param="languages" if options.languages else "language",  # whichever of the two named it
             )
 
-    def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent]:
+    def events(
+        self, pcm: Pcm, options: Options, cancelled: Callable[[], bool], times: StageTimes | None = None
+    ) -> Iterator[EngineEvent]:
         """Transcribe, and yield what is known as soon as it is known.
 
         Blocking: the work is done where this is iterated.
@@ -155,6 +159,7 @@ class Transcriber:
             pcm: [n_samples] float32, 16 kHz mono.
             options: what the caller wants.
             cancelled: called before each window and after each block of the search for speech.
+            times: gets the calls of the model and the number of windows.
 
         Yields:
             AudioInfo once, and after it Segments and Progress. Only Progress may come before AudioInfo: while
@@ -167,6 +172,7 @@ class Transcriber:
         self.check(options)
         total_s = len(pcm) / SAMPLE_RATE_HZ
         owner, over = object(), threading.Event()
+        times = times or StageTimes()
 
         def stopped() -> bool:
             return over.is_set() or cancelled()
@@ -189,8 +195,8 @@ class Transcriber:
                 # further windows may follow a long silence: do not report progress beyond the first undecoded window
                 second = yield from next_window(windows, stopped, total_s, limit_s=first.start_s)
                 lane = lane_of(options.tier, short=second is None or total_s <= MAX_WINDOW_S)
-                view = self._view(owner, lane, options, total_s, stopped)
-                request = _Request(track, options, view, lane, stopped, self._listeners.fallback)
+                view = self._view(owner, lane, options, total_s, cancelled=stopped, times=times)
+                request = _Request(track, options, view, lane, stopped, self._listeners.fallback, times)
                 rest = windows if second is None else chain((second,), windows)
                 yield from self._speech(request, first, rest)
         finally:
@@ -235,6 +241,7 @@ class Transcriber:
                     yield Progress(done_s=result.stop_s, total_s=request.total_s)
                     continue
                 window, decoded = result
+                request.times.n_windows += 1
                 for each in decoded.segments:
                     segment = to_segment(each, window, number=n_segments, words=request.options.words)
                     if segment is not None and (judged := self._judged(segment, request.track)) is not None:
@@ -262,7 +269,14 @@ class Transcriber:
         return features
 
     def _view(
-        self, owner: Hashable, lane: int, options: Options, audio_s: float, cancelled: Callable[[], bool]
+        self,
+        owner: Hashable,
+        lane: int,
+        options: Options,
+        audio_s: float,
+        *,
+        cancelled: Callable[[], bool],
+        times: StageTimes,
     ) -> WhisperModel:
         """faster-whisper over this request's view of the shared model."""
         beam = beam_of(options, self._beam_size, audio_s=audio_s)
@@ -279,6 +293,7 @@ class Transcriber:
             start_token=self._model.start_token,
             repeat_beam=beam if options.temperature == 0 else None,
             adapt_context=self._adapt_context,
+            on_call=times.add_call,
         )
         return whisper
 

@@ -34,6 +34,7 @@ from app.http.response import openapi
 from app.http.routes import docs, health, models, page, transcriptions, usage
 from app.http.state import WorkerState
 from app.ops.loop_lag import watch_loop_lag
+from app.ops.tracing import NO_TRACER, Tracer
 from app.ops.version import VERSION
 from app.settings.worker import WorkerSettings
 
@@ -53,6 +54,7 @@ def create_app(
     on_fatal: Callable[[str], None] = log_fatal,
     on_ready: Callable[[], None] | None = None,
     on_critical: Callable[[str], None] = ignore,
+    tracer: Tracer = NO_TRACER,
 ) -> FastAPI:
     """The worker as an ASGI application.
 
@@ -63,6 +65,7 @@ def create_app(
         on_fatal: called with one line if the model cannot be loaded.
         on_ready: called once the model is warm.
         on_critical: called with the reason, from any thread, when this process cannot serve any more.
+        tracer: records the requests; closed by whoever made it.
 
     Raises:
         StartupError: API_KEYS_FILE cannot be used.
@@ -121,8 +124,10 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # FastAPI's own telemetry would send query strings and exceptions, which may hold keys and text; see ops/tracing
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         redirect_slashes=False,  # most clients drop the body of a redirected POST: they get a 404 instead
-        middleware=_middleware(settings, worker),
+        middleware=_middleware(settings, worker, tracer),
     )
     app.state.worker = worker
     api_errors.install(app)
@@ -136,12 +141,12 @@ def create_app(
     return app
 
 
-def _middleware(settings: WorkerSettings, worker: WorkerState) -> list[Middleware]:
+def _middleware(settings: WorkerSettings, worker: WorkerState, tracer: Tracer) -> list[Middleware]:
     """The middleware, outermost first."""
     cors = [Middleware(Cors, origins=settings.origins)] if settings.origins else []
     return [
         Middleware(DrainBody, max_body_bytes=settings.max_upload_bytes + ENVELOPE_BYTES),
-        Middleware(AccessLog, on_done=lambda details: _count(worker.metrics, details)),
+        Middleware(AccessLog, on_done=lambda details: _count(worker.metrics, details), tracer=tracer),
         *cors,
         Middleware(UnhandledErrors),
         Middleware(

@@ -25,6 +25,7 @@ from app.core.errors import (
 )
 from app.core.options import Tier
 from app.core.transcript import AudioInfo, Timings
+from app.engine.stage_times import StageTimes
 
 Outcome = Literal[
     "ok",
@@ -77,6 +78,7 @@ class RequestRecord:
         error: why it was refused or failed, also after a stream had begun.
         hung_up: the client left before the end of a stream.
         started_s: when the request's head had arrived, by `time.monotonic`.
+        times: when its stages ran, as far as they did.
     """
 
     request_id: str
@@ -90,6 +92,7 @@ class RequestRecord:
     error: TranscriptionError | None = None
     hung_up: bool = False
     started_s: float = field(default_factory=time.monotonic)
+    times: StageTimes = field(default_factory=StageTimes)
 
     def outcome(self, status: int) -> Outcome:
         """How the request ended.

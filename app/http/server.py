@@ -23,6 +23,7 @@ import uvicorn
 from app.core.errors import StartupError
 from app.http.app import create_app
 from app.http.connection import ConnectionLimits, connection_class
+from app.ops.tracing_setup import tracer_from_environment
 from app.settings.worker import WorkerSettings
 
 log = logging.getLogger("app")
@@ -93,9 +94,11 @@ def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callab
         last_resort.start()
         server.should_exit = True
 
+    tracer = tracer_from_environment("stt-worker")
     try:
-        app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready, on_critical=on_critical)
+        app = create_app(settings, on_fatal=on_fatal, on_ready=on_ready, on_critical=on_critical, tracer=tracer)
     except StartupError as error:
+        tracer.close()
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - as below
         return 1
     config = uvicorn.Config(
@@ -110,6 +113,7 @@ def serve(settings: WorkerSettings, listener: socket.socket, *, on_ready: Callab
     )
     server = Server(config, on_drain=app.state.worker.admission.drain)
     server.run(sockets=[listener])
+    tracer.close()
     if broken:
         return EXIT_CRITICAL
     if fatal:

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from app.ops.trace_context import TraceContext
+
 Refusal = Literal["full", "key_limit", "address_limit"]
 
 
@@ -18,12 +20,14 @@ class Caller:
         key_name: the key's name in the keys file; empty for a key without one.
         max_streams: concurrent streams of its key; 0 means no limit of the key itself.
         address: its IP address, or its IPv6 network; empty for a client on this machine.
+        trace: the trace that the connection belongs to; None without one.
     """
 
     key: str = ""
     key_name: str = ""
     max_streams: int = 0
     address: str = ""
+    trace: TraceContext | None = None
 
     @property
     def identity(self) -> str:

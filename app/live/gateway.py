@@ -25,6 +25,8 @@ from app.live.scheduler import Scheduler
 from app.live.session.connection import CLOSE_CODES, Disconnected, SessionEnd, SessionLimits, Socket
 from app.live.session.recorder import Recording
 from app.live.session.session import Session
+from app.ops.trace_context import new_context, serving
+from app.ops.tracing import NO_TRACER, Span, Tracer
 from app.ops.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -64,8 +66,10 @@ class Gateway:
         scheduler: Scheduler,
         metrics: GatewayMetrics,
         recording: Recording | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
-        """`recording` stores the transcripts; without it nobody does."""
+        """`recording` stores the transcripts; without it nobody does. `tracer` records sessions and their requests."""
+        self._tracer = tracer
         self._recording = recording
         self._policy = policy
         self._limits = limits
@@ -240,6 +244,26 @@ class Gateway:
         connection.ended.set()
 
     async def _run(self, socket: Socket, handshake: Handshake, connection: OpenStream) -> None:
+        """Serve the session as one span; without a trace of the caller it begins one, which the workers log, too."""
+        trace = connection.caller.trace
+        span = self._tracer.start("stt.session", parent=trace, kind="server", attributes={"stt.session": connection.id})
+        if span.context is None:
+            span = self._tracer.start("stt.session", parent=new_context(), kind="server")
+        error: str | None = None
+        with serving(span.context):
+            try:
+                ending = await self._run_session(socket, handshake, connection, span)
+                error = ending.value if ending is SessionEnd.FAILED else None
+            except BaseException as failure:
+                error = type(failure).__name__
+                raise
+            finally:
+                span.end(error=error)
+
+    async def _run_session(
+        self, socket: Socket, handshake: Handshake, connection: OpenStream, span: Span
+    ) -> SessionEnd:
+        """Serve the session; returns why it ended."""
         session = Session(
             socket,
             handshake,
@@ -250,6 +274,7 @@ class Gateway:
             metrics=self._metrics,
             session_id=connection.id,
             recorder=None if self._recording is None else self._recording.recorder(connection.id, handshake),
+            span=span,
         )
         connection.session = session
         fields: dict[str, Any] = {"session": connection.id}
@@ -259,9 +284,11 @@ class Gateway:
         ending = SessionEnd.LEFT
         try:
             ending = await session.run()
+            return ending
         finally:
             self._metrics.sessions.labels(ending.value).inc()
             # Without a code of ours the client closed, or the connection was dropped.
             close_code = CLOSE_CODES[ending][0] if ending in CLOSE_CODES else None
             fields |= {"ending": ending.value, "close_code": close_code, **session.figures()}
             log.info("session ended", extra={"fields": fields})
+            span.describe({f"stt.{name}": value for name, value in fields.items()})

@@ -30,6 +30,8 @@ import httpx
 from app.core.pcm import SAMPLE_RATE_HZ
 from app.live.policy.hypothesis import Hypothesis, NoTranscript, from_body
 from app.live.policy.windows import LiveWindow
+from app.ops.trace_context import TraceContext, headers_of
+from app.ops.tracing import NO_SPAN, Span
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ AUDIO_REJECTED = {400, 413, 415, 422}
 NOT_ABOUT_THE_TASK = {401, 403, 404, 413, 415}
 BUSY = {429, 503}
 TOO_SLOW = {408, 504}
+NO_FAILURE = {"ok", "cancelled"}
 
 
 RejectedKind = Literal["audio", "language", "translation", "setup"]
@@ -87,13 +90,14 @@ class Rejected(RemoteError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteOptions:
-    """The options of a stream's requests."""
+    """The options of a stream's requests; `span` is the session's, and each request is a part of it."""
 
     task: Literal["transcribe", "translate"] = "transcribe"
     tier: Literal["realtime", "deferred"] = "realtime"
     model: str | None = None
     no_speech_thresh: float = 0.45
     request_id: str = ""
+    span: Span = NO_SPAN
 
 
 class RemoteTranscriber:
@@ -130,25 +134,33 @@ class RemoteTranscriber:
         """
         loop = asyncio.get_running_loop()
         started_s, outcome = loop.time(), "cancelled"
+        attributes = {"stt.window": window.number, "stt.audio_s": round(window.duration_s, 2), "stt.lane": options.tier}
+        span = options.span.child("stt.window", kind="client", attributes=attributes)
         try:
-            hypothesis = await self._transcribe(window, options)
+            hypothesis = await self._transcribe(window, options, span.context)
             outcome = "ok"
             return hypothesis
         except RemoteError as error:
             outcome = error.outcome
             raise
         finally:
+            span.describe({"stt.outcome": outcome})
+            span.end(error=None if outcome in NO_FAILURE else outcome)
             if self._on_answer is not None:
                 self._on_answer(outcome, loop.time() - started_s)
 
-    async def _transcribe(self, window: LiveWindow, options: RemoteOptions) -> Hypothesis:
+    async def _transcribe(self, window: LiveWindow, options: RemoteOptions, trace: TraceContext | None) -> Hypothesis:
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._client.post(
                     self._url,
                     data=self._fields(window, options),
                     files={"file": ("audio.wav", encode_wav(window.pcm), "audio/wav")},
-                    headers={**self._headers, "X-Request-ID": f"{options.request_id}-{window.number}"},
+                    headers={
+                        **self._headers,
+                        "X-Request-ID": f"{options.request_id}-{window.number}",
+                        **headers_of(trace),
+                    },
                     timeout=self._timeout_s,
                 )
         except TimeoutError:

@@ -31,6 +31,7 @@ from app.live.session.connection import Disconnected
 from app.live.upgrade import HttpAnswer, HttpRequest, UpgradeCheck
 from app.ops.addresses import TrustedProxies
 from app.ops.keys import KeyRing
+from app.ops.trace_context import serving
 
 log = logging.getLogger(__name__)
 
@@ -132,13 +133,14 @@ async def listening(gateway: Gateway, options: ServerOptions) -> AsyncIterator[S
         tracked = cast("TrackedConnection", connection)
         set_tcp_timeout(tracked, options.dead_peer_s)
         watch = asyncio.create_task(drop_when_silent(tracked, options.ping_interval_s + options.dead_peer_s))
-        try:
-            await gateway.serve(WebSocket(tracked, options.max_frame_bytes), tracked.caller)
-        except Exception:
-            log.exception("connection failed")
-            await connection.close(1011, "internal error")
-        finally:
-            watch.cancel()
+        with serving(tracked.caller.trace):
+            try:
+                await gateway.serve(WebSocket(tracked, options.max_frame_bytes), tracked.caller)
+            except Exception:
+                log.exception("connection failed")
+                await connection.close(1011, "internal error")
+            finally:
+                watch.cancel()
 
     def process_request(connection: ServerConnection, request: Request) -> Response | None:
         """Answer plain HTTP or refuse; None lets the library go on: open the WebSocket, or answer 426."""

@@ -18,6 +18,7 @@ from app.live.admission import Caller
 from app.live.gateway import Gateway
 from app.ops.addresses import TrustedProxies, client_address
 from app.ops.keys import KeyRing, presented_key
+from app.ops.trace_context import parse
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +79,14 @@ class UpgradeCheck:
             message = b"An API key is required: as a bearer token, in X-API-Key, as a subprotocol or as ?token=.\n"
             return HttpAnswer(HTTPStatus.UNAUTHORIZED, message, headers={"WWW-Authenticate": "Bearer"})
         address = self._address(request)
+        trace = parse(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
         if key is None:
-            return Caller(address=address)
+            return Caller(address=address, trace=trace)
         if not key.allows("realtime"):
             self._gateway.count_refusal("tier")
             refusal = f"The key '{key.name}' may not use the tier 'realtime', which live streams need.\n"
             return HttpAnswer(HTTPStatus.FORBIDDEN, refusal.encode())
-        return Caller(key=key.id, key_name=key.name, max_streams=key.concurrent or 0, address=address)
+        return Caller(key=key.id, key_name=key.name, max_streams=key.concurrent or 0, address=address, trace=trace)
 
     def _address(self, request: HttpRequest) -> str:
         forwarded_for = request.headers.get("x-forwarded-for", "")

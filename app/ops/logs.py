@@ -2,7 +2,7 @@
 
 Fields are passed as `extra={"fields": {...}}`. They never hold what a user said or sent, nor a key.
 JSON escapes the values, and everything else is escaped here, so that a line break or a terminal
-sequence in a client's input cannot forge a line.
+sequence in a client's input cannot forge a line. Lines of a request that belongs to a trace carry its `trace_id`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from app.ops import trace_context
 
 # Characters that move a cursor or start a line: C0 and C1 controls, and Unicode's two line separators.
 _ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
@@ -46,6 +48,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
+            **trace_context.log_fields(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
@@ -59,9 +62,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One record as one line, followed by its traceback if there is one."""
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-        fields = "".join(
-            f" {key}={json.dumps(value, default=str)}" for key, value in getattr(record, "fields", {}).items()
-        )
+        known = {**getattr(record, "fields", {}), **trace_context.log_fields()}
+        fields = "".join(f" {key}={json.dumps(value, default=str)}" for key, value in known.items())
         line = f"{at} {record.levelname:<7} {record.getMessage().translate(_ESCAPES)}{fields}"
         trace = self.formatException(record.exc_info).splitlines() if record.exc_info else []
         return "\n    ".join([line, *(each.translate(_ESCAPES) for each in trace)])

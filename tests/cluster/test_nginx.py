@@ -11,6 +11,7 @@ import pytest
 from tests.cluster.front import NEWER_NGINX, NGINX, Front, assert_envelope, front, until
 from tests.cluster.ports import free_ports
 from tests.cluster.stub_worker import Mode, StubWorker, stub_worker
+from tests.spans import SPAN_ID, TRACE_ID, TRACEPARENT
 
 PATH = "/v1/audio/transcriptions"
 
@@ -290,3 +291,31 @@ async def test_an_aborted_upload_reaches_no_worker(cluster):
     assert (await cluster.nginx.post()).status_code == 200
     assert sorted(size for worker in cluster.workers for _, size in worker.seen) == [5]
     assert not any((cluster.nginx.run_dir / "body").rglob("[0-9]*"))
+
+
+@pytest.mark.parametrize(
+    ("header", "trace_id"),
+    [
+        (TRACEPARENT, TRACE_ID),
+        (f"cc-{TRACE_ID}-{SPAN_ID}-01-later", TRACE_ID),
+        (None, ""),
+        (f"00-{'0' * 32}-{SPAN_ID}-01", ""),
+        (f"00-{TRACE_ID}-{'0' * 16}-01", ""),
+        (f"ff-{TRACE_ID}-{SPAN_ID}-01", ""),
+        (TRACEPARENT.upper(), ""),
+        (f"{TRACEPARENT}-later", ""),
+        (f'{TRACEPARENT}","status":200', ""),
+        (f"x{TRACEPARENT}", ""),
+    ],
+)
+async def test_the_trace_is_passed_on_and_logged_if_it_is_well_formed(
+    cluster: Cluster, header: str | None, trace_id: str
+):
+    """The worker gets the headers as they came; the log has the id of a valid one, and nothing of another."""
+    cluster.set_modes("echo")
+    state = {"tracestate": "vendor=1", "baggage": "a=b"}
+    seen = (await cluster.nginx.post(b"audio", **state, **({} if header is None else {"traceparent": header}))).json()
+    assert (seen.get("traceparent"), seen["tracestate"], seen["baggage"]) == (header, "vendor=1", "a=b")
+    await until(lambda: '"POST"' in cluster.nginx.log.read_text())
+    (record,) = [json.loads(line) for line in cluster.nginx.log.read_text().splitlines() if '"POST"' in line]
+    assert (record["trace_id"], record["status"]) == (trace_id, 200)

@@ -16,6 +16,7 @@ from app.core.transcript import AudioInfo, Progress, Segment
 from app.engine.engine import EngineInfo, WhisperEngine, in_thread, transcribe
 from app.engine.failures import FailureWatch
 from app.engine.listeners import Listeners
+from app.engine.stage_times import StageTimes
 from app.engine.transcriber import EngineEvent, Transcriber
 from app.http.admission import Admission
 from tests.clients import tone_wav
@@ -48,7 +49,9 @@ class ScriptedTranscriber:
         """The last call."""
         self.closed = True
 
-    def events(self, pcm: Pcm, options: Options, cancelled: Callable[[], bool]) -> Iterator[EngineEvent]:
+    def events(
+        self, pcm: Pcm, options: Options, cancelled: Callable[[], bool], times: StageTimes | None = None
+    ) -> Iterator[EngineEvent]:
         """The transcriber's seam."""
         total_s = len(pcm) / 16_000
         yield AudioInfo("en", 0.9, total_s)

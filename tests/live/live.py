@@ -21,6 +21,7 @@ from app.live.remote import RemoteTranscriber
 from app.live.scheduler import Scheduler
 from app.live.session.connection import Disconnected, SessionLimits
 from app.live.session.recorder import Recording
+from app.ops.tracing import NO_TRACER, Tracer
 from tests.live import tones
 from tests.live.backend import Backend
 
@@ -39,6 +40,7 @@ async def gateway(
     slots: int = 8,
     timeout_s: float = 30.0,
     recording: Recording | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> AsyncIterator[Gateway]:
     """A gateway whose service is `backend`, without sockets."""
     async with httpx.AsyncClient(transport=backend.transport()) as client:
@@ -52,6 +54,7 @@ async def gateway(
             scheduler=Scheduler(slots),
             metrics=metrics,
             recording=recording,
+            tracer=tracer,
         )
 
 

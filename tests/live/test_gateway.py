@@ -1,6 +1,8 @@
 """Several clients at one gateway, in virtual time."""
 
 import asyncio
+import json
+import logging
 import re
 
 import numpy as np
@@ -9,11 +11,16 @@ import pytest
 from app.contracts.whisperlive import END_OF_AUDIO
 from app.live.admission import Caller, StreamLimits
 from app.live.session.connection import SessionLimits
+from app.live.session.session import Session
+from app.ops.logs import JsonFormatter
+from app.ops.trace_context import TraceContext, current
 from app.ops.version import VERSION
 from tests.live import live, tones, virtual
 from tests.live.backend import Backend
+from tests.spans import SPAN_ID, TRACE_ID, assert_nested, recorded
 
 STRANGER = Caller(address="203.0.113.1")
+TRACE = TraceContext(TRACE_ID, SPAN_ID, sampled=True)
 NEIGHBOUR = Caller(address="203.0.113.2")
 
 
@@ -457,3 +464,76 @@ def test_memory_is_flat_over_a_long_talk():
     peaks = virtual.run(main())
     assert max(peaks) < 14
     assert peaks[-1] <= max(peaks[:3]) + 1
+
+
+def test_a_session_is_a_span_and_so_is_each_request():
+    """In the client's trace, with nothing that was said; a session without a trace begins one."""
+    recording = tones.chatter(6, seed=3)
+    backend = Backend(delay_s=0.1)
+
+    async def main(tracer):
+        async with live.gateway(backend, tracer=tracer) as gate:
+            await live.stream(gate, recording, caller=Caller(trace=TRACE), uid="secret-uid", initial_prompt="secret")
+            await live.stream(gate, recording)
+
+    with recorded() as (tracer, found):
+        virtual.run(main(tracer))
+    first, second = (span for span in found.seen() if span.name == "stt.session")
+    assert (first.trace_id, first.parent_id) == (TRACE_ID, SPAN_ID)
+    assert second.trace_id != TRACE_ID
+    assert first.attributes["stt.ending"] == "end_of_audio"
+    assert first.attributes["stt.audio_s"] == pytest.approx(len(recording.pcm) / tones.RATE, abs=0.1)
+    windows = [span for span in found.seen() if span.parent_id == first.span_id]
+    assert {span.name for span in windows} == {"stt.window"}
+    assert len(windows) + len([span for span in found.seen() if span.parent_id == second.span_id]) == len(backend.log)
+    assert_nested(found.seen())
+    everything = str([(span.name, span.attributes) for span in found.seen()])
+    assert not any(word in everything for word in ("secret", *recording.text))
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("secret"), asyncio.CancelledError()], ids=["bug", "cancelled"])
+def test_a_session_that_breaks_off_ends_its_span(failure, monkeypatch):
+    """However a session ends, its span does, with the kind of the failure."""
+
+    async def fail(_):
+        raise failure
+
+    monkeypatch.setattr(Session, "run", fail)
+
+    async def main(tracer):
+        async with live.gateway(Backend(), tracer=tracer) as gate:
+            with pytest.raises(type(failure)):
+                await live.stream(gate, tones.speak([["alpha"]]))
+
+    with recorded() as (tracer, found):
+        virtual.run(main(tracer))
+    (span,) = found.seen()
+    assert span.failed
+    assert span.attributes["error.type"] == type(failure).__name__
+    assert "secret" not in str(span.attributes)
+
+
+@pytest.mark.parametrize("caller", [Caller(trace=TRACE), Caller()], ids=["traced", "untraced"])
+def test_log_lines_and_requests_of_a_session_share_a_trace(caller, caplog):
+    """Without OpenTelemetry, too: the client's trace, or one that the gateway makes for the session."""
+    caplog.set_level(logging.INFO, "app.live")
+    caplog.handler.setFormatter(JsonFormatter())
+    sent = []
+
+    def note(body, request):
+        sent.append(current())  # the service runs in the task that calls it
+        return body
+
+    backend = Backend(change=note)
+
+    async def main():
+        async with live.gateway(backend) as gate:
+            await live.stream(gate, tones.chatter(3, seed=3), caller=caller)
+
+    virtual.run(main())
+    seen = [json.loads(line) for line in caplog.text.splitlines()]
+    assert {"session started", "session ended"} <= {line["event"] for line in seen}
+    ids = {line["trace_id"] for line in seen}
+    assert len(ids) == 1
+    assert {context.trace_id for context in sent if context is not None} == ids
+    assert (ids == {TRACE_ID}) == (caller.trace is not None)

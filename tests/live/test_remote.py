@@ -20,7 +20,10 @@ from app.live.remote import (
     encode_wav,
     retry_after_s,
 )
+from app.ops.trace_context import TraceContext
+from app.ops.tracing import PassedOn
 from tests.live import virtual
+from tests.spans import SPAN_ID, TRACE_ID, TRACEPARENT, assert_nested, recorded
 
 URL = "http://service/v1/audio/transcriptions"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -286,3 +289,39 @@ def test_very_short_audio_is_lengthened():
     assert len(wav) == 44 + 2 * MIN_WAV_SAMPLES
     assert wav[44:64] == b"\1\0" * 10
     assert not any(wav[64:])
+
+
+def test_requests_carry_the_sessions_trace():
+    """The service gets the trace of the client, unchanged while nothing is recorded here."""
+    seen = []
+
+    def handle(request):
+        seen.append(request.headers)
+        return httpx.Response(200, json={"segments": []})
+
+    context = TraceContext(TRACE_ID, SPAN_ID, sampled=True, state="a=1")
+    ask(handle, call=RemoteOptions(span=PassedOn(context)))
+    ask(handle)
+    assert (seen[0]["traceparent"], seen[0]["tracestate"]) == (TRACEPARENT, "a=1")
+    assert "traceparent" not in seen[1]
+
+
+@pytest.mark.parametrize(("status", "failed", "outcome"), [(200, False, "ok"), (503, True, "busy")])
+def test_each_request_is_a_span(status, failed, outcome):
+    """The service's spans become children of this one; a refusal is a failure with its kind."""
+    sent = []
+
+    def handle(request):
+        sent.append(request.headers["traceparent"])
+        return httpx.Response(status, json={"segments": []})
+
+    with recorded() as (tracer, spans):
+        session = tracer.start("stt.session", parent=None, kind="server")
+        ask(handle, call=RemoteOptions(span=session), prompt="Secret")
+        session.end()
+    whole, request = spans.seen()
+    assert sent == [f"00-{whole.trace_id}-{request.span_id}-01"]
+    assert (request.name, request.parent_id, request.failed) == ("stt.window", whole.span_id, failed)
+    expected = {"stt.window": 3, "stt.audio_s": 1.0, "stt.lane": "realtime", "stt.outcome": outcome}
+    assert request.attributes == expected | ({"error.type": "busy"} if failed else {})
+    assert_nested([whole, request])

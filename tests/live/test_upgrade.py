@@ -6,8 +6,10 @@ from app.live.admission import Caller
 from app.live.upgrade import HttpAnswer, HttpRequest, UpgradeCheck, may_connect, offered_key
 from app.ops.addresses import TrustedProxies
 from app.ops.keys import Key, KeyRing, digest_of
+from app.ops.trace_context import TraceContext
 from tests.live import live, virtual
 from tests.live.backend import Backend
+from tests.spans import SPAN_ID, TRACE_ID, TRACEPARENT
 
 UPGRADE = {"connection": "Upgrade", "upgrade": "websocket", "host": "gateway.example:9090"}
 
@@ -198,3 +200,12 @@ def test_metrics_are_openmetrics_on_request():
     assert wanted.media_type.startswith("application/openmetrics-text")
     assert wanted.body.endswith(b"# EOF\n")
     assert plain.media_type.startswith("text/plain; version=0.0.4")
+
+
+def test_the_caller_has_its_trace():
+    """A valid traceparent of the handshake; a malformed one, and two of them, count as none."""
+    caller, _ = check(**UPGRADE, traceparent=TRACEPARENT, tracestate="a=1")
+    assert caller.trace == TraceContext(TRACE_ID, SPAN_ID, sampled=True, state="a=1")
+    for malformed in ("x", f"{TRACEPARENT}, {TRACEPARENT}", TRACEPARENT.upper()):
+        caller, _ = check(**UPGRADE, traceparent=malformed)
+        assert caller.trace is None

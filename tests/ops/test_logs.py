@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.ops import logs
+from app.ops import logs, trace_context
 from app.ops.logs import JsonFormatter, TextFormatter
 
 NASTY = 'x"}\n{"level": "error", "event": "forged"}\r\x1b[31m\x00\x85\u2028\u2029\ud800é'
@@ -134,3 +134,11 @@ def test_what_is_written_to_a_database_is_not_logged(root: logging.Logger, libra
     """These libraries log statements with their values at DEBUG, and values are what people said."""
     logs.configure(level="debug", style="json")
     assert not logging.getLogger(library).isEnabledFor(logging.INFO)
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()], ids=["json", "text"])
+def test_lines_of_a_traced_request_have_its_id(formatter: logging.Formatter):
+    """Every line that is written while the request is served, whoever writes it; others have no such field."""
+    with trace_context.serving(trace_context.TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")):
+        assert "4bf92f3577b34da6a3ce929d0e0e4736" in formatter.format(record())
+    assert "trace_id" not in formatter.format(record())

@@ -36,9 +36,11 @@ def create_app(services: Services) -> FastAPI:
         version=VERSION,
         docs_url=None,
         redoc_url=None,
+        # FastAPI's own telemetry would send query strings and exceptions, which may hold keys and text; see ops/tracing
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         redirect_slashes=False,
         middleware=[  # outermost first
-            Middleware(AccessLog, metrics=services.metrics),
+            Middleware(AccessLog, metrics=services.metrics, tracer=services.tracer),
             Middleware(SecurityHeaders),
             Middleware(UnhandledErrors),
             Middleware(HeadAsGet),

@@ -7,6 +7,7 @@ until the failing row is alone. No exception ends a model thread.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import threading
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from app.core.errors import Cancelled, ShuttingDown
-from app.engine.batching.queue import BatchQueue, Job
+from app.engine.batching.queue import BatchQueue, Job, JobCall
 
 log = logging.getLogger("app.engine")
 
@@ -76,6 +77,7 @@ class Batcher(Generic[P, R]):
         self._closed = False
         self._busy_since_s: dict[int, float] = {}
         self._last_call_s: float | None = None
+        self._call_numbers = itertools.count(1)
         self._idle = 0
         self._threads = [
             threading.Thread(target=self._loop, args=(number,), name=f"model-{number}", daemon=True)
@@ -108,6 +110,7 @@ class Batcher(Generic[P, R]):
         lane: int = 0,
         max_rows: int = 1,
         cancelled: Callable[[], bool] = lambda: False,
+        on_call: Callable[[JobCall], None] = lambda _: None,
     ) -> Future[R]:
         """Add a job to the queue. See `Job` for the arguments.
 
@@ -115,7 +118,15 @@ class Batcher(Generic[P, R]):
             Its result; Cancelled or ShuttingDown if it was dropped; whatever `run` raised for it alone.
         """
         future: Future[R] = Future()
-        job = Job((payload, future), key=key, owner=owner, lane=lane, max_rows=max_rows, cancelled=cancelled)
+        job = Job(
+            (payload, future),
+            key=key,
+            owner=owner,
+            lane=lane,
+            max_rows=max_rows,
+            cancelled=cancelled,
+            on_call=on_call,
+        )
         with self._changed:
             if self._closed:
                 future.set_exception(ShuttingDown("The server is shutting down. Retry shortly.", retry_after_s=1))
@@ -215,7 +226,9 @@ class Batcher(Generic[P, R]):
             self._serve(number, batch[middle:])
             return
         self._last_call_s = finished_s = self._clock()
+        number = next(self._call_numbers)
         for job, result in zip(batch, results, strict=True):
+            _notify(job.on_call, JobCall(number, len(batch), job.added_s, started_s, finished_s))
             with contextlib.suppress(InvalidStateError):  # its caller has cancelled the future
                 job.payload[1].set_result(result)
         waited_s = started_s - min(job.added_s for job in batch)

@@ -35,6 +35,23 @@ COMPANY_S = 0.5
 NEVER = (-1, float("-inf"))
 
 
+@dataclass(frozen=True, slots=True)
+class JobCall:
+    """The call that a job was part of.
+
+    Attributes:
+        number: counts the calls of one batcher.
+        rows: jobs in the call.
+        added_s: when the job began to wait.
+    """
+
+    number: int
+    rows: int
+    added_s: float
+    started_s: float
+    ended_s: float
+
+
 @dataclass(slots=True, eq=False)
 class Job(Generic[P]):
     """One call to the model for one window.
@@ -45,6 +62,7 @@ class Job(Generic[P]):
         lane: 0 goes first.
         max_rows: how many rows a call that holds this job may have.
         cancelled: called before the job is taken; a job whose caller has left is dropped.
+        on_call: called with the call that it was part of, before its result is delivered; see `Batcher.submit`.
     """
 
     payload: P
@@ -53,6 +71,7 @@ class Job(Generic[P]):
     lane: int
     max_rows: int = 1
     cancelled: Callable[[], bool] = field(default=lambda: False)
+    on_call: Callable[[JobCall], None] = field(default=lambda _: None)
     added_s: float = 0.0
 
 

@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 from app.engine.batching.batcher import Batcher
 from app.engine.batching.lanes import SHORT
+from app.engine.batching.queue import JobCall
+from app.engine.stage_times import CallTimes
 from app.engine.whisper.audio_context import FULL_FRAMES, context_frames, decoder_positions
 from app.engine.whisper.decoding import FALLBACK_STEPS
 
@@ -107,6 +109,7 @@ class BatchedWhisper:
         start_token: id of `<|startoftranscript|>`.
         repeat_beam: replace sampling by `FALLBACK_STEPS`, with this beam; None = sample.
         adapt_context: encode a short window at its own length; see `SharedModel.encode_silence`.
+        on_call: called with each call, on a model thread.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class BatchedWhisper:
         start_token: int,
         repeat_beam: int | None,
         adapt_context: bool,
+        on_call: Callable[[CallTimes], None] = lambda _: None,
     ) -> None:
         self.is_multilingual: bool = model.is_multilingual
         self.device: str = model.device
@@ -136,6 +140,7 @@ class BatchedWhisper:
         self._start_token = start_token
         self._repeat_beam = repeat_beam
         self._adapt_context = adapt_context
+        self._on_call = on_call
 
     def encode(self, features: Any, *, to_cpu: bool = False) -> Array:  # noqa: ARG002 - CTranslate2's signature
         """[1, n_mels, n_frames] -> [1, n_positions, width]."""
@@ -187,7 +192,13 @@ class BatchedWhisper:
             lane=self._lane,
             max_rows=max_rows,
             cancelled=self._cancelled,
+            on_call=lambda made: self._on_call(_times_of(call.kind, made)),
         ).result()
+
+
+def _times_of(kind: str, made: JobCall) -> CallTimes:
+    waited_s = made.started_s - made.added_s
+    return CallTimes(made.number, kind, made.rows, waited_s, made.started_s, made.ended_s)
 
 
 def repeatable(options: dict[str, Any], beam_size: int) -> dict[str, Any]:

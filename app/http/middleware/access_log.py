@@ -1,4 +1,4 @@
-"""The outermost middleware: gives each request its id, writes one log line about it, and reports it to the metrics."""
+"""The outermost middleware: gives each request its id, its span and one log line, and reports it to the metrics."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.request_record import RequestRecord
+from app.http.request_spans import RequestSpans
+from app.ops import trace_context
+from app.ops.tracing import NO_TRACER, Tracer
 
 log = logging.getLogger("app.access")
 
@@ -41,11 +44,13 @@ class AccessLog:
 
     Args:
         on_done: called with each request once it is answered.
+        tracer: records the requests.
     """
 
-    def __init__(self, app: ASGIApp, *, on_done: Callable[[RequestDetails], None]) -> None:
+    def __init__(self, app: ASGIApp, *, on_done: Callable[[RequestDetails], None], tracer: Tracer = NO_TRACER) -> None:
         self._app = app
         self._on_done = on_done
+        self._spans = RequestSpans(tracer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -56,6 +61,8 @@ class AccessLog:
         sent_id = Headers(scope=scope).get("x-request-id", "")
         record = RequestRecord(request_id=sent_id if SAFE_ID.fullmatch(sent_id) else f"req_{uuid.uuid4().hex}")
         scope["record"] = record
+        span = self._spans.start(scope)
+        record.trace_id = None if span.context is None else span.context.trace_id
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -68,12 +75,14 @@ class AccessLog:
                 headers["openai-processing-ms"] = str(round((time.monotonic() - started) * 1000))
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        finally:
-            details = RequestDetails(scope["path"], status, time.monotonic() - started, record)
-            self._on_done(details)
-            _write_line(scope["method"], details)
+        with trace_context.serving(span.context):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                details = RequestDetails(scope["path"], status, time.monotonic() - started, record)
+                self._on_done(details)
+                _write_line(scope["method"], details)
+                self._spans.end(span, scope, record, status)
 
 
 def _write_line(method: str, details: RequestDetails) -> None:

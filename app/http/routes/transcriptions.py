@@ -20,7 +20,7 @@ from app.http.middleware.gate import check_tier, key_of
 from app.http.request.body import read_body
 from app.http.request.multipart import Upload
 from app.http.request.parse import ParsedRequest, parse
-from app.http.request_record import record_of
+from app.http.request_record import RequestRecord, record_of
 from app.http.response import openapi
 from app.http.response.events import EventWriter
 from app.http.response.formats import ResponseFormat, render
@@ -55,9 +55,11 @@ async def create_translation(request: Request) -> Response:
 
 async def _answer(request: Request, *, default_format: ResponseFormat, task: Task | None = None) -> Response:
     worker = state_of(request)
-    upload = await read_body(
-        request, max_file_bytes=worker.max_upload_bytes, budget=worker.uploads, turn=worker.json_turn
-    )
+    record = record_of(request.scope)
+    with record.times.stage("upload"):
+        upload = await read_body(
+            request, max_file_bytes=worker.max_upload_bytes, budget=worker.uploads, turn=worker.json_turn
+        )
     if upload.file is not None:
         worker.metrics.count_upload(upload.file_bytes)
     streaming = False
@@ -71,26 +73,27 @@ async def _answer(request: Request, *, default_format: ResponseFormat, task: Tas
         check_tier(key_of(request.scope), parsed.options.tier)
         worker.check_model(parsed.model)
         file = _file_of(upload)
-        record = record_of(request.scope)
         record.tier, record.stream = parsed.options.tier, parsed.stream
         if parsed.stream:
             stream = await cancel_on_disconnect(request.receive, _stream(request, worker, upload, file, parsed))
             streaming = True
             return stream
-        transcript = await cancel_on_disconnect(request.receive, _transcribe(request, worker, file, parsed))
+        transcript = await cancel_on_disconnect(request.receive, _transcribe(worker, file, parsed, record))
     finally:
         if not streaming:
             upload.close()
     record.info, record.timings = transcript.info, transcript.timings
-    return await _rendered(transcript, parsed, worker)
+    with record.times.stage("format"):
+        return await _rendered(transcript, parsed, worker)
 
 
-async def _transcribe(request: Request, worker: WorkerState, file: BinaryIO, parsed: ParsedRequest) -> Transcript:
+async def _transcribe(worker: WorkerState, file: BinaryIO, parsed: ParsedRequest, record: RequestRecord) -> Transcript:
     started = time.monotonic()
-    permit = await worker.admission.acquire(parsed.options.tier)
+    with record.times.stage("queue"):
+        permit = await worker.admission.acquire(parsed.options.tier)
     queue_s = time.monotonic() - started
-    watch = FirstSegmentWatch(record_of(request.scope).started_s, worker.metrics.count_first_segment)
-    transcript = await transcribe(worker.engine, file, parsed.options, permit, on_event=watch.see)
+    watch = FirstSegmentWatch(record.started_s, worker.metrics.count_first_segment)
+    transcript = await transcribe(worker.engine, file, parsed.options, permit, times=record.times, on_event=watch.see)
     return replace(transcript, timings=replace(transcript.timings, queue_s=queue_s))
 
 
@@ -100,9 +103,10 @@ async def _stream(
     """The response, as soon as the first event has arrived; from then on it owns the upload."""
     record = record_of(request.scope)
     started = time.monotonic()
-    permit = await worker.admission.acquire(parsed.options.tier)
+    with record.times.stage("queue"):
+        permit = await worker.admission.acquire(parsed.options.tier)
     queue_s = time.monotonic() - started
-    events = worker.engine.stream(file, parsed.options, permit)
+    events = worker.engine.stream(file, parsed.options, permit, record.times)
 
     def on_timings(timings: Timings) -> None:
         record.timings = replace(timings, queue_s=queue_s)

@@ -33,6 +33,7 @@ from app.live.session.reader import Reader
 from app.live.session.recorder import NotRecorded, Recorder
 from app.live.session.transcribe_loop import TranscribeLoop
 from app.live.session.warnings import SessionWarnings
+from app.ops.tracing import NO_SPAN, Span
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Session:
         metrics: GatewayMetrics,
         session_id: str,
         recorder: Recorder | None = None,
+        span: Span = NO_SPAN,
     ) -> None:
         self._recorder = recorder or NotRecorded()
         self._socket = socket
@@ -76,6 +78,7 @@ class Session:
             tier=handshake.transcription_tier,
             no_speech_thresh=handshake.no_speech_thresh,
             request_id=session_id,
+            span=span,
         )
         self._transcribe_loop = TranscribeLoop(
             self._stream,

@@ -13,6 +13,7 @@ import pytest
 from app.core.errors import Cancelled, ShuttingDown
 from app.engine.batching.batcher import BatchDetails, Batcher
 from app.engine.batching.lanes import LIVE, LONG, SHORT
+from app.engine.batching.queue import JobCall
 from tests.fakes import FakeClock
 
 # Only how long a broken batcher may hang before its test fails.
@@ -433,3 +434,20 @@ def test_a_storm_loses_and_doubles_nothing() -> None:
     ran = {row for row, what in answers if what == row.upper()}
     assert set(seen) == ran, "what was run was answered, and what was dropped never ran"
     assert set(seen.values()) == {1}
+
+
+def test_jobs_learn_of_their_call(model: HeldModel):
+    """Before its result arrives, each job is told the call's number, which jobs of one call share, and its times."""
+    told: list[JobCall] = []
+    batcher: Batcher[str, str] = Batcher(model)
+    try:
+        first = batcher.submit("a", key="k", owner="x", max_rows=2, on_call=told.append)
+        model.wait_until_called()
+        second = batcher.submit("b", key="k", owner="y", max_rows=2, on_call=told.append)
+        third = batcher.submit("c", key="k", owner="z", max_rows=2, on_call=told.append)
+        model.let_go()
+        assert [each.result(PATIENCE_S) for each in (first, second, third)] == ["A", "B", "C"]
+        assert [(call.number, call.rows) for call in told] == [(1, 1), (2, 2), (2, 2)]
+        assert all(call.added_s <= call.started_s <= call.ended_s for call in told)
+    finally:
+        batcher.close()

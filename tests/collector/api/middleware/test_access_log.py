@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from tests.collector.api.said import PATH, client, say
 from tests.collector.fakes import FakeStore, services
+from tests.spans import SPAN_ID, TRACE_ID, TRACEPARENT, recorded
 
 
 def fields(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
@@ -61,3 +63,28 @@ async def test_probes_are_logged_at_debug_level(caplog: pytest.LogCaptureFixture
             await http.get("/health")
             await http.get("/metrics")
     assert fields(caplog) == []
+
+
+async def test_a_request_is_a_span_that_names_its_route():
+    """In the caller's trace, without the room, the query and the key; probes have none."""
+    store = FakeStore()
+    await say(store, "A secret.")
+    with recorded() as (tracer, spans):
+        async with client(replace(services(store=store), tracer=tracer), key="key-1") as http:
+            headers = {"traceparent": TRACEPARENT}
+            await http.get(PATH, params={"api_key": "key-2", "q": "secret"}, headers=headers)
+            await http.get("/unknown/key-3", headers={"traceparent": "x"})
+            await http.get("/health/live", headers=headers)
+    first, second = spans.seen()
+    assert (first.name, first.trace_id, first.parent_id) == (
+        "GET /transcripts/{platform}/{native_id}",
+        TRACE_ID,
+        SPAN_ID,
+    )
+    assert first.attributes == {
+        "http.request.method": "GET",
+        "url.scheme": "http",
+        "http.response.status_code": 200,
+        "http.route": "/transcripts/{platform}/{native_id}",
+    }
+    assert (second.name, second.parent_id) == ("GET", "")
