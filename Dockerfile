@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # The worker on NVIDIA GPUs (amd64).  docker build -t speech-to-text:cuda .
 # With a model inside:                docker build --build-arg BAKE_MODEL=large-v3-turbo -t speech-to-text:cuda-turbo .
+# Without the wheel's GPL codecs:     docker build --build-arg WITHOUT_GPL_CODECS=1 -t speech-to-text:cuda-lgpl .
 #
 # No CUDA base image: CTranslate2 needs the host's driver and cuBLAS, nothing else (no cuDNN).
 
@@ -12,6 +13,10 @@ COPY requirements.txt deploy/requirements-cuda.txt /build/
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes \
         --requirement /build/requirements.txt --requirement /build/requirements-cuda.txt
+# Any value builds PyAV and FFmpeg from source instead of the wheel, see docs/licences.md.
+ARG WITHOUT_GPL_CODECS=""
+COPY deploy/build_av_without_gpl.sh deploy/requirements-av-build.txt /build/
+RUN if [ -n "$WITHOUT_GPL_CODECS" ]; then sh /build/build_av_without_gpl.sh /opt/venv /build/requirements.txt; fi
 
 FROM build AS model
 # A size or a hub id; empty: no model in the image, the model volume is filled at the first start.
