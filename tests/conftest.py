@@ -50,6 +50,7 @@ SLOW = (
     "live/test_gateway.py",
     "live/test_server.py",
     "load/test_client.py",
+    "supply",
     "test_load_test_client.py",
 )
 
