@@ -35,9 +35,10 @@ RUN mkdir -p /models \
 
 FROM ${PYTHON_IMAGE} AS worker
 # CTranslate2 loads cuBLAS by name and does not search in wheels, hence LD_LIBRARY_PATH.
+# The folders in /usr/local/nvidia are where Google Kubernetes Engine mounts the driver.
 # The NVIDIA_ variables have the container runtime mount the driver's libraries.
 # GPUs newer than the wheel's code (Hopper, Blackwell) compile it at the first start; the cache keeps the result.
-ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cublas/lib \
+ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cublas/lib:/usr/local/nvidia/lib:/usr/local/nvidia/lib64 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     CUDA_CACHE_PATH=/cache/cuda \

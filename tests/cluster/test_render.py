@@ -105,6 +105,16 @@ def test_old_processes_live_as_long_as_configured(run_dir):
     assert "worker_shutdown_timeout 3600s;" in render(run_dir, [8001], env=longer)
 
 
+def test_who_sees_internals_can_be_chosen(run_dir):
+    """Private networks see metrics and the API's documentation, unless NGINX_INTERNAL_FROM names others."""
+    private = {"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}
+    assert set(re.findall(r"allow (.+);", render(run_dir, [8001]))) == private
+    chosen = render(run_dir, [8001], env={"NGINX_INTERNAL_FROM": "127.0.0.0/8 10.20.0.0/16"})
+    allowed = re.findall(r"allow (.+);\n", chosen)
+    assert set(allowed) == {"127.0.0.0/8", "10.20.0.0/16"}
+    assert len(allowed) == 2 * chosen.count("deny all;") - 2, "every block but that of the gateways, which is closed"
+
+
 def test_the_number_of_slots_may_be_left_to_the_worker(run_dir):
     """MAX_CONCURRENT_TRANSCRIPTIONS=0: the worker chooses by its device, and nginx uses the same number."""
     chosen = {"MAX_CONCURRENT_TRANSCRIPTIONS": "0"}
