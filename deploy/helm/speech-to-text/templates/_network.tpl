@@ -28,6 +28,9 @@
 {{/* To the model hub. */}}
 {{- define "stt.egress.hub" -}}
 {{ include "stt.egress.port" (list 443 list) }}
+{{- with .Values.model.extraEgress }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* Reading metrics. Takes (list root port). */}}
