@@ -18,7 +18,7 @@ from tools.kube.shapes import Schema, record
 # What the chart sets itself, as names of fields.
 FIXED: Final[dict[type[BaseSettings], set[str]]] = {
     WorkerSettings: {"host", "port", "device", "worker_id", "api_keys_file"},
-    GatewaySettings: {"streaming_host", "streaming_port", "remote_transcriber_url"},
+    GatewaySettings: {"streaming_host", "streaming_port", "remote_transcriber_url", "api_keys_file"},
     CollectorSettings: {"collector_host", "collector_port", "redis_host", "redis_port"},
 }
 KEPT: Final[tuple[str, ...]] = (

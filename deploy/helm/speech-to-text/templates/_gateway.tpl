@@ -7,11 +7,7 @@
 - name: FORWARDED_ALLOW_IPS
   value: "*"
 {{- end }}
-{{- with .Values.apiKeys }}
-{{- if .existingSecret }}
-{{ include "stt.secretVariable" (list "API_KEYS" .existingSecret .key) }}
-{{- end }}
-{{- end }}
+{{- include "stt.keys.env" . }}
 {{- with .Values.gateway.clientKeys }}
 {{- if .existingSecret }}
 {{ include "stt.secretVariable" (list "STREAMING_API_KEYS" .existingSecret .key) }}

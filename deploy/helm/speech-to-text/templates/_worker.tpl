@@ -12,15 +12,7 @@
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
-{{- with .Values.apiKeys }}
-{{- if .existingSecret }}
-{{ include "stt.secretVariable" (list "API_KEYS" .existingSecret .key) }}
-{{- end }}
-{{- if .fileSecret.name }}
-- name: API_KEYS_FILE
-  value: /etc/transcription/keys/{{ .fileSecret.key }}
-{{- end }}
-{{- end }}
+{{- include "stt.keys.env" . }}
 {{- if include "stt.worker.usesRedis" . }}
 # Where the workers count what each key has used.
 {{ include "stt.secretVariable" (list "REDIS_URL" .Values.redis.existingSecret .Values.redis.key) }}
