@@ -7,8 +7,8 @@
 # FFMPEG_URL names another place that has the same file.
 set -eu
 
-venv=${1:?usage: build_av_without_gpl.sh ENVIRONMENT LOCK_FILE}
-lock=${2:?usage: build_av_without_gpl.sh ENVIRONMENT LOCK_FILE}
+venv=$(realpath "${1:?usage: build_av_without_gpl.sh ENVIRONMENT LOCK_FILE}")
+lock=$(realpath "${2:?usage: build_av_without_gpl.sh ENVIRONMENT LOCK_FILE}")
 here=$(cd "$(dirname "$0")" && pwd)
 version=9.0.2
 url=${FFMPEG_URL:-https://ffmpeg.org/releases/ffmpeg-$version.tar.xz}
