@@ -49,7 +49,7 @@ python -m venv "$work/build"
 "$work/build/bin/python" -m pip install --quiet --require-hashes --requirement "$here/requirements-av-build.txt"
 sed -n '/^av==/,/[^\\]$/p' "$lock" > "$work/av.txt"
 PKG_CONFIG_PATH=$target/lib/pkgconfig LDFLAGS="-Wl,-rpath,$target/lib" \
-    "$work/build/bin/python" -m pip wheel --quiet --no-deps --no-build-isolation --no-binary av --require-hashes \
+    "$work/build/bin/python" -m pip wheel --quiet --no-cache-dir --no-deps --no-build-isolation --no-binary av --require-hashes \
     --requirement "$work/av.txt" --wheel-dir "$work/wheel"
 "$work/build/bin/python" -m pip --python "$venv/bin/python" install --quiet --no-deps --no-index --force-reinstall \
     "$work"/wheel/av-*.whl

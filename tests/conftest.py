@@ -44,6 +44,7 @@ SLOW = (
     "engine/test_steady_sound.py",
     "engine/test_transcriber.py",
     "engine/whisper/test_determinism.py",
+    "helm",
     "http/response/test_openapi.py",
     "live/client/test_client.py",
     "live/publish/test_link.py",

@@ -20,11 +20,12 @@ fi
 mkdir -p "$folder"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Links into the repository become files; a package holds no tests of the repository.
+# Links into the repository become files.
 cp -RL deploy/helm/speech-to-text "$work/speech-to-text"
-sed -i "s|ghcr.io/OWNER/|$registry/|g" "$work/speech-to-text/values.yaml"
+sed -i "s|^  repository: speech-to-text\$|  repository: $registry/speech-to-text|" "$work/speech-to-text/values.yaml"
+grep -q "repository: $registry/speech-to-text" "$work/speech-to-text/values.yaml"
 $helm package --destination "$folder" "$work/speech-to-text" > /dev/null
-$helm template speech-to-text "$folder/speech-to-text-$version.tgz" > "$folder/kubernetes.yaml"
+$helm template speech-to-text "$folder/speech-to-text-$version.tgz" --no-hooks > "$folder/kubernetes.yaml"
 sh tools/release/sbom.sh "$(cd "$folder" && pwd)"
 (cd "$folder" && sha256sum ./*.tgz ./*.yaml ./*.json > SHA256SUMS)
 printf '%s\n' "$notes"
