@@ -2,29 +2,22 @@
 
 {{/* The files of its ConfigMap. */}}
 {{- define "stt.balancer.files" -}}
-{{- range list "nginx.conf" "render.sh" "access.mtail" }}
+{{- range list "nginx.conf" "render.sh" }}
 {{ . }}: |
   {{- $.Files.Get (printf "files/%s" .) | nindent 2 }}
 {{- end }}
 {{- end -}}
 
 {{/*
-The container that counts. A sidecar in the sense of Kubernetes: it starts before nginx and ends after it. It runs as
-nginx' user, because nobody else may write to its socket.
+The container that counts. A sidecar in the sense of Kubernetes: it starts before nginx and ends after it.
 */}}
 {{- define "stt.balancer.mtail" -}}
 - name: mtail
   restartPolicy: Always
   image: {{ include "stt.mtailImage" . }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
-  command:
-    - sh
-    - -c
-    # A socket that a killed process has left would be in the way.
-    - >-
-      rm -f /run/mtail/lb.sock &&
-      exec mtail --logtostderr --address 0.0.0.0 --port 3903
-      --progs /etc/transcription/access.mtail --logs unixgram:///run/mtail/lb.sock
+  # The socket, and where /metrics is; the image removes a socket that a killed process has left.
+  args: [/run/mtail/lb.sock, 0.0.0.0, "3903"]
   securityContext:
     {{- include "stt.containerSecurity" . | nindent 4 }}
   ports:
@@ -47,9 +40,6 @@ nginx' user, because nobody else may write to its socket.
     timeoutSeconds: 5
     failureThreshold: 6
   volumeMounts:
-    - name: configuration
-      mountPath: /etc/transcription
-      readOnly: true
     - name: metrics-socket
       mountPath: /run/mtail
 {{- end -}}

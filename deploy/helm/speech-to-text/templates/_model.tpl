@@ -1,6 +1,6 @@
 {{/* How the model reaches the workers: model.source. */}}
 
-{{/* Changes with everything that a download depends on; the name of the Job and of the file it leaves. */}}
+{{/* Changes with everything that a download depends on: a part of the name of the file that the Job leaves. */}}
 {{- define "stt.model.key" -}}
 {{- $given := pick .Values.settings "MODEL_SIZE" "COMPUTE_TYPE" "ENCODER" -}}
 {{- list (include "stt.image" .) .Values.device $given .Values.model.extraEnv | toJson | sha256sum | trunc 8 -}}
@@ -9,6 +9,35 @@
 {{/* Not empty if a Job fills the claim. */}}
 {{- define "stt.model.hasJob" -}}
 {{- if and (eq .Values.model.source "pvc") .Values.model.pvc.fill }}yes{{ end -}}
+{{- end -}}
+
+{{/* A Job cannot be changed, so its name changes with its pod. */}}
+{{- define "stt.model.jobName" -}}
+{{- printf "%s-model-%s" (include "stt.name" .) (include "stt.model.jobPod" . | sha256sum | trunc 8) -}}
+{{- end -}}
+
+{{/* The Job's pod. */}}
+{{- define "stt.model.jobPod" -}}
+restartPolicy: OnFailure
+{{- include "stt.podIdentity" (dict "root" . "uid" 10001) | nindent 0 }}
+{{- with .Values.worker.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.worker.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+containers:
+  {{- $fetch := printf "python -m app models fetch --for-device %s && touch /models/.complete-%s" .Values.device (include "stt.model.key" .) }}
+  {{- include "stt.model.fetchContainer" (dict "root" . "name" "fetch-model" "command" (list "sh" "-c" $fetch)) | nindent 2 }}
+volumes:
+  - name: models
+    persistentVolumeClaim:
+      claimName: {{ include "stt.model.claim" . }}
+  - name: tmp
+    emptyDir:
+      sizeLimit: 1Gi
 {{- end -}}
 
 {{- define "stt.model.claim" -}}
@@ -63,7 +92,9 @@ initContainers:
     command:
       - sh
       - -c
-      - until [ -e /models/.complete-{{ include "stt.model.key" . }} ]; do echo "waiting for the model"; sleep 5; done
+      - >-
+        trap exit TERM;
+        until [ -e /models/.complete-{{ include "stt.model.key" . }} ]; do echo "waiting for the model"; sleep 5; done
     securityContext:
       {{- include "stt.containerSecurity" . | nindent 6 }}
     resources:

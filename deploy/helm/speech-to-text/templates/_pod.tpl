@@ -85,9 +85,13 @@ capabilities:
 
 {{/* The chart's variables and extraEnv as one list. Takes (list text extraEnv where). A name may come only once. */}}
 {{- define "stt.env" -}}
+{{- $shared := list "SHUTDOWN_GRACE_S" "DRAIN_GRACE_S" "MAX_CONCURRENT_TRANSCRIPTIONS" "MAX_CLIENTS" "MAX_QUEUE_SIZE" "MAX_UPLOAD_BYTES" "FAIL_FAST_WHEN_BUSY" -}}
 {{- $seen := dict -}}
 {{- $all := concat (index . 0 | fromYamlArray) (index . 1) -}}
 {{- range $all -}}
+{{- if has .name $shared -}}
+{{- fail (printf "%s sets %s: write it under settings, because nginx and the grace periods need the same value" (index $ 2) .name) -}}
+{{- end -}}
 {{- if hasKey $seen .name -}}
 {{- fail (printf "%s sets %s, which the chart sets itself or which stands there twice: remove it" (index $ 2) .name) -}}
 {{- end -}}
