@@ -98,7 +98,7 @@ bench: .venv/.installed-bench  ## measure the worker against the plain design, a
 	$(BIN)/python -m bench $(BENCH)
 
 .PHONY: manifests
-manifests:  ## build/kubernetes.yaml for `kubectl apply`, rendered from the chart; IMAGE=registry/speech-to-text VALUES=file
+manifests: $(KUBE)/.installed  ## build/kubernetes.yaml for `kubectl apply`, rendered from the chart; IMAGE=registry/speech-to-text VALUES=file
 	@mkdir -p build
 	.cache/kube/helm template stt deploy/helm/speech-to-text --namespace speech-to-text --skip-tests \
 		$(if $(IMAGE),--set image.repository=$(IMAGE)) $(if $(VALUES),--values $(VALUES)) > build/kubernetes.yaml

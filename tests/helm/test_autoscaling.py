@@ -34,7 +34,7 @@ def names_of_mtail() -> set[str]:
 
 def selectors(expression: Any) -> list[Any]:
     """Return every selector of series in a parsed query."""
-    found = []
+    found: list[Any] = []
     for attribute in ("lhs", "rhs", "expr", "args", "param", "vector_selector"):
         below = getattr(expression, attribute, None)
         for each in below if isinstance(below, list) else [below]:

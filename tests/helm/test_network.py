@@ -34,11 +34,10 @@ def matches(peer: dict[str, Any], labels: dict[str, str], namespace: dict[str, s
     """Is a pod with these labels in a namespace with these labels a peer of a rule?"""
     if "ipBlock" in peer:
         return False
-    wanted = peer.get("podSelector", {}).get("matchLabels", {})
+    wanted: dict[str, str] = peer.get("podSelector", {}).get("matchLabels", {})
     if "namespaceSelector" in peer:
-        return wanted.items() <= labels.items() and (
-            peer["namespaceSelector"].get("matchLabels", {}).items() <= namespace.items()
-        )
+        spaces: dict[str, str] = peer["namespaceSelector"].get("matchLabels", {})
+        return wanted.items() <= labels.items() and spaces.items() <= namespace.items()
     return namespace["kubernetes.io/metadata.name"] == NAMESPACE and wanted.items() <= labels.items()
 
 

@@ -30,6 +30,18 @@ def test_the_defaults_are_enough():
     helm("lint", "--strict", CHART)
 
 
+@pytest.mark.parametrize("ci", CI)
+def test_the_notes_tell_how_to_go_on(ci):
+    """After an installation, Helm prints the addresses and the next commands, all of this release and namespace."""
+    written = helm(
+        *("install", "stt", CHART, "--dry-run=client", "--namespace", "speech", "--values", values_of(ci))
+    ).partition("NOTES:")[2]
+    assert "http://stt.speech.svc:8083/v1/audio/transcriptions" in written
+    commands = [line.strip() for line in written.splitlines() if line.strip().startswith(("kubectl", "helm"))]
+    assert commands
+    assert all("--namespace speech" in command for command in commands)
+
+
 def test_every_template_is_rendered_by_a_file_in_ci():
     """No template is left out of the checks that run over the files in ci/."""
     sources = set(re.findall(r"^# Source: speech-to-text/(.+)$", "".join(map(text_of, CI)), re.MULTILINE))

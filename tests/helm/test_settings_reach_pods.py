@@ -11,7 +11,7 @@ from app.settings.collector import CollectorSettings
 from app.settings.gateway import GatewaySettings
 from app.settings.worker import WorkerSettings
 from tests.deploy.test_compose import names_of
-from tests.helm.chart import Object, environment, rendered
+from tests.helm.chart import CI, Object, environment, rendered, rendering
 from tools.kube.chart import CHART
 
 COMPONENTS: dict[str, type[BaseSettings]] = {
@@ -23,7 +23,15 @@ COMPONENTS: dict[str, type[BaseSettings]] = {
 BY_THE_CHART = {
     "worker": {"HOST", "PORT", "DEVICE", "WORKER_ID", "API_KEYS", "API_TOKEN", "API_KEYS_FILE", "REDIS_URL"},
     "gateway": {
-        *("API_KEYS", "API_TOKEN", "STREAMING_HOST", "STREAMING_PORT", "STREAMING_API_KEYS", "WHISPERLIVE_API_KEY"),
+        *(
+            "API_KEYS",
+            "API_KEYS_FILE",
+            "API_TOKEN",
+            "STREAMING_HOST",
+            "STREAMING_PORT",
+            "STREAMING_API_KEYS",
+            "WHISPERLIVE_API_KEY",
+        ),
         *("TRANSCRIBER_URL", "REMOTE_TRANSCRIBER_URL", "TRANSCRIBER_API_KEY", "REMOTE_TRANSCRIBER_API_KEY"),
         *("REDIS_URL", "REDIS_STREAM_URL"),
     },
@@ -95,6 +103,24 @@ def test_every_setting_reaches_the_process_as_it_was_given(component, monkeypatc
         monkeypatch.setenv(name, text)
     read = COMPONENTS[component]()
     assert {name: getattr(read, name.lower()) for name in given} == given
+
+
+@pytest.mark.parametrize("ci", CI)
+def test_the_chart_sets_no_variable_that_nobody_reads(ci):
+    """Each variable of a pod is a setting of its process, or one that the values add."""
+    found = rendering(ci)
+    for component, settings_type in COMPONENTS.items():
+        if component != "collector" or ci.startswith("collector"):
+            read = names_of(settings_type) | BY_THE_CHART[component]
+            added = {name for name in environment(found, component) if name.startswith("OTEL_")}
+            assert set(environment(found, component)) - added <= read, component
+
+
+def test_gateways_believe_nginx():
+    """Only nginx reaches them, so the client's address that it passes on is the true one; the values may differ."""
+    assert environment(rendering("cpu"), "gateway")["FORWARDED_ALLOW_IPS"] == "*"
+    given = {"gateway": {"settings": {"FORWARDED_ALLOW_IPS": "10.0.0.0/8"}}}
+    assert environment(rendered(given), "gateway")["FORWARDED_ALLOW_IPS"] == "10.0.0.0/8"
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

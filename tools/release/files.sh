@@ -25,7 +25,9 @@ cp -RL deploy/helm/speech-to-text "$work/speech-to-text"
 sed -i "s|^  repository: speech-to-text\$|  repository: $registry/speech-to-text|" "$work/speech-to-text/values.yaml"
 grep -q "repository: $registry/speech-to-text" "$work/speech-to-text/values.yaml"
 $helm package --destination "$folder" "$work/speech-to-text" > /dev/null
-$helm template speech-to-text "$folder/speech-to-text-$version.tgz" --no-hooks > "$folder/kubernetes.yaml"
+# As `make manifests` does.
+$helm template stt "$folder/speech-to-text-$version.tgz" --namespace speech-to-text --skip-tests \
+    > "$folder/kubernetes.yaml"
 sh tools/release/sbom.sh "$(cd "$folder" && pwd)"
 (cd "$folder" && sha256sum ./*.tgz ./*.yaml ./*.json > SHA256SUMS)
 printf '%s\n' "$notes"
