@@ -51,7 +51,7 @@ CHART_VALUES: Final = record(
             tolerations=many(shapes.TOLERATION),
             cacheSize=shapes.QUANTITY,
         ),
-        tmpSize=shapes.QUANTITY,
+        tmpSize=shapes.SIZE_OR_EMPTY,
         preStopSeconds=whole(1, 600),
         autoscaling=shapes.scaling(),
         **shapes.ENVIRONMENT,

@@ -37,6 +37,12 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Room for the largest upload in each slot, and 512 MiB for everything else. */}}
+{{- define "stt.worker.tmpSize" -}}
+{{- $uploads := mulf (include "stt.slots" .) (include "stt.setting" (list .Values.settings "MAX_UPLOAD_BYTES" 524288000)) -}}
+{{- add (divf $uploads 1048576 | ceil | int) 512 }}Mi
+{{- end -}}
+
 {{/*
 The number of pods. With KEDA it is what runs now: without the line, Helm would set a running Deployment to 1, and with
 a number of the values, each upgrade would undo KEDA's. Takes ctx with "values".
