@@ -6,6 +6,7 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.live.metrics import GatewayMetrics
@@ -52,7 +53,7 @@ def triggers(ci: str) -> dict[str, dict[str, str]]:
 async def test_every_query_of_keda_names_series_that_exist(open_worker):
     """Each query parses, and asks for series of workers, gateways or nginx of this release and no other."""
     worker = (await open_worker.client.get("/metrics")).text
-    known = names_in(worker) | names_in(GatewayMetrics().text().decode()) | names_of_mtail()
+    known = names_in(worker) | names_in(generate_latest(GatewayMetrics().registry).decode()) | names_of_mtail()
     assert triggers("keda").keys() == {"stt-worker", "stt-gateway"}
     for name, trigger in triggers("keda").items():
         found = selectors(promql_parser.parse(trigger["query"]))
