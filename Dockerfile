@@ -2,6 +2,7 @@
 # The worker on NVIDIA GPUs (amd64).  docker build -t speech-to-text:cuda .
 # With OpenTelemetry (traces):        docker build --build-arg OTEL=1 -t speech-to-text:cuda-otel .
 # With a model inside:                docker build --build-arg BAKE_MODEL=large-v3-turbo -t speech-to-text:cuda-turbo .
+# Without the wheel's GPL codecs:     docker build --build-arg WITHOUT_GPL_CODECS=1 -t speech-to-text:cuda-lgpl .
 #
 # No CUDA base image: CTranslate2 needs the host's driver and cuBLAS, nothing else (no cuDNN).
 
@@ -17,6 +18,10 @@ RUN python -m venv --without-pip /opt/venv \
         --requirement /build/requirements.txt --requirement /build/requirements-cuda.txt \
     && if [ -n "$OTEL" ]; then pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --require-hashes \
         --requirement /build/requirements-otel.txt; fi
+# Any value builds PyAV and FFmpeg from source instead of the wheel, see docs/licences.md.
+ARG WITHOUT_GPL_CODECS=""
+COPY deploy/build_av_without_gpl.sh deploy/requirements-av-build.txt /build/
+RUN if [ -n "$WITHOUT_GPL_CODECS" ]; then sh /build/build_av_without_gpl.sh /opt/venv /build/requirements.txt; fi
 
 FROM build AS model
 # A size or a hub id; empty: no model in the image, the model volume is filled at the first start.

@@ -8,8 +8,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 OPENVINO := .cache/openvino
 NEWER_NGINX := .cache/nginx-newer/nginx
+KUBE := .cache/kube
+CHECKOV := .cache/checkov
 
-.PHONY: setup run cluster monitoring packages check test lock
+.PHONY: setup run cluster monitoring packages check test lock kube sbom
 
 setup: .venv/.installed .venv/.installed-model  ## install what the worker needs into .venv, and tiny.en
 
@@ -58,18 +60,37 @@ $(OPENVINO)/.installed: requirements-openvino.txt .venv/.installed
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $(OPENVINO) --requirement requirements-openvino.txt
 	@touch $@
 
-test: .venv/.installed-dev packages $(NODE)/node_modules/.installed $(OPENVINO)/.installed  ## lint, types and every test
+$(KUBE)/.installed: tools/kube/requirements.txt tools/kube/get_helm.py .venv/.installed
+	@mkdir -p $(KUBE)
+	$(BIN)/python tools/kube/get_helm.py $(KUBE)
+	@touch $@
+
+# An environment of its own: checkov needs other versions of packages that the worker uses.
+$(CHECKOV)/.installed: tools/kube/requirements-checkov.txt
+	@sh deploy/make_venv.sh $(PYTHON) $(CHECKOV)
+	$(CHECKOV)/bin/python -m pip install --quiet --require-hashes --requirement tools/kube/requirements-checkov.txt
+	@touch $@
+
+kube: $(KUBE)/.installed $(CHECKOV)/.installed  ## what the tests of the Helm chart need: helm and kubectl (x86-64), checkov
+
+test: .venv/.installed-dev packages kube $(NODE)/node_modules/.installed $(OPENVINO)/.installed  ## lint, types and every test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONASYNCIODEBUG=1 $(BIN)/pytest
 	PYTHONPATH=$(OPENVINO) $(BIN)/pytest tests/engine/whisper/encoders
 
-lock:  ## write both lock files anew from pyproject.toml
+sbom: .venv/.installed-dev  ## list the Python packages of each image in build/sbom, as CycloneDX
+	@sh tools/release/sbom.sh build/sbom
+
+lock:  ## write the lock files anew from pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes pyproject.toml -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra bench -c requirements.txt -c requirements-dev.txt pyproject.toml -o requirements-bench.txt
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --extra otel -c requirements.txt pyproject.toml -o requirements-otel.txt
+	printf 'setuptools>=77\ncython>=3.1,<4\n' | uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes - -o deploy/requirements-av-build.txt
+	printf 'pip-audit\n' | uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes - -o tools/audit/requirements.txt
+	printf 'checkov>=3.3\n' | uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes - -o tools/kube/requirements-checkov.txt
 	printf 'openvino>=2026.2\nopenvino-telemetry\n' | uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-annotate --no-header --generate-hashes --no-deps - -o requirements-openvino.txt
 
 .venv/.installed-bench: requirements-bench.txt .venv/.installed
@@ -81,7 +102,7 @@ bench: .venv/.installed-bench  ## measure the worker against the plain design, a
 	$(BIN)/python -m bench $(BENCH)
 
 .PHONY: manifests
-manifests:  ## build/kubernetes.yaml for `kubectl apply`, rendered from the chart; IMAGE=registry/speech-to-text VALUES=file
+manifests: $(KUBE)/.installed  ## build/kubernetes.yaml for `kubectl apply`, rendered from the chart; IMAGE=registry/speech-to-text VALUES=file
 	@mkdir -p build
 	.cache/kube/helm template stt deploy/helm/speech-to-text --namespace speech-to-text --skip-tests \
 		$(if $(IMAGE),--set image.repository=$(IMAGE)) $(if $(VALUES),--values $(VALUES)) > build/kubernetes.yaml

@@ -49,6 +49,7 @@ SLOW = (
     "engine/test_steady_sound.py",
     "engine/test_transcriber.py",
     "engine/whisper/test_determinism.py",
+    "helm",
     "http/response/test_openapi.py",
     "live/client/test_client.py",
     "live/publish/test_link.py",
@@ -59,6 +60,7 @@ SLOW = (
     "monitoring/test_known_metrics.py",
     "monitoring/test_scrape.py",
     "monitoring/test_tools.py",
+    "supply",
     "test_load_test_client.py",
 )
 
