@@ -1,0 +1,42 @@
+"""What live clients received. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.finals import Final, Received, final_of
+
+
+@dataclass(slots=True)
+class Heard:
+    """What all live clients received.
+
+    Attributes:
+        rooms: the meetings that were used.
+        finals: each final once.
+        connections: sessions of the clients that talk; more than recordings, because they connected again.
+        errors, words: word errors of all recordings, live against file.
+        warnings: messages of the gateways about lost audio.
+    """
+
+    rooms: list[str] = field(default_factory=list)
+    finals: dict[Final, Received] = field(default_factory=dict)
+    connections: set[str] = field(default_factory=set)
+    errors: int = 0
+    words: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    def message(self, message: dict[str, Any], at_s: float) -> None:
+        """Keep the finals of a message; messages repeat earlier ones."""
+        uid = str(message.get("uid", ""))
+        for segment in message.get("segments", ()):
+            if segment["completed"]:
+                final = final_of(uid, segment["start"], segment["end"], segment["text"])
+                self.finals.setdefault(final, Received(final, at_s))
+                self.connections.add(uid)
+
+    def notice(self, text: str) -> None:
+        """Keep warnings that audio was lost."""
+        if "lost" in text and "connection lost" not in text:
+            self.warnings.append(text)

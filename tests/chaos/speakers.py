@@ -1,0 +1,152 @@
+"""Live clients: people who talk, people who leave, and clients that send nonsense. Async."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import time
+import uuid
+from typing import Any
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from app.live.client.client import Line, ListenerCallbacks, LiveClient, Refused
+from app.live.client.sources import paced
+from tests.chaos.disturbances import BREAK_LIVE_STREAMS, Disturbances
+from tests.chaos.heard import Heard
+from tests.chaos.passages import passages
+from tests.chaos.recordings import Recordings
+from tests.chaos.tally import Tally
+
+PLATFORM = "soak"
+TALK, LEAVE, NONSENSE = "live", "live hang-up", "live bad input"
+# Of a recording of thirty seconds: the end of what is said, the last pass, and connecting again after faults.
+PATIENCE_S = 120.0
+ANSWER_S = 20.0
+FRAME_SAMPLES = 4096
+LOST_RUN_WORDS = 6  # a sentence; single words may differ, because live windows are cut elsewhere
+NONSENSE_FRAMES: tuple[str | bytes, ...] = (
+    "hello",
+    b"\x00\xff" * 100,
+    "[" * 100_000,
+    json.dumps({"uid": ["no", "text"]}),
+    json.dumps({"uid": "a", "audio_format": "mp3"}),
+)
+
+
+class Speakers:
+    """Live clients of the cluster."""
+
+    def __init__(
+        self,
+        url: str,
+        recordings: Recordings,
+        tally: Tally,
+        faults: Disturbances,
+        *,
+        heard: Heard,
+        expected: dict[str, str],
+        dice: random.Random,
+    ) -> None:
+        """`expected` is the text of each part as a file; "" where words say nothing about the audio."""
+        self._url = url
+        self._recordings = recordings
+        self._tally = tally
+        self._faults = faults
+        self._heard = heard
+        self._expected = expected
+        self._dice = dice
+
+    async def talk(self) -> None:
+        """Say one part of the conversation with the product's own client, and judge the text."""
+        name = self._dice.choice(sorted(self._recordings.spoken))
+        row = self._tally.of(TALK)
+        row.sent += 1
+        lines: list[Line] = []
+        events = ListenerCallbacks(
+            line=lambda line: lines.append(line) if line.completed else None,
+            notice=self._notice,
+            message=lambda message: self._heard.message(message, time.monotonic()),
+        )
+        client = LiveClient(self._url, handshake=self._handshake(), events=events)
+        pcm = self._recordings.spoken[name]
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(len(pcm) / 16_000 + PATIENCE_S):
+                await client.run(paced(pcm))
+        except (OSError, Refused, TimeoutError) as error:
+            self._tally.unanswered(TALK, f"{name}: {error!r} after {time.monotonic() - began_s:.0f} s")
+            return
+        self._judge(name, " ".join(line.text.strip() for line in lines), time.monotonic() - began_s)
+
+    async def leave(self) -> None:
+        """Talk for some seconds, and reset the connection."""
+        pcm = self._recordings.spoken[self._dice.choice(sorted(self._recordings.spoken))]
+        row = self._tally.of(LEAVE)
+        row.sent += 1
+        row.hung_up += 1
+        with contextlib.suppress(OSError, ConnectionClosed, InvalidHandshake, TimeoutError):
+            async with asyncio.timeout(ANSWER_S), connect(self._url, compression=None) as socket:
+                hello = {"uid": str(uuid.uuid4()), **self._handshake(), "audio_format": "int16"}
+                await socket.send(json.dumps(hello))
+                for start in range(0, self._dice.randrange(FRAME_SAMPLES, 10 * 16_000), FRAME_SAMPLES):
+                    await socket.send(pcm[start : start + FRAME_SAMPLES].tobytes())
+                    await asyncio.sleep(FRAME_SAMPLES / 16_000)
+                socket.transport.abort()
+
+    async def babble(self) -> None:
+        """Send something that is no handshake; the gateway must say so and close the connection."""
+        frame = self._dice.choice(NONSENSE_FRAMES)
+        row = self._tally.of(NONSENSE)
+        row.sent += 1
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(ANSWER_S), connect(self._url, compression=None) as socket:
+                await socket.send(frame)
+                with contextlib.suppress(ConnectionClosed):
+                    async for _ in socket:
+                        pass
+            code = socket.close_code
+        except (OSError, InvalidHandshake, TimeoutError) as error:
+            code, reason = None, repr(error)
+        else:
+            reason = f"closed with {code}"
+        if code == 1008:
+            self._tally.served(NONSENSE, time.monotonic() - began_s)
+        elif self._faults.explain(BREAK_LIVE_STREAMS, began_s, time.monotonic()):
+            row.broken += 1
+        elif code is None:
+            self._tally.unanswered(NONSENSE, f"{str(frame)[:40]}: {reason}")
+        else:
+            self._tally.wrong(NONSENSE, f"{str(frame)[:40]}: {reason} instead of 1008")
+
+    def _judge(self, name: str, text: str, took_s: float) -> None:
+        expected = self._expected.get(name, "")
+        if not expected:
+            if text:
+                self._tally.served(TALK, took_s)
+            else:
+                self._tally.wrong(TALK, f"{name}: no text")
+            return
+        found = passages(expected, text)
+        self._heard.errors += found.errors
+        self._heard.words += found.words
+        if max(found.missing, found.additional) >= LOST_RUN_WORDS:
+            self._tally.wrong(TALK, f"{name}: {found}: live {text!r}, as a file {expected!r}")
+        else:
+            self._tally.served(TALK, took_s)
+
+    def _handshake(self) -> dict[str, Any]:
+        room = f"room-{len(self._heard.rooms)}"
+        self._heard.rooms.append(room)
+        return {"language": "en", "task": "transcribe", "platform": PLATFORM, "meeting_id": room}
+
+    def _notice(self, text: str) -> None:
+        if "connection lost" in text:
+            self._tally.of(TALK).broken += 1
+        if "connected again" in text:
+            self._tally.of(TALK).retried += 1
+        self._heard.notice(text)
