@@ -51,6 +51,7 @@ SLOW = (
     "live/test_server.py",
     "load/test_client.py",
     "test_load_test_client.py",
+    "test_soak.py",
 )
 
 

@@ -84,7 +84,7 @@ class Injector:
         if fault.role == "workers":
             return {name: pid for name, pid in pids.items() if name.startswith("worker-")}
         name = f"{fault.role}-{fault.member}"
-        return {name: pids[name]}
+        return {name: pids[name]} if name in pids else {fault.role: pids[fault.role]}
 
     async def _has_recovered(self, killed: frozenset[int]) -> bool:
         """Is every process there again, reachable through nginx, and nothing left that waits for Redis?"""

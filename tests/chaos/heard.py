@@ -16,15 +16,16 @@ class Heard:
         rooms: the meetings that were used.
         finals: each final once.
         connections: sessions of the clients that talk; more than recordings, because they connected again.
-        errors, words: word errors of all recordings, live against file.
+        words, live_errors, file_errors: of what was said; word errors live, and of the same recordings as files.
         warnings: messages of the gateways about lost audio.
     """
 
     rooms: list[str] = field(default_factory=list)
     finals: dict[Final, Received] = field(default_factory=dict)
     connections: set[str] = field(default_factory=set)
-    errors: int = 0
     words: int = 0
+    live_errors: int = 0
+    file_errors: int = 0
     warnings: list[str] = field(default_factory=list)
 
     def message(self, message: dict[str, Any], at_s: float) -> None:
@@ -35,6 +36,12 @@ class Heard:
                 final = final_of(uid, segment["start"], segment["end"], segment["text"])
                 self.finals.setdefault(final, Received(final, at_s))
                 self.connections.add(uid)
+
+    def compared(self, words: int, *, live: int, as_file: int) -> None:
+        """Count the word errors of one recording."""
+        self.words += words
+        self.live_errors += live
+        self.file_errors += as_file
 
     def notice(self, text: str) -> None:
         """Keep warnings that audio was lost."""

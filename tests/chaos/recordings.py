@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import zip_longest
 
 import numpy as np
 
@@ -37,38 +38,47 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the conversation: as a file, as samples for live clients, and what is said in it."""
+
+    recording: Recording
+    pcm: Pcm16
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recordings:
-    """Everything that is sent; `spoken` has the samples of each part by its name, for live clients."""
+    """Everything that is sent."""
 
     short: tuple[Recording, ...]
     encoded: tuple[Recording, ...]
-    parts: tuple[Recording, ...]
+    parts: tuple[Part, ...]
     long: Recording
-    spoken: dict[str, Pcm16]
 
 
 def load_recordings() -> Recordings:
     """Read, cut and encode them; takes about a second."""
     conversation = to_pcm16(samples.pcm_of(CONVERSATION))
-    spoken = _parts_of(conversation)
     return Recordings(
         short=tuple(_recording(_stem(name) + ".wav", to_pcm16(samples.pcm_of(name))) for name in SHORT),
         encoded=tuple(_encoded(name, kind) for name, kind in zip(SHORT * 2, FORMATS, strict=False)),
-        parts=tuple(_recording(name, pcm) for name, pcm in spoken.items()),
+        parts=tuple(_parts_of(conversation)),
         long=_recording("three-minutes.wav", np.resize(conversation, round(LONG_S * SAMPLE_RATE_HZ))),
-        spoken=spoken,
     )
 
 
-def _parts_of(conversation: Pcm16) -> dict[str, Pcm16]:
+def _parts_of(conversation: Pcm16) -> Iterator[Part]:
     """Cut between sentences into parts of at least `PART_S`; the rest belongs to the last part."""
+    begin_s, said = 0.0, list[str]()
     sentences = samples.sample(CONVERSATION).segments
-    cuts_s = [0.0]
-    for before, after in pairwise(sentences):
-        if after.start - cuts_s[-1] >= PART_S:
-            cuts_s.append((before.end + after.start) / 2)
-    cuts = [round(cut_s * SAMPLE_RATE_HZ) for cut_s in cuts_s[:-1]] + [len(conversation)]
-    return {f"part-{number}.wav": conversation[begin:end] for number, (begin, end) in enumerate(pairwise(cuts))}
+    total_s = len(conversation) / SAMPLE_RATE_HZ
+    for sentence, following in zip_longest(sentences, sentences[1:]):
+        said.append(sentence.text)
+        end_s = total_s if following is None else (sentence.end + following.start) / 2
+        if end_s == total_s or (end_s - begin_s >= PART_S and total_s - end_s >= PART_S):
+            pcm = conversation[round(begin_s * SAMPLE_RATE_HZ) : round(end_s * SAMPLE_RATE_HZ)]
+            yield Part(_recording(f"from-{begin_s:.0f}.wav", pcm), pcm, " ".join(said))
+            begin_s, said = end_s, []
 
 
 def _recording(name: str, pcm: Pcm16) -> Recording:

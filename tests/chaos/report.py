@@ -8,6 +8,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
+from tests.chaos.heard import Heard
 from tests.chaos.outcome import Outcome
 from tests.chaos.slopes import growth_of
 from tests.chaos.tally import Row
@@ -43,14 +44,19 @@ def as_json(outcome: Outcome, failed: Sequence[str]) -> dict[str, Any]:
             "unpromised": outcome.finals.unpromised,
             "doubled": [asdict(each) for each in outcome.finals.doubled],
         },
-        "live": {
-            "sessions": len(outcome.heard.connections),
-            "errors": outcome.heard.errors,
-            "words": outcome.heard.words,
-        },
+        "live": _live(outcome.heard),
         "drained_s": outcome.drained_s,
         "temporary_files": {"most": outcome.observed.most_files, "left": _left_over(outcome)},
         "processes": [_life(track) for track in outcome.observed.tracks.values() if track.readings],
+    }
+
+
+def _live(heard: Heard) -> dict[str, int]:
+    return {
+        "sessions": len(heard.connections),
+        "words": heard.words,
+        "live_errors": heard.live_errors,
+        "file_errors": heard.file_errors,
     }
 
 
@@ -108,13 +114,21 @@ def _faults(outcome: Outcome) -> Iterator[str]:
 def _finals(outcome: Outcome) -> Iterator[str]:
     finals, heard = outcome.finals, outcome.heard
     yield from _head(
-        "finals", "received", "stored", "lost", "with a killed gateway", "doubled", "sessions", "word errors"
+        "finals",
+        "received",
+        "stored",
+        "lost",
+        "with a killed gateway",
+        "doubled",
+        "sessions",
+        "word errors",
+        "as files",
     )
-    errors = f"{heard.errors / heard.words:.1%}" if heard.words else "-"
-    yield _line(
-        "live text", finals.received, finals.stored, len(finals.lost), finals.unpromised, len(finals.doubled),
-        len(heard.connections), errors,
-    )  # fmt: skip
+    shares = [
+        f"{errors / heard.words:.1%}" if heard.words else "-" for errors in (heard.live_errors, heard.file_errors)
+    ]
+    counts = (finals.received, finals.stored, len(finals.lost), finals.unpromised, len(finals.doubled))
+    yield _line("live text", *counts, len(heard.connections), *shares)
 
 
 def _processes(outcome: Outcome) -> Iterator[str]:

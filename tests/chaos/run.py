@@ -135,16 +135,16 @@ class Soak:
         )
 
     def _speakers(self, dice: random.Random) -> Speakers:
-        # The fake model numbers the seconds of each request, so its live text differs from that of the file.
-        known = () if self._wanted.model == "fake" else self._recordings.parts
-        texts = {each.name: self._caller.expected[f"file {each.name} json"] for each in known}
+        # The fake model numbers the seconds of each request, so its live text says nothing about the audio.
+        known = () if self._wanted.model == "fake" else (part.recording.name for part in self._recordings.parts)
+        texts = {name: self._caller.expected[f"file {name} json"] for name in known}
         return Speakers(
             f"ws://127.0.0.1:{self._cluster.live_port}",
-            self._recordings,
+            self._recordings.parts,
             self._tally,
             self._faults,
             heard=self._heard,
-            expected=texts,
+            as_files=texts,
             dice=dice,
         )
 

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from tests.chaos.bad_input import bad_uploads
-from tests.chaos.recordings import load_recordings
+from tests.chaos.recordings import CONVERSATION, load_recordings
 from tests.chaos.traffic import WEIGHTS, rate_of
 from tests.chaos.uploads import uploads_of
 from tests.clients import worker
+from tests.samples import sample
 
 RECORDINGS = load_recordings()
 UPLOADS = uploads_of(RECORDINGS)
@@ -23,9 +24,10 @@ def test_every_upload_has_a_name_of_its_own():
 
 
 def test_recordings_have_their_lengths():
-    """Three minutes, parts of about half a minute, and short ones in six formats."""
+    """Three minutes, parts of half a minute and more, and short ones in six formats."""
     assert RECORDINGS.long.audio_s == 180.0
-    assert min(each.audio_s for each in RECORDINGS.parts) > 29.0
+    assert min(part.recording.audio_s for part in RECORDINGS.parts) >= 30.0
+    assert " ".join(part.said for part in RECORDINGS.parts) == sample(CONVERSATION).text
     assert len({each.name.rpartition(".")[2] for each in RECORDINGS.encoded}) == 6
 
 

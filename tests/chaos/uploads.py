@@ -61,20 +61,16 @@ class Uploads:
 
 def uploads_of(recordings: Recordings) -> Uploads:
     """Write the requests of every kind."""
+    files = (*recordings.short, *(part.recording for part in recordings.parts))
     formats: tuple[Format, ...] = ("verbose_json", "srt", "text", "vtt", "json", "verbose_json")
     return Uploads(
         {
-            "file": tuple(form("file", each, "json") for each in (*recordings.short, *recordings.parts)),
+            "file": tuple(form("file", each, "json") for each in files),
             "format": tuple(
                 form("format", each, shape) for each, shape in zip(recordings.encoded, formats, strict=True)
             ),
-            "realtime": tuple(
-                form("realtime", each, "verbose_json", transcription_tier="realtime")
-                for each in (*recordings.short, *recordings.parts)
-            ),
-            "stream": tuple(
-                form("stream", each, "events", stream="true") for each in (*recordings.short[2:], *recordings.parts)
-            ),
+            "realtime": tuple(form("realtime", each, "verbose_json", transcription_tier="realtime") for each in files),
+            "stream": tuple(form("stream", each, "events", stream="true") for each in files[2:]),
             "json body": tuple(json_body("json body", each) for each in recordings.short),
             "long": (
                 form("long", recordings.long, "verbose_json", transcription_tier="deferred"),
