@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import aiohttp
 
@@ -44,14 +44,17 @@ class Injector:
         await asyncio.sleep(FIRST_FAULT_S)
         while (elapsed_s := time.monotonic() - began_s) < duration_s - QUIET_END_S:
             fault = plan.next(elapsed_s)
-            disturbance = await self._inject(fault)
+            victims = await self._victims(fault)
+            if not victims:  # it ended by itself meanwhile, and starts again
+                await asyncio.sleep(POLL_S)
+                continue
+            disturbance = await self._inject(fault, victims)
             recovery_s = disturbance.recovery_s
             took = "NOT RECOVERED" if recovery_s is None else f"recovered in {recovery_s:.1f} s"
             self._show(f"{elapsed_s:6.0f} s  {disturbance.name} ({disturbance.victim}): {took}")
             await asyncio.sleep(fault.wait_s)
 
-    async def _inject(self, fault: Fault) -> Disturbance:
-        victims = await self._victims(fault)
+    async def _inject(self, fault: Fault, victims: Mapping[str, int]) -> Disturbance:
         began_s = time.monotonic()
         disturbance = Disturbance(fault.role, fault.action, " ".join(victims), began_s, began_s)
         self._faults.all.append(disturbance)
@@ -74,17 +77,18 @@ class Injector:
         return disturbance
 
     async def _victims(self, fault: Fault) -> dict[str, int]:
-        """Return the names and ids of the processes that a fault hits."""
+        """Return the names and ids of the processes that a fault hits; none if they do not run now."""
         if fault.role == "nginx":
             master = await asyncio.to_thread(self._nginx)
             if fault.member == 0:
                 return {"master": master}
-            return {"worker process": children_of(master)[fault.member - 1]}
+            others = children_of(master)
+            return {"worker process": others[0]} if others else {}
         pids: dict[str, int] = (await asyncio.to_thread(self._cluster.status))["pids"]
         if fault.role == "workers":
             return {name: pid for name, pid in pids.items() if name.startswith("worker-")}
         name = f"{fault.role}-{fault.member}"
-        return {name: pids[name]} if name in pids else {fault.role: pids[fault.role]}
+        return {each: pids[each] for each in (name, fault.role) if each in pids}
 
     async def _has_recovered(self, killed: frozenset[int]) -> bool:
         """Is every process there again, reachable through nginx, and nothing left that waits for Redis?"""

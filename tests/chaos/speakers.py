@@ -27,6 +27,8 @@ TALK, LEAVE, NONSENSE = "live", "live hang-up", "live bad input"
 # Of a recording of thirty seconds: the end of what is said, the last pass, and connecting again after faults.
 PATIENCE_S = 120.0
 ANSWER_S = 20.0
+BREAK_RETRY_S = 0.5
+POLICY_VIOLATION = 1008
 FRAME_SAMPLES = 4096
 LOST_RUN_WORDS = 8  # three seconds; a small model alone leaves out or adds five words in a row
 NONSENSE_FRAMES: tuple[str | bytes, ...] = (
@@ -99,30 +101,34 @@ class Speakers:
                 socket.transport.abort()
 
     async def babble(self) -> None:
-        """Send something that is no handshake; the gateway must say so and close the connection."""
+        """Send something that is no handshake; the gateway must refuse it and close the connection."""
         frame = self._dice.choice(NONSENSE_FRAMES)
         row = self._tally.of(NONSENSE)
         row.sent += 1
         began_s = time.monotonic()
-        try:
-            async with asyncio.timeout(ANSWER_S), connect(self._url, compression=None) as socket:
-                await socket.send(frame)
-                with contextlib.suppress(ConnectionClosed):
-                    async for _ in socket:
-                        pass
-            code = socket.close_code
-        except (OSError, InvalidHandshake, TimeoutError) as error:
-            code, reason = None, repr(error)
-        else:
-            reason = f"closed with {code}"
-        if code == 1008:
-            self._tally.served(NONSENSE, time.monotonic() - began_s)
-        elif self._faults.explain(BREAK_LIVE_STREAMS, began_s, time.monotonic()):
+        while True:
+            try_s = time.monotonic()
+            code, reason = await self._code_for(frame)
+            if code == POLICY_VIOLATION or not self._faults.explain(BREAK_LIVE_STREAMS, try_s, time.monotonic()):
+                break
             row.broken += 1
+            await asyncio.sleep(BREAK_RETRY_S)
+        if code == POLICY_VIOLATION:
+            self._tally.served(NONSENSE, time.monotonic() - began_s)
         elif code is None:
             self._tally.unanswered(NONSENSE, f"{str(frame)[:40]}: {reason}")
         else:
-            self._tally.wrong(NONSENSE, f"{str(frame)[:40]}: {reason} instead of 1008")
+            self._tally.wrong(NONSENSE, f"{str(frame)[:40]}: closed with {code} instead of {POLICY_VIOLATION}")
+
+    async def _code_for(self, frame: str | bytes) -> tuple[int | None, str]:
+        """Return the code with which the gateway closes after this frame; None and the reason if it did not."""
+        try:
+            async with asyncio.timeout(ANSWER_S), connect(self._url, compression=None) as socket:
+                await socket.send(frame)
+                await socket.wait_closed()
+            return socket.close_code, ""
+        except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError) as error:
+            return None, repr(error)
 
     def _judge(self, part: Part, text: str, took_s: float) -> None:
         name = part.recording.name

@@ -24,8 +24,9 @@ def _requests(outcome: Outcome) -> Iterator[str]:
             yield f"{kind}: {row.wrong} wrong answers"
         if row.unanswered:
             yield f"{kind}: {row.unanswered} unanswered"
-        if row.ok + row.hung_up + row.wrong + row.unanswered < row.sent - row.broken:
-            yield f"{kind}: {row.sent} sent, but only {row.ok + row.hung_up} ended"
+        ended = row.ok + row.hung_up + row.wrong + row.unanswered
+        if ended < row.sent:
+            yield f"{kind}: {row.sent} sent, but only {ended} ended"
     if not outcome.tally.total().ok:
         yield "nothing was answered"
 
