@@ -76,6 +76,7 @@ async def idle_state(cluster: RealCluster, session: aiohttp.ClientSession) -> Id
         files=temporary_files(cluster),
         descriptors={name: reading.descriptors for name, reading in present.items()},
         threads={name: reading.threads for name, reading in present.items()},
+        rss_mb={name: reading.rss_mb for name, reading in present.items()},
         gauges=gauges,
     )
 

@@ -17,13 +17,14 @@ class Idle:
 
     Attributes:
         files: temporary files.
-        descriptors, threads: by the name of the process.
+        descriptors, threads, rss_mb: by the name of the process.
         gauges: values of /metrics that must be 0 then, by process and name; empty before the load.
     """
 
     files: frozenset[str]
     descriptors: dict[str, int]
     threads: dict[str, int]
+    rss_mb: dict[str, float]
     gauges: dict[str, float]
 
 

@@ -16,9 +16,6 @@ WARM_UP_SHARE = 1 / 3  # of a life, in which caches and allocators fill
 MOST_POINTS = 120  # of which all pairs are compared
 PER_REQUESTS = 1000
 FEWEST_REQUESTS = 1000  # for a slope to say something: with less, one long file's memory would be a leak
-SHORTEST_LIFE_S = 60.0
-MOST_MB_PER_1000 = 5.0
-MOST_MB = 48.0  # of growth where there are too few requests for a slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +41,9 @@ class Growth:
         return self.mb_per_1000 * self.requests / PER_REQUESTS
 
     @property
-    def is_leak(self) -> bool:
-        """Is that too much? Judged by slope from a thousand requests on, else by size."""
-        if self.life_s < SHORTEST_LIFE_S:
-            return False
-        if self.requests >= FEWEST_REQUESTS:
-            return self.mb_per_1000 >= MOST_MB_PER_1000
-        return self.grown_mb >= MOST_MB
+    def is_judged_by_slope(self) -> bool:
+        """Were there enough requests for the slope to say something?"""
+        return self.requests >= FEWEST_REQUESTS
 
 
 def growth_of(readings: Sequence[Reading]) -> Growth:

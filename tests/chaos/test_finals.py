@@ -44,8 +44,9 @@ def test_messages_repeat_finals_and_a_final_counts_once():
 
 
 def test_lost_audio_is_kept_as_a_warning_and_a_lost_connection_is_not():
-    """The client's own notice of a reconnect is no loss."""
+    """The client's own notice of a reconnect is no loss, and late text is none either."""
     heard = Heard()
     heard.notice("connection lost, trying again")
+    heard.notice("The transcription service is busy: text is 11 s late. No audio is lost.")
     heard.notice("2.5 s of audio were lost")
     assert heard.warnings == ["2.5 s of audio were lost"]

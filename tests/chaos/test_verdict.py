@@ -18,6 +18,7 @@ FINAL = final_of("a", 0, 1, "one")
 def idle(**changes) -> Idle:
     """An idle cluster with one worker."""
     state = {"files": frozenset({"nginx.conf"}), "descriptors": {"worker-1": 20}, "threads": {"worker-1": 9}}
+    state["rss_mb"] = {"worker-1": 200.0, "worker-2": 300.0, "supervisor": 50.0}
     return Idle(**{**state, "gauges": {"worker-1 whisper_in_flight": 0.0}, **changes})
 
 
@@ -106,11 +107,24 @@ def test_what_is_left_when_idle_fails():
     assert failures(good(after=idle(descriptors={"worker-1": 25}))) == []
 
 
-def test_growing_memory_fails():
-    """The reason names the process and the limits."""
-    readings = [Reading(float(s), s, 300.0 + s, 20, 9) for s in range(100)]
-    observed = Observed({("worker-1", 7): Track("worker-1", 7, readings)})
-    assert "worker-1 (pid 7) grew by" in one_failure(good(observed=observed))
+def lived(seconds: int, mb_per_s: float, *, name: str = "worker-1") -> Outcome:
+    """A run in which a process answered a request each second, and grew."""
+    readings = [Reading(float(s), s, 300.0 + s * mb_per_s, 20, 9) for s in range(seconds)]
+    return good(observed=Observed({(name, 7): Track(name, 7, readings)}))
+
+
+def test_a_long_life_is_judged_by_the_slope_of_its_memory():
+    """Five megabytes for a thousand requests are too many."""
+    assert failures(lived(3600, 0.004)) == []
+    assert one_failure(lived(3600, 0.006)) == "worker-1 (pid 7) grew by 6.0 MB per 1000 requests, 2399 requests"
+
+
+def test_a_life_with_few_requests_is_judged_by_its_size():
+    """Compared with the largest process of its kind before the load, from a minute on."""
+    assert failures(lived(180, 0.2)) == []
+    assert "before the load such a process had 300 MB" in one_failure(lived(180, 0.5))
+    assert "such a process had 50 MB" in one_failure(lived(180, 0.0, name="supervisor"))
+    assert failures(lived(50, 5.0)) == []
 
 
 def test_a_cluster_that_ends_badly_fails():

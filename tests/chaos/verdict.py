@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.chaos.outcome import Outcome
-from tests.chaos.slopes import MOST_MB, MOST_MB_PER_1000, growth_of
+from tests.chaos.slopes import growth_of
 
 # Connections and threads that are kept for later use; a leak of one for each request is far beyond.
 MORE_DESCRIPTORS = 16
 MORE_THREADS = 8
-SHORT_LIVED = ("nginx-worker",)  # of a killed nginx worker the next one has the number
+MOST_MB_PER_1000 = 5.0
+MOST_MB = 48.0  # above the idle cluster, which has transcribed every kind of request by then
+SHORTEST_LIFE_S = 60.0
 
 
 def failures(outcome: Outcome) -> list[str]:
@@ -68,14 +70,23 @@ def _idle(outcome: Outcome) -> Iterator[str]:
 
 
 def _memory(outcome: Outcome) -> Iterator[str]:
+    """Judge each process by its slope; with too few requests for one, against the same kind of process before."""
     for track in outcome.observed.tracks.values():
         growth = growth_of(track.readings)
-        if growth.is_leak and not track.name.startswith(SHORT_LIVED):
-            yield (
-                f"{track.name} (pid {track.pid}) grew by {growth.grown_mb:.1f} MB in {growth.requests} requests, "
-                f"{growth.mb_per_1000:.1f} MB per 1000; the limits are {MOST_MB_PER_1000:g} MB per 1000, and "
-                f"{MOST_MB:g} MB where there were fewer"
-            )
+        process = f"{track.name} (pid {track.pid})"
+        if growth.is_judged_by_slope:
+            if growth.mb_per_1000 >= MOST_MB_PER_1000:
+                yield f"{process} grew by {growth.mb_per_1000:.1f} MB per 1000 requests, {growth.requests} requests"
+            continue
+        role = role_of(track.name)
+        before = [rss_mb for name, rss_mb in outcome.before.rss_mb.items() if role_of(name) == role]
+        if before and growth.life_s >= SHORTEST_LIFE_S and growth.end_mb >= max(before) + MOST_MB:
+            yield f"{process} has {growth.end_mb:.0f} MB; before the load such a process had {max(before):.0f} MB"
+
+
+def role_of(name: str) -> str:
+    """Return what a process is, by its name: worker-2 is a worker."""
+    return name.rpartition("-")[0] or name
 
 
 def _end(outcome: Outcome) -> Iterator[str]:
