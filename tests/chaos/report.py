@@ -132,9 +132,12 @@ def _finals(outcome: Outcome) -> Iterator[str]:
 
 
 def _processes(outcome: Outcome) -> Iterator[str]:
-    """Of each name the process that lived longest; descriptors and threads are those of the idle cluster."""
+    """Of each name the process that lived longest; descriptors and threads are those of the idle cluster.
+
+    The growth is that of the last two thirds of its life; per 1000 requests it is judged only from that number on.
+    """
     yield from _head(
-        "process", "processes", "life s", "early MB", "end MB", "MB per 1000 requests", "descriptors", "threads"
+        "process", "started", "life s", "early MB", "end MB", "MB in requests", "MB per 1000", "descriptors", "threads"
     )
     before, after = outcome.before, outcome.after
     for name in sorted({track.name for track in outcome.observed.tracks.values()}):
@@ -146,7 +149,8 @@ def _processes(outcome: Outcome) -> Iterator[str]:
             f"{growth.life_s:.0f}",
             f"{growth.early_mb:.0f}",
             f"{growth.end_mb:.0f}",
-            f"{growth.mb_per_1000:.1f} ({growth.grown_mb:+.1f} MB)",
+            f"{growth.grown_mb:+.1f} in {growth.requests}",
+            f"{growth.mb_per_1000:.1f}" if growth.is_judged_by_slope else "-",
             f"{before.descriptors.get(name, '-')} -> {after.descriptors.get(name, '-')}",
             f"{before.threads.get(name, '-')} -> {after.threads.get(name, '-')}",
         )

@@ -140,7 +140,7 @@ def test_the_report_has_every_table():
     assert "Result: passed." in text
     assert "| file | 1 | 1 | 0 | 0 | 0 | 0 | 0 | 0 | 0.5 / 0.5 |" in text
     assert "| worker kill | 1 | 2.5 | 2.5 |" in text
-    assert "| worker-1 | 1 | 99 | 300 | 300 | 0.0 (+0.0 MB) | 20 -> 20 | 9 -> 9 |" in text
+    assert "| worker-1 | 1 | 99 | 300 | 300 | +0.0 in 66 | - | 20 -> 20 | 9 -> 9 |" in text
     assert "Temporary files: 3 at most, 0 left over." in text
     failed = report.markdown(outcome, ["file: 1 wrong answers"])
     assert "Result: FAILED.\n- file: 1 wrong answers\n" in failed
