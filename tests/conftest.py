@@ -62,6 +62,7 @@ SLOW = (
     "monitoring/test_tools.py",
     "supply",
     "test_load_test_client.py",
+    "test_soak.py",
 )
 
 
