@@ -8,15 +8,11 @@ server of this process. CPU time is that of the worker, the threads that encode 
 
 from __future__ import annotations
 
-import io
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import threading
 import time
-import wave
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -25,8 +21,11 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import numpy as np
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+from bench.clips import SAMPLE_RATE_HZ, to_wav
+from bench.processes import free_port, running
+
 N_ROUNDS: Final = 12
 N_REQUESTS: Final = 100  # of each worker in a round
 TRACEPARENT: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -64,7 +63,7 @@ class Measured:
 
 def main() -> None:
     """Measure, and print a row for each worker."""
-    audio = silence_wav(2.0)
+    audio = to_wav(np.zeros(2 * SAMPLE_RATE_HZ, np.int16))
     with ExitStack() as stack:
         endpoint = stack.enter_context(span_server())
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
@@ -90,32 +89,13 @@ def main() -> None:
 @contextmanager
 def worker(name: str, environment: dict[str, str]) -> Iterator[Measured]:
     """A ready worker with the fake engine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    fixed = {"PATH": os.environ["PATH"], "MODEL_SIZE": "fake", "PORT": str(port), "HOST": "127.0.0.1"}
-    process = subprocess.Popen(
-        [sys.executable, "main.py"], cwd=ROOT, env={**fixed, **environment}, stderr=subprocess.DEVNULL
-    )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            wait_ready(client)
-            yield Measured(name, process.pid, client)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_ready(client: httpx.Client) -> None:
-    """Wait until the worker serves."""
-    give_up_s = time.monotonic() + 60
-    while time.monotonic() < give_up_s:
-        try:
-            if client.get("/health/ready").status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    raise RuntimeError("the worker did not become ready within 60 s; start `MODEL_SIZE=fake python main.py` to see why")
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    env = {"MODEL_SIZE": "fake", "PORT": str(port), "LOG_LEVEL": "error", **environment}
+    with (
+        running([sys.executable, "main.py"], env, ready_url=f"{url}/health/ready") as process,
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        yield Measured(name, process.pid, client)
 
 
 @contextmanager
@@ -146,18 +126,3 @@ def cpu_of(pid: int) -> float:
     """Seconds of CPU time that a process has used."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def silence_wav(seconds: float) -> bytes:
-    """16 kHz mono WAV."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(16_000)
-        writer.writeframes(bytes(round(seconds * 32_000)))
-    return file.getvalue()
-
-
-if __name__ == "__main__":
-    main()
