@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.helm.chart import Refused, environment, manifest, named, rendered, values
+from tests.helm.chart import Refused, environment, manifest, named, of_kind, rendered, values
 
 ROUTE = {"enabled": True, "parentRefs": [{"name": "public"}]}
 
@@ -38,6 +38,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"model": {"source": "pvc", "pvc": {"size": "5Gi", "accessModes": ["ReadOnlyMany"]}}},
         "cannot fill a claim that is ReadOnlyMany",
     ),
+    (
+        {"model": {"source": "pvc", "pvc": {"size": "5Gi", "accessModes": ["ReadWriteOncePod"]}}},
+        "ReadWriteOncePod is for one pod",
+    ),
+    ({"service": {"externalTrafficPolicy": "local", "type": "LoadBalancer"}}, "/service/externalTrafficPolicy"),
+    ({"service": {"externalTrafficPolicy": "Local"}}, "needs service.type=LoadBalancer or NodePort"),
     (
         {"monitoring": {"interval": "1m", "podMonitor": True}, "worker": {"autoscaling": {"enabled": True}}},
         "monitoring.interval=1m is too long",
@@ -101,3 +107,19 @@ def test_a_default_label_can_be_removed():
     found = rendered({"worker": {"gpu": {"nodeSelector": labels}}}, "cuda")
     pod = named(found, "Deployment", "worker")["spec"]["template"]["spec"]
     assert pod["nodeSelector"] == {"cloud.google.com/gke-accelerator": "nvidia-l4"}
+
+
+def test_a_load_balancer_may_show_the_addresses_of_clients():
+    """Kubernetes' default shows nginx the addresses of nodes, and clients without a key share one limit."""
+    assert "externalTrafficPolicy" not in rendered_service({"type": "LoadBalancer"})
+    local = rendered_service({"type": "LoadBalancer", "externalTrafficPolicy": "Local"})
+    assert local["externalTrafficPolicy"] == "Local"
+
+
+def rendered_service(service: dict[str, Any]) -> dict[str, Any]:
+    """Return the specification of the public Service."""
+    (found,) = [
+        each for each in of_kind(rendered({"service": service}), "Service") if each["metadata"]["name"] == "stt"
+    ]
+    specification: dict[str, Any] = found["spec"]
+    return specification

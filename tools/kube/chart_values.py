@@ -119,6 +119,7 @@ CHART_VALUES: Final = record(
     service=record(
         type=shapes.one_of("ClusterIP", "NodePort", "LoadBalancer"),
         annotations=shapes.TEXTS,
+        externalTrafficPolicy=shapes.one_of("", "Cluster", "Local"),
         loadBalancerSourceRanges=many(shapes.NETWORK),
     ),
     httpRoute=record(
