@@ -10,6 +10,9 @@ DEFAULT_DEADLINE_S = 600
 DNS_CACHE_S = 30
 """How long NodeLocal DNSCache and older kubeadm clusters answer with an address that is gone."""
 
+RESEND_S = 5
+"""When nginx asks a name server again that has not answered; it has no setting for that."""
+
 RESOLVE_S = 5
 """How often nginx asks (NGINX_RESOLVE_S)."""
 
@@ -32,6 +35,13 @@ def test_nginx_forgets_a_pod_before_it_is_gone(component):
     """A pod without work ends at once: nginx would wait for the connection of each request that it sends there."""
     pod = named(rendering("cpu"), "Deployment", component)["spec"]["template"]["spec"]
     assert pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"] >= DNS_CACHE_S + RESOLVE_S
+
+
+@pytest.mark.parametrize("ci", CI)
+def test_nginx_knows_the_pods_before_it_is_ready(ci):
+    """Its first question to the name server may be lost, while the network of a new pod is set up."""
+    (container,) = named(rendering(ci), "Deployment", "balancer")["spec"]["template"]["spec"]["containers"]
+    assert container["readinessProbe"]["initialDelaySeconds"] > RESEND_S
 
 
 def test_the_models_job_outlives_an_outage():
