@@ -105,4 +105,5 @@ bench: .venv/.installed-bench  ## measure the worker against the plain design, a
 manifests: $(KUBE)/.installed  ## build/kubernetes.yaml for `kubectl apply`, rendered from the chart; IMAGE=registry/speech-to-text VALUES=file
 	@mkdir -p build
 	.cache/kube/helm template stt deploy/helm/speech-to-text --namespace speech-to-text --skip-tests \
-		$(if $(IMAGE),--set image.repository=$(IMAGE)) $(if $(VALUES),--values $(VALUES)) > build/kubernetes.yaml
+		$(if $(IMAGE),--set image.repository=$(IMAGE)) $(if $(VALUES),--values $(VALUES)) > build/kubernetes.yaml \
+		|| { rm -f build/kubernetes.yaml; exit 1; }

@@ -82,6 +82,12 @@ def test_resolving_names_loads_in_the_newer_nginx(run_dir):
     assert "server whisperlive:9090 resolve max_fails=0 max_conns=132;" in text
 
 
+def test_the_number_of_processes_can_be_given(run_dir):
+    """One for each CPU of the machine; in a container with a part of them a number is better."""
+    assert "worker_processes auto;" in render(run_dir, [8001])
+    assert "worker_processes 4;" in render(run_dir, [8001], env={"NGINX_PROCESSES": "4"})
+
+
 def test_without_resolving_the_workers_are_named_one_by_one(run_dir):
     """WORKERS=4 names four services, in both upstreams."""
     text = render(run_dir, env={"NGINX_WORKER_ADDRESSES": "", "WORKERS": "4", "MAX_CONCURRENT_TRANSCRIPTIONS": "3"})
@@ -163,6 +169,8 @@ def test_the_upload_limit_includes_the_other_form_fields(run_dir):
         ("GATEWAYS", "-1"),
         ("NGINX_LIMIT_STREAMS", "0"),
         ("NGINX_LIMIT_RATE", "-1"),
+        ("NGINX_PROCESSES", "0"),
+        ("NGINX_PROCESSES", "many"),
         ("NGINX_RESOLVE", "yes"),
         ("NGINX_LIVE_BALANCE", "random"),
         ("NGINX_COLLECTOR_ADDRESS", "collector"),

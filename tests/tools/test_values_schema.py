@@ -72,6 +72,19 @@ def test_the_schema_knows_no_value_that_the_chart_lacks():
     assert lacking(schema, DEFAULTS, "") == [".global"]
 
 
+@pytest.mark.parametrize("path", ["worker", "settings", "gateway.settings", "balancer.image", "worker.gpu.count"])
+def test_a_value_may_not_be_missing(path):
+    """Helm deletes a default that a values file sets to null, and the templates rely on each."""
+    given: Any = json.loads(json.dumps(DEFAULTS))
+    *outer, last = path.split(".")
+    place = given
+    for key in outer:
+        place = place[key]
+    del place[last]
+    (error,) = jsonschema.Draft202012Validator(json.loads(values_schema.text())).iter_errors(given)
+    assert error.message == f"{last!r} is a required property"
+
+
 @pytest.mark.parametrize("path", ["worker.nodeSelector", "gateway.nodeSelector", "apiKeys.key", "model.hfToken.key"])
 def test_shared_parts_have_descriptions_of_their_own(path):
     """Two values of the same shape are described each by its own comment."""

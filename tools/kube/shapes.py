@@ -15,8 +15,25 @@ QUANTITY: Final[Schema] = {
 TEXT: Final[Schema] = {"type": "string"}
 FLAG: Final[Schema] = {"type": "boolean"}
 NAME: Final[Schema] = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", "maxLength": 253}
+# A repository without a tag: a colon is followed by a port.
+REPOSITORY: Final = "[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)*"
+TAG: Final[Schema] = {"type": "string", "pattern": "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$"}
 DIGEST: Final[Schema] = {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"}
 TEXTS: Final[Schema] = {"type": "object", "additionalProperties": TEXT}
+# What Kubernetes selects by.
+LABELS: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "string",
+        "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+        "maxLength": 63,
+    },
+}
+HOST: Final[Schema] = {
+    "type": "string",
+    "pattern": "^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    "maxLength": 253,
+}
 # Objects of Kubernetes, which its API server checks.
 FOREIGN: Final[Schema] = {"type": "object"}
 PULL_POLICY: Final[Schema] = {"enum": ["Always", "IfNotPresent", "Never"]}
@@ -55,11 +72,15 @@ TOLERATION: Final = record(
     effect=one_of("NoSchedule", "PreferNoSchedule", "NoExecute"),
     tolerationSeconds=whole(0),
 )
-VARIABLE: Final = record(name=TEXT, value=TEXT, valueFrom=FOREIGN) | {"required": ["name"]}
+VARIABLE: Final = record(
+    name={"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.-]*$"}, value=TEXT, valueFrom=FOREIGN
+) | {"required": ["name"]}
 VARIABLES_FROM: Final = record(configMapRef=FOREIGN, secretRef=FOREIGN, prefix=TEXT)
 PEER: Final = record(podSelector=FOREIGN, namespaceSelector=FOREIGN, ipBlock=FOREIGN)
 EGRESS: Final = record(ports=many(FOREIGN), to=many(PEER))
-NETWORK: Final[Schema] = {"type": "string", "pattern": "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"}
+_IPV4: Final = "[0-9]{1,3}(\\.[0-9]{1,3}){3}(/([0-9]|[12][0-9]|3[0-2]))?"
+_IPV6: Final = "[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))?"
+NETWORK: Final[Schema] = {"type": "string", "pattern": f"^({_IPV4}|{_IPV6})$"}
 ACCESS_MODES: Final = many(one_of("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")) | {
     "minItems": 1
 }
@@ -67,12 +88,12 @@ SIZE_OR_EMPTY: Final[Schema] = {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+
 
 # What every component has.
 PLACEMENT: Final[dict[str, Schema]] = {
-    "nodeSelector": TEXTS,
+    "nodeSelector": LABELS,
     "tolerations": many(TOLERATION),
     "affinity": record(nodeAffinity=FOREIGN, podAffinity=FOREIGN, podAntiAffinity=FOREIGN),
     "priorityClassName": NAME,
     "podAnnotations": TEXTS,
-    "podLabels": TEXTS,
+    "podLabels": LABELS,
 }
 # What every component has that runs our image.
 ENVIRONMENT: Final[dict[str, Schema]] = {

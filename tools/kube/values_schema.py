@@ -26,6 +26,10 @@ def schema() -> Schema:
     for value in values(VALUES.read_text(encoding="utf-8")):
         place = made
         for key in value.path.split("."):
+            # `worker:` with nothing below it is null, by which Helm deletes all of the chart's own values there.
+            required = place.setdefault("required", [])
+            if key not in required:
+                required.append(key)
             place = place["properties"][key]
         place["description"] = value.description
     heading = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Values of the chart speech-to-text"}

@@ -47,6 +47,9 @@ The container that counts. A sidecar in the sense of Kubernetes: it starts befor
 {{/* The variables of deploy/nginx/render.sh. */}}
 {{- define "stt.balancer.env" -}}
 {{- $balancer := .Values.balancer -}}
+# `auto` would be one for each CPU of the node, of which this pod has a few.
+- name: NGINX_PROCESSES
+  value: "4"
 - name: NGINX_RESOLVE
   value: "1"
 {{- with $balancer.resolver }}

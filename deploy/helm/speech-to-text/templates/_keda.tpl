@@ -2,7 +2,7 @@
 
 {{/* Which series are this release's; PodMonitors set both labels. */}}
 {{- define "stt.query.labels" -}}
-{namespace={{ .Release.Namespace | quote }},cluster={{ .Release.Name | quote }}}
+{namespace={{ .Release.Namespace | quote }},cluster={{ include "stt.cluster" . | quote }}}
 {{- end -}}
 
 {{- define "stt.query.workers" -}}

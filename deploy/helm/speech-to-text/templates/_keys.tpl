@@ -7,7 +7,7 @@
 {{- end }}
 {{- if .fileSecret.name }}
 - name: API_KEYS_FILE
-  value: /etc/transcription/keys/{{ .fileSecret.key }}
+  value: "/etc/transcription/keys/{{ .fileSecret.key }}"
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -25,7 +25,7 @@
 {{- with .Values.apiKeys.fileSecret.name -}}
 - name: api-keys
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end -}}
 {{- end -}}

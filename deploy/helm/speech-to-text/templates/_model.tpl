@@ -34,7 +34,7 @@ containers:
 volumes:
   - name: models
     persistentVolumeClaim:
-      claimName: {{ include "stt.model.claim" . }}
+      claimName: {{ include "stt.model.claim" . | quote }}
   - name: tmp
     emptyDir:
       sizeLimit: 1Gi
@@ -115,18 +115,18 @@ initContainers:
 {{- if eq $model.source "download" -}}
 - name: models
   emptyDir:
-    sizeLimit: {{ $model.download.sizeLimit }}
+    sizeLimit: {{ include "stt.text" $model.download.sizeLimit | quote }}
 {{- else if eq $model.source "pvc" -}}
 - name: models
   persistentVolumeClaim:
-    claimName: {{ include "stt.model.claim" . }}
+    claimName: {{ include "stt.model.claim" . | quote }}
     {{- if not $model.pvc.fill }}
     readOnly: true
     {{- end }}
 {{- else if eq $model.source "volume" -}}
 - name: models
   image:
-    reference: {{ $model.imageVolume.reference }}
+    reference: {{ $model.imageVolume.reference | quote }}
     pullPolicy: {{ $model.imageVolume.pullPolicy }}
 {{- end -}}
 {{- end -}}

@@ -16,7 +16,7 @@ annotations:
 
 {{/* Identity and security of a pod. Takes (dict "root" $ "uid" 10001). */}}
 {{- define "stt.podIdentity" -}}
-serviceAccountName: {{ include "stt.serviceAccount" .root }}
+serviceAccountName: {{ include "stt.serviceAccount" .root | quote }}
 automountServiceAccountToken: false
 # A Service's variables would stand beside HOST and PORT.
 enableServiceLinks: false
@@ -49,7 +49,7 @@ topologySpreadConstraints:
       - pod-template-hash
   {{- end }}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with merge (dict) .values.nodeSelector (.nodeSelector | default dict) }}
 nodeSelector:
@@ -79,8 +79,8 @@ capabilities:
 - name: {{ index . 0 }}
   valueFrom:
     secretKeyRef:
-      name: {{ index . 1 }}
-      key: {{ index . 2 }}
+      name: {{ index . 1 | quote }}
+      key: {{ index . 2 | quote }}
 {{- end -}}
 
 {{/* The chart's variables and extraEnv as one list. Takes (list text extraEnv where). A name may come only once. */}}
