@@ -61,7 +61,7 @@ async def test_every_query_of_keda_names_series_that_exist(open_worker):
         for each in found:
             assert each.name in known, (name, each.name)
             matched = {matcher.name: matcher.value for matcher in each.matchers.matchers}
-            assert (matched["cluster"], matched["namespace"]) == ("stt", "speech"), name
+            assert (matched["cluster"], matched["namespace"]) == ("speech/stt", "speech"), name
 
 
 def test_workers_scale_on_what_is_offered():

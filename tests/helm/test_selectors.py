@@ -85,7 +85,7 @@ def test_monitors_find_each_component_once(ci):
         for endpoint in each["spec"]["podMetricsEndpoints"]:
             assert endpoint["port"] in ports
             replaced = {rule["targetLabel"]: rule["replacement"] for rule in endpoint["relabelings"]}
-            assert replaced["cluster"] == "stt"
+            assert replaced["cluster"] == "speech/stt"
             jobs.append(replaced["job"])
     if jobs:
         collector = ["stt-collector"] if ci.startswith("collector") else []
