@@ -47,7 +47,7 @@ class Series:
 
 
 def bucket_counts(ordered: Sequence[Series]) -> Values:
-    """[n_buckets, n_times] without the smaller ones, which Prometheus' buckets include; the smallest bucket is first."""
+    """[n_buckets, n_times], each without the smaller buckets that Prometheus counts in; the smallest is first."""
     cumulative = np.nan_to_num(np.array([each.values for each in ordered]))
     return np.diff(cumulative, axis=0, prepend=0)
 
