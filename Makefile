@@ -101,6 +101,10 @@ lock:  ## write the lock files anew from pyproject.toml
 bench: .venv/.installed-bench  ## measure the worker against the plain design, about 20 minutes; BENCH=--quick: three
 	$(BIN)/python -m bench $(BENCH)
 
+.PHONY: dashboards
+dashboards: .venv/.installed-dev  ## write Grafana's dashboards anew from tools/dashboards
+	@$(BIN)/python -m tools.dashboards
+
 .PHONY: manifests
 manifests: $(KUBE)/.installed  ## build/kubernetes.yaml for `kubectl apply`, rendered from the chart; IMAGE=registry/speech-to-text VALUES=file
 	@mkdir -p build

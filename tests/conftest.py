@@ -57,6 +57,7 @@ SLOW = (
     "live/test_server.py",
     "load/test_client.py",
     "monitoring/test_alert_fires.py",
+    "monitoring/test_dashboards_under_load.py",
     "monitoring/test_known_metrics.py",
     "monitoring/test_scrape.py",
     "monitoring/test_tools.py",

@@ -14,6 +14,7 @@ from app.collector.rows import Applied
 from app.ops.exposition import new_registry, render
 
 DeadReason = Literal["unusable", "partial", "refused", "poison"]
+READER_KINDS: Final = ("websocket", "sse")
 SEGMENT_KINDS: Final = ("new", "update", "same", "late", "tombstoned", "promoted")
 
 _SHORT_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -72,6 +73,9 @@ class CollectorMetrics:
             self.segments.labels(kind)
         for reason in get_args(DeadReason):
             self.dead_letters.labels(reason)
+        # A panel without readers shows 0, not "no data".
+        for kind in READER_KINDS:
+            self.live_clients.labels(kind)
 
     def applied(self, result: Applied) -> None:
         """Count what a transaction did."""

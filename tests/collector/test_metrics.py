@@ -39,6 +39,8 @@ async def test_every_label_value_is_there_from_the_start():
         'collector_segments_total{kind="tombstoned"}',
         'collector_segments_total{kind="promoted"}',
         'collector_dead_letters_total{reason="poison"}',
+        'collector_live_clients{kind="sse"}',
+        'collector_live_clients{kind="websocket"}',
         "collector_event_loop_lag_seconds",
     ):
         assert f"\n{series} 0.0\n" in text

@@ -1,47 +1,18 @@
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import promql_parser
 import pytest
 import yaml
 from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 from app.live.metrics import GatewayMetrics
 from tests.helm.chart import CI, ROOT, named, of_kind, rendered, rendering
+from tests.monitoring.known import of_mtail
+from tests.monitoring.rules import selectors
 
 RULES = ROOT / "deploy/monitoring/rules.yml"
-MTAIL = ROOT / "deploy/monitoring/access.mtail"
-SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
-PROMETHEUS_ITSELF = {"up"}
-
-
-def names_in(exposition: str) -> set[str]:
-    """Return the names of the series that a process shows at /metrics, those without a value yet as well."""
-    return {
-        family.name + suffix
-        for family in text_string_to_metric_families(exposition)
-        for suffix in SUFFIXES.get(family.type, ("",))
-    }
-
-
-def names_of_mtail() -> set[str]:
-    """Return the names of what mtail counts: its program declares each."""
-    declared = re.findall(r"^(counter|gauge|histogram) (\w+)", MTAIL.read_text(), re.MULTILINE)
-    return {name + suffix for kind, name in declared for suffix in (SUFFIXES[kind] if kind == "histogram" else ("",))}
-
-
-def selectors(expression: Any) -> list[Any]:
-    """Return every selector of series in a parsed query."""
-    found: list[Any] = []
-    for attribute in ("lhs", "rhs", "expr", "args", "param", "vector_selector"):
-        below = getattr(expression, attribute, None)
-        for each in below if isinstance(below, list) else [below]:
-            if each is not None and not isinstance(each, str | int | float):
-                found += [each] if isinstance(each, promql_parser.VectorSelector) else selectors(each)
-    return [expression] if isinstance(expression, promql_parser.VectorSelector) else found
 
 
 def triggers(ci: str) -> dict[str, dict[str, str]]:
@@ -53,20 +24,22 @@ def triggers(ci: str) -> dict[str, dict[str, str]]:
 async def test_every_query_of_keda_names_series_that_exist(open_worker):
     """Each query parses, and asks for series of workers, gateways or nginx of this release and no other."""
     worker = (await open_worker.client.get("/metrics")).text
-    known = names_in(worker) | names_in(generate_latest(GatewayMetrics().registry).decode()) | names_of_mtail()
+    known = of_mtail()
+    known.add(worker)
+    known.add(generate_latest(GatewayMetrics().registry).decode())
     assert triggers("keda").keys() == {"stt-worker", "stt-gateway"}
     for name, trigger in triggers("keda").items():
-        found = selectors(promql_parser.parse(trigger["query"]))
+        found = selectors(trigger["query"])
         assert found, name
         for each in found:
-            assert each.name in known, (name, each.name)
-            matched = {matcher.name: matcher.value for matcher in each.matchers.matchers}
+            assert each.metric in known.labels, (name, each.metric)
+            matched = dict(each.labels)
             assert (matched["cluster"], matched["namespace"]) == ("speech/stt", "speech"), name
 
 
 def test_workers_scale_on_what_is_offered():
     """On slots in use and what nginx refused: a worker that is full has no more slots in use to show."""
-    asked = {each.name for each in selectors(promql_parser.parse(triggers("keda")["stt-worker"]["query"]))}
+    asked = {each.metric for each in selectors(triggers("keda")["stt-worker"]["query"])}
     assert asked == {"whisper_slot_seconds_total", "lb_requests_total", "whisper_requests_total"}
 
 

@@ -46,5 +46,5 @@ def of_mtail() -> Known:
     declared = re.findall(r"^(counter|gauge|histogram) (\w+) by ([\w, ]+?)(?: buckets .*)?$", program, re.MULTILINE)
     for kind, name, labels in declared:
         for suffix in SUFFIXES[kind] if kind == "histogram" else ("",):
-            known.labels[name + suffix] |= set(labels.split(", "))
+            known.labels[name + suffix] |= set(labels.split(", ")) | ({"le"} if suffix == "_bucket" else set())
     return known

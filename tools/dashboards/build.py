@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from tools.dashboards.panels import GRID_COLUMNS, HEIGHT, Board, Panel, Row
+from tools.dashboards.panels import GRID_COLUMNS, Board, Panel, height_of, lines_of
 
 DATASOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 ROW_HEIGHT: Final = 1
@@ -61,21 +61,13 @@ def _placed(board: Board) -> Iterator[Builder]:
     for row in board.rows:
         yield dashboard.Row(row.title).id(number).grid_pos(models.GridPos(x=0, y=top, w=GRID_COLUMNS, h=ROW_HEIGHT))
         top, number = top + ROW_HEIGHT, number + 1
-        for panel, x, y in _cells(row, top):
-            yield _panel(panel).id(number).grid_pos(models.GridPos(x=x, y=y, w=panel.width, h=HEIGHT))
-            number += 1
-            bottom = y + HEIGHT
-        top = bottom
-
-
-def _cells(row: Row, top: int) -> Iterator[tuple[Panel, int, int]]:
-    """Each panel with the column and the line of its upper left corner; a full line continues below."""
-    x, y = 0, top
-    for panel in row.panels:
-        if x + panel.width > GRID_COLUMNS:
-            x, y = 0, y + HEIGHT
-        yield panel, x, y
-        x += panel.width
+        for line in lines_of(row):
+            left, height = 0, height_of(line)
+            for panel in line:
+                place = models.GridPos(x=left, y=top, w=panel.width, h=height)
+                yield _panel(panel).id(number).grid_pos(place)
+                left, number = left + panel.width, number + 1
+            top += height
 
 
 def _panel(panel: Panel) -> Builder:

@@ -69,7 +69,7 @@ _LISTENERS: Final = Row(
             "To the first text",
             "s",
             quantiles("wsgw_first_text_seconds", of=(0.5, 0.95)),
-            "For each stream, until its first text.",
+            "For each stream, until its first text; a gap where no stream had its first text.",
         ),
         Panel(
             "Speech that is not final yet",
@@ -135,7 +135,7 @@ _CALLS: Final = Row(
             "Wait for a turn",
             "s",
             quantiles("wsgw_turn_wait_seconds"),
-            "From a window being due until its request.",
+            "From a window being due until its request; no wait shows as a constant below 0.05 s, the first bucket.",
         ),
         Panel(
             "Audio sent for each second received",

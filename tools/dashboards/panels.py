@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -10,6 +11,7 @@ Kind = Literal["timeseries", "stat", "table", "heatmap"]
 # Grafana's grid: 24 columns.
 GRID_COLUMNS: Final = 24
 HEIGHT: Final = 8
+NUMBERS_HEIGHT: Final = 4
 
 CHOSEN: Final = 'cluster=~"$cluster",instance=~"$instance"'
 CLUSTER: Final = 'cluster=~"$cluster"'
@@ -66,6 +68,21 @@ class Board:
     def panels(self) -> tuple[Panel, ...]:
         """Every panel, in order."""
         return tuple(panel for row in self.rows for panel in row.panels)
+
+
+def lines_of(row: Row) -> list[list[Panel]]:
+    """The panels of a row, line by line: one that does not fit any more begins the next line."""
+    lines: list[list[Panel]] = [[]]
+    for panel in row.panels:
+        if sum(each.width for each in lines[-1]) + panel.width > GRID_COLUMNS:
+            lines.append([])
+        lines[-1].append(panel)
+    return lines
+
+
+def height_of(line: Sequence[Panel]) -> int:
+    """Lines of Grafana's grid; single numbers need less room."""
+    return NUMBERS_HEIGHT if all(panel.kind == "stat" for panel in line) else HEIGHT
 
 
 def quantiles(

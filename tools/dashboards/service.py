@@ -60,8 +60,11 @@ _CLIENTS: Final = Row(
         Panel(
             "Answers at the balancer",
             "reqps",
-            (rate("lb_requests_total", by="status, refused", labels=_AUDIO, legend="{{status}} refused: {{refused}}"),),
-            "Audio requests by status. Refused: nginx itself answered 503, because every worker was full.",
+            (
+                rate("lb_requests_total", by="status", labels=f'{_AUDIO},refused="no"'),
+                rate("lb_requests_total", by="status", labels=f'{_AUDIO},refused="yes"', legend="{{status}} by nginx"),
+            ),
+            "Audio requests by status. By nginx: it answered 503 itself, because no worker had a free slot.",
             stacked=True,
         ),
         Panel(
@@ -140,7 +143,7 @@ _LOAD: Final = Row(
             "Wait for a slot, by tier",
             "s",
             quantiles("whisper_queue_wait_seconds", by="tier"),
-            "0 unless FAIL_FAST_WHEN_BUSY=false.",
+            "0 unless FAIL_FAST_WHEN_BUSY=false; waits of 0 show as a constant below 0.005 s, the first bucket.",
         ),
         Panel(
             "Wait for a batch",
@@ -171,6 +174,7 @@ _LOAD: Final = Row(
             ),
             "Processing time for each second of audio, as a heat map of requests.",
             kind="heatmap",
+            width=6,
         ),
         Panel(
             "Share of speech",
@@ -183,6 +187,7 @@ _LOAD: Final = Row(
                 ),
             ),
             "Speech in the audio that was transcribed. The rest costs almost nothing.",
+            width=6,
             maximum=1,
         ),
         Panel(
@@ -190,12 +195,14 @@ _LOAD: Final = Row(
             "bytes",
             quantiles("whisper_upload_bytes"),
             "Size of the uploaded files.",
+            width=6,
         ),
         Panel(
             "Audio by key",
             "s",
             (rate("whisper_key_audio_seconds_total", by="key"),),
-            "Seconds of audio transcribed in a second, for each key of API_KEYS_FILE.",
+            "Seconds of audio transcribed in a second, for each key of API_KEYS_FILE, without live streams.",
+            width=6,
             stacked=True,
         ),
     ),
@@ -243,7 +250,9 @@ _TROUBLE: Final = Row(
             "s",
             (
                 Query(
-                    f"(time() - whisper_last_progress_timestamp_seconds{{{CHOSEN}}})"
+                    # At the time of the scrape: time() would add the age of the sample.
+                    f"(timestamp(whisper_last_progress_timestamp_seconds{{{CHOSEN}}})"
+                    f" - whisper_last_progress_timestamp_seconds{{{CHOSEN}}})"
                     f" * (whisper_in_flight{{{CHOSEN}}} > bool 0)",
                     "{{instance}}",
                 ),
@@ -287,10 +296,10 @@ _MACHINE: Final = Row(
             maximum=1,
         ),
         Panel(
-            "Starts",
+            "Restarts",
             "short",
             (Query(f"changes(process_start_time_seconds{{{_ALL_OURS}}}[1h])", "{{job}} {{instance}}"),),
-            "Restarts within an hour.",
+            "Within the last hour.",
         ),
         Panel(
             "GPU at work",
