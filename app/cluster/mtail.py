@@ -61,7 +61,7 @@ class Mtail:
         """
         if not self._layout.mtail:
             return
-        loop, backoff = asyncio.get_running_loop(), Backoff(0.5, 30.0)
+        loop, backoff, has_ended = asyncio.get_running_loop(), Backoff(0.5, 30.0), False
         while True:
             started_s = loop.time()
             try:
@@ -70,10 +70,13 @@ class Mtail:
                 self._log(f"mtail could not be started: {error}")
             else:
                 self._tried.set()
+                if has_ended and child.running:
+                    self._log("mtail runs again")
                 code = await child.wait()
                 reason = f"signal {-code}" if code < 0 else f"exit code {code}"
                 self._log(f"mtail has ended ({reason}): answers of nginx are not counted until it runs again")
             self._tried.set()
+            has_ended = True
             if loop.time() - started_s > STABLE_S:
                 backoff.reset()
             await asyncio.sleep(backoff.next_s())

@@ -76,7 +76,7 @@ def _attributes(record: RequestRecord) -> Attributes:
     """What is known of the audio and the work at the end of a request."""
     attributes: dict[str, str | int | float | bool] = {}
     if record.times.stages:
-        attributes |= {"stt.lane": record.tier, "stt.stream": record.stream}
+        attributes |= {"stt.tier": record.tier, "stt.stream": record.stream}
     if record.info is not None:
         attributes |= {"stt.audio_s": round(record.info.duration_s, 2), "stt.language": record.info.language}
     if record.times.n_calls:

@@ -291,4 +291,4 @@ class Gateway:
             close_code = CLOSE_CODES[ending][0] if ending in CLOSE_CODES else None
             fields |= {"ending": ending.value, "close_code": close_code, **session.figures()}
             log.info("session ended", extra={"fields": fields})
-            span.describe({f"stt.{name}": value for name, value in fields.items()})
+            span.describe({f"stt.{name}": value for name, value in fields.items() if value is not None})

@@ -134,7 +134,7 @@ class RemoteTranscriber:
         """
         loop = asyncio.get_running_loop()
         started_s, outcome = loop.time(), "cancelled"
-        attributes = {"stt.window": window.number, "stt.audio_s": round(window.duration_s, 2), "stt.lane": options.tier}
+        attributes = {"stt.window": window.number, "stt.audio_s": round(window.duration_s, 2), "stt.tier": options.tier}
         span = options.span.child("stt.window", kind="client", attributes=attributes)
         try:
             hypothesis = await self._transcribe(window, options, span.context)

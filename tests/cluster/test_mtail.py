@@ -76,13 +76,14 @@ async def test_it_is_ready_when_its_socket_is_there(tmp_path):
 
 
 async def test_a_killed_one_is_started_again(tmp_path):
-    """The log says what is missing meanwhile; the address stays, so that Prometheus reports it as down."""
+    """The log says what is missing meanwhile, and when that is over; the address stays, for Prometheus to report it."""
     async with started(tmp_path, MTAIL) as (child, shown):
         first, address = pid_of(child), child.address
         os.kill(first, signal.SIGKILL)
         await until(lambda: child.status() is None)
         assert child.address == address
         await until(lambda: child.status() is not None and pid_of(child) != first)
+        await until(lambda: "mtail runs again" in shown.lines)
     assert "mtail has ended (signal 9): answers of nginx are not counted until it runs again" in shown.lines
 
 

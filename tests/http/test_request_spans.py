@@ -71,7 +71,7 @@ async def test_a_request_is_a_span_with_its_stages():
         "url.path": PATH,
         "url.scheme": "http",
         "stt.outcome": "ok",
-        "stt.lane": "standard",
+        "stt.tier": "standard",
         "stt.stream": False,
         "stt.audio_s": 65.0,
         "stt.language": "en",

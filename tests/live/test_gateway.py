@@ -491,6 +491,25 @@ def test_a_session_is_a_span_and_so_is_each_request():
     assert not any(word in everything for word in ("secret", *recording.text))
 
 
+def test_a_client_that_leaves_gives_no_close_code_to_its_span():
+    """OpenTelemetry has no attributes without a value."""
+
+    async def main(tracer):
+        async with live.gateway(Backend(), tracer=tracer) as gate:
+            socket = live.MemorySocket()
+            served = asyncio.create_task(gate.serve(socket, live.LOCAL))
+            socket.say(live.handshake())
+            await asyncio.sleep(1)
+            socket.leave()
+            await served
+
+    with recorded() as (tracer, found):
+        virtual.run(main(tracer))
+    (session,) = (span for span in found.seen() if span.name == "stt.session")
+    assert session.attributes["stt.ending"] == "left"
+    assert "stt.close_code" not in session.attributes
+
+
 @pytest.mark.parametrize("failure", [RuntimeError("secret"), asyncio.CancelledError()], ids=["bug", "cancelled"])
 def test_a_session_that_breaks_off_ends_its_span(failure, monkeypatch):
     """However a session ends, its span does, with the kind of the failure."""

@@ -322,6 +322,6 @@ def test_each_request_is_a_span(status, failed, outcome):
     whole, request = spans.seen()
     assert sent == [f"00-{whole.trace_id}-{request.span_id}-01"]
     assert (request.name, request.parent_id, request.failed) == ("stt.window", whole.span_id, failed)
-    expected = {"stt.window": 3, "stt.audio_s": 1.0, "stt.lane": "realtime", "stt.outcome": outcome}
+    expected = {"stt.window": 3, "stt.audio_s": 1.0, "stt.tier": "realtime", "stt.outcome": outcome}
     assert request.attributes == expected | ({"error.type": "busy"} if failed else {})
     assert_nested([whole, request])

@@ -22,11 +22,11 @@ def test_spans_nest_by_parent_and_in_time():
         ended_s = time.monotonic()
         part = root.child("stt.decode", started_s=began_s)
         part.end(ended_s=ended_s)
-        root.describe({"stt.lane": "standard"}, name="POST /x")
+        root.describe({"stt.tier": "standard"}, name="POST /x")
         root.end()
     whole, decode = spans.seen()
     assert (whole.name, whole.trace_id, whole.parent_id) == ("POST /x", TRACE_ID, SPAN_ID)
-    assert whole.attributes == {"url.path": "/x", "stt.lane": "standard"}
+    assert whole.attributes == {"url.path": "/x", "stt.tier": "standard"}
     assert (decode.trace_id, decode.parent_id, decode.failed) == (TRACE_ID, whole.span_id, False)
     assert_nested([whole, decode])
     assert root.context == TraceContext(TRACE_ID, whole.span_id, sampled=True, state="vendor=1")

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from app.contracts.whisperlive import END_OF_AUDIO
@@ -26,6 +27,7 @@ from app.ops.keys import require_sendable
 
 SEND_SAMPLES = 1600  # 0.1 s per frame
 RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+MAX_REASON_CHARS = 200  # of a refusal: an answer may be a whole page
 HISTORY_S = 900.0  # audio kept to be sent again; a source that is further ahead waits
 
 
@@ -236,6 +238,18 @@ def check(url: str, key: str) -> None:
 
 def _raise_if_refused(error: Exception) -> None:
     """Raise Refused for an HTTP 4xx: a wrong key or address will not work later either."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status is not None and status < 500:  # noqa: PLR2004  HTTP's own numbers
-        raise Refused(f"The gateway answered {status}.") from error
+    if not isinstance(error, InvalidStatus) or error.response.status_code >= 500:  # noqa: PLR2004  HTTP's own numbers
+        return
+    reason = _reason_in(error.response)
+    raise Refused(f"The gateway answered {error.response.status_code}{': ' if reason else '.'}{reason}") from error
+
+
+def _reason_in(response: Response) -> str:
+    """Return the reason that a gateway (plain text) or nginx (OpenAI's error format) gives; empty for other answers."""
+    text = (response.body or b"").decode(errors="replace")
+    if response.headers.get("Content-Type", "").startswith("text/plain"):
+        return " ".join(text.split())[:MAX_REASON_CHARS]
+    try:
+        return str(json.loads(text)["error"]["message"])[:MAX_REASON_CHARS]
+    except (ValueError, KeyError, TypeError):
+        return ""

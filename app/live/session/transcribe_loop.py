@@ -102,6 +102,7 @@ class TranscribeLoop:
             self._scheduler.refused()
             self._warnings.stats["busy"] += 1
             self._retry_later(window, busy.retry_after_s)
+            self._warn_if_late("The transcription service is busy")
         except Rejected as rejected:
             self._rejected(window, rejected)
         except RemoteError as failure:
@@ -126,10 +127,10 @@ class TranscribeLoop:
     def _retry_later(self, window: LiveWindow, delay_s: float, *, timed_out: bool = False) -> None:
         jitter = 1.0 + JITTER * random.random()  # noqa: S311  spreads load, protects nothing
         self._stream.refused(window, _now() + delay_s * jitter, timed_out=timed_out)
+
+    def _warn_if_late(self, reason: str) -> None:
         if (lag_s := self.lag_s) > LATE_AFTER_S:
-            self._warnings.warn(
-                "late", f"The transcription service is busy: text is {lag_s:.0f} s late. No audio is lost."
-            )
+            self._warnings.warn("late", f"{reason}: text is {lag_s:.0f} s late. No audio is lost.")
 
     def _failed(self, window: LiveWindow, failure: RemoteError, delays_s: tuple[float, ...]) -> None:
         delay_s = delays_s[min(self._failures, len(delays_s) - 1)]
@@ -140,6 +141,7 @@ class TranscribeLoop:
         if self._failures > 1:
             self._warnings.warn("failed", f"Text is delayed: {failure}. Audio is kept.")
         self._retry_later(window, delay_s, timed_out=isinstance(failure, TimedOut))
+        self._warn_if_late("The last request failed")
 
     def _rejected(self, window: LiveWindow, rejected: Rejected) -> None:
         if rejected.kind == "setup":

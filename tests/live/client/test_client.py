@@ -156,7 +156,7 @@ async def test_refusals_are_final(service):
     with real.running(
         service, keys=("k",), admission=StreamLimits(max_clients=1), limits=SessionLimits(drain_grace_s=1)
     ) as running:
-        with pytest.raises(Refused, match="401"):
+        with pytest.raises(Refused, match="401: An API key is required"):
             await LiveClient(running.url, handshake={}, events=events, key="bad").run(paced(pcm))
         busy = asyncio.create_task(
             LiveClient(running.url, handshake={}, events=events, key="k").run(
@@ -168,6 +168,37 @@ async def test_refusals_are_final(service):
             await LiveClient(running.url, handshake={}, events=events, key="k").run(paced(pcm))
         busy.cancel()
         await asyncio.gather(busy, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "message"),
+    [
+        (
+            "application/json",
+            '{"error":{"message":"Too many live connections."}}',
+            "The gateway answered 429: Too many live",
+        ),
+        ("text/html", "<html>Too Many Requests</html>", r"The gateway answered 429\.$"),
+        ("application/json", "[]", r"The gateway answered 429\.$"),
+    ],
+)
+async def test_the_reason_of_a_refusal_is_reported(content_type, body, message):
+    """An answer of nginx in OpenAI's error format gives its reason; the page of another proxy gives none."""
+
+    def refuse(connection, _):
+        response = connection.respond(429, body)
+        del response.headers["Content-Type"]
+        response.headers["Content-Type"] = content_type
+        return response
+
+    async def talk(_):
+        pytest.fail("the handshake is refused")
+
+    async with serve(talk, "127.0.0.1", 0, process_request=refuse) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = LiveClient(f"ws://127.0.0.1:{port}", handshake={}, events=listener()[0])
+        with pytest.raises(Refused, match=message):
+            await client.run(paced(to_pcm16(tones.speak([["alpha"]]).pcm)))
 
 
 async def test_after_disconnect_it_connects_again(service):

@@ -141,6 +141,9 @@ def test_wrong_setup_is_reported_and_nothing_is_lost():
     socket = run(recording, backend)
     assert socket.words == recording.text
     assert any("refuses requests of this gateway" in warning for warning in socket.warnings)
+    late = [warning for warning in socket.warnings if " s late" in warning]
+    assert late
+    assert not any("busy" in warning for warning in late)
     assert len([request for request in backend.log if request.status == 401]) < 8
 
 
