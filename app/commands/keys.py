@@ -1,6 +1,7 @@
 """`python -m app keys`: make an API key with limits, and check a keys file.
 
-- `keys new --name alice [--requests-per-minute 60] ...` prints a new key once, and its entry for API_KEYS_FILE;
+- `keys new --name alice [--requests-per-minute 60] ...` prints a new key once, on standard error, and its entry for
+  API_KEYS_FILE on standard output, so that `>> keys.toml` adds the entry and never the key;
 - `keys check FILE` says whether a server would accept the file.
 
 Exit status: 0: done. 2: an argument or the file cannot be used.
@@ -41,7 +42,8 @@ def main(argv: Sequence[str]) -> int:
             audio_seconds_per_day=arguments.audio_seconds_per_day,
         )
     )
-    print(f"# The key of {arguments.name}, shown only now:\n{secret}\n\n# Add this to API_KEYS_FILE:\n{entry}", end="")  # noqa: T201 - the command's output
+    sys.stderr.write(f"The key of {arguments.name}, shown only now:\n{secret}\n\n")
+    print(f"\n{entry}", end="")  # noqa: T201 - the command's output; a line between entries of a file
     return 0
 
 
