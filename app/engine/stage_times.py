@@ -54,17 +54,21 @@ class StageTimes:
 
     Attributes:
         n_windows: windows that were decoded.
-        n_calls: calls of the model, also those that are not in `calls`.
-        waited_s: the sum of all calls' waits.
+        waited_s: the sum of all windows' waits for their calls.
     """
 
     stages: list[Stage] = field(default_factory=list)
     n_windows: int = 0
-    n_calls: int = 0
     waited_s: float = 0.0
     _first: list[CallTimes] = field(default_factory=list)
     _slowest: list[tuple[float, CallTimes]] = field(default_factory=list)  # a heap, the quickest of them first
+    _numbers: set[int] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def n_calls(self) -> int:
+        """Calls of the model, also those that are not in `calls`."""
+        return len(self._numbers)
 
     @contextmanager
     def stage(self, name: StageName) -> Iterator[None]:
@@ -77,10 +81,12 @@ class StageTimes:
             stage.ended_s = time.monotonic()
 
     def add_call(self, call: CallTimes) -> None:
-        """Keep it if it is one of the first or one of the slowest."""
+        """Keep it if it is one of the first or one of the slowest; it comes once for each window of this request."""
         with self._lock:
-            self.n_calls += 1
             self.waited_s += call.waited_s
+            if call.number in self._numbers:
+                return
+            self._numbers.add(call.number)
             if len(self._first) < FIRST_CALLS:
                 self._first.append(call)
                 return

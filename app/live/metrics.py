@@ -22,7 +22,7 @@ PUBLISH_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 # The values of each label. Every series exists from the start at 0: `increase()` does not see a series begin.
 ENDINGS: Final = tuple(ending.value for ending in SessionEnd)
 REFUSALS: Final = (
-    *get_args(Refusal), "draining", "handshake_timeout", "bad_handshake", "origin", "unauthorized",
+    *get_args(Refusal), "draining", "handshake_timeout", "bad_handshake", "origin", "unauthorized", "tier",
 )  # fmt: skip
 OUTCOMES: Final = ("ok", "busy", "unavailable", "cancelled", *(f"rejected_{kind}" for kind in get_args(RejectedKind)))
 LOSSES: Final = (

@@ -85,7 +85,7 @@ def require_name(name: object) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
-            f"{str(name)[:70]!r} is no name of a key: 1 to 64 letters, digits, '.', '_', '@' or '-', and a letter or "
+            f"{_shown(name)} is no name of a key: 1 to 64 letters, digits, '.', '_', '@' or '-', and a letter or "
             "digit first"
         )
     if name == RESERVED:
@@ -103,7 +103,7 @@ def require_tiers(tiers: object) -> frozenset[Tier]:
         raise ValueError(f"must be a list of {', '.join(TIERS)}; leave it out to allow all")
     for tier in tiers:
         if tier not in TIERS:
-            raise ValueError(f"{str(tier)[:70]!r} is not one of {', '.join(TIERS)}{_meant(str(tier), TIERS)}")
+            raise ValueError(f"{_shown(tier)} is not one of {', '.join(TIERS)}{_meant(tier, TIERS)}")
     return frozenset(cast("list[Tier]", tiers))
 
 
@@ -147,7 +147,7 @@ def _whole(entry: Mapping[str, Any], field: str, where: str) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
         raise BadKeysFile(
-            f"{where}{field}: {str(value)[:40]!r} is not a whole number from 1 to {LARGEST}; leave it out for no limit"
+            f"{where}{field}: {_shown(value)} is not a whole number from 1 to {LARGEST}; leave it out for no limit"
         )
     return value
 
@@ -158,7 +158,7 @@ def _number(entry: Mapping[str, Any], field: str, where: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= LARGEST:
         raise BadKeysFile(
-            f"{where}{field}: {str(value)[:40]!r} is not a number from 1 to {LARGEST}; leave it out for no limit"
+            f"{where}{field}: {_shown(value)} is not a number from 1 to {LARGEST}; leave it out for no limit"
         )
     return value
 
@@ -171,6 +171,16 @@ def _refuse_unknown(table: Mapping[str, Any], known: Collection[str], *, where: 
             )
 
 
-def _meant(written: str, known: Collection[str]) -> str:
+def _shown(value: object) -> str:
+    """The beginning of a value, in quotes."""
+    try:
+        return repr(str(value)[:70])
+    except ValueError:  # Python writes no whole numbers of more than 4300 digits; 0xfff... may be one
+        return "a number of thousands of digits"
+
+
+def _meant(written: object, known: Collection[str]) -> str:
+    if not isinstance(written, str):
+        return ""
     close = difflib.get_close_matches(written[:100].lower(), known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

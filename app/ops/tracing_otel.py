@@ -29,8 +29,8 @@ log = logging.getLogger("app.tracing")
 # Of the time between SIGTERM and the end of the process.
 CLOSE_WITHIN_S: Final = 2.0
 REPEAT_S: Final = 600.0
-# They log every try, and every span that a full queue drops.
-_TALKATIVE: Final = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal")
+# They log every try, every span that a full queue drops, and every `tracestate` that is not well-formed.
+_TALKATIVE: Final = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal", "opentelemetry.trace")
 _KINDS: Final[dict[Kind, trace.SpanKind]] = {
     "internal": trace.SpanKind.INTERNAL,
     "server": trace.SpanKind.SERVER,

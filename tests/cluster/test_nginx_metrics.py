@@ -233,3 +233,21 @@ async def test_what_is_no_http_counts_as_other(run_dir):
         await reader.read()
         writer.close()
         await mtail.until(lambda counts: [route for route, _, _ in counts] == ["other"])
+
+
+async def test_a_live_connection_counts_whatever_its_path(run_dir):
+    """The gateway opens a WebSocket on any path but its probes': a path that looks like one hides no refusal."""
+    worker, gateway = free_ports(2)
+    async with counting(run_dir) as mtail, front(run_dir, [worker], [gateway], env=counted(run_dir)) as nginx:
+        for path in ("/health", "/health/", "/x/health", "/health%0a"):
+            await get(nginx, path, live=True)
+        await mtail.until(lambda counts: counts == {("live", "503", "no"): 2})
+
+
+async def test_a_key_in_the_query_of_a_live_connection_is_not_logged(run_dir):
+    """Browsers send it there, and messages of nginx quote the request, such as when no gateway answers."""
+    worker, gateway = free_ports(2)
+    async with front(run_dir, [worker], [gateway]) as nginx:
+        assert await get(nginx, "/?token=sk-secret", live=True) == 503
+        await until(lambda: '"uri":"/"' in nginx.log.read_text())
+    assert "sk-secret" not in nginx.log.read_text()

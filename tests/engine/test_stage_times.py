@@ -33,3 +33,12 @@ def test_an_hour_long_file_keeps_a_bounded_number_of_calls():
     kept = [each.number for each in times.calls()]
     assert kept == [*range(FIRST_CALLS), *sorted(slow)]
     assert (times.n_calls, times.waited_s) == (1000, 500.0)
+
+
+def test_two_windows_in_one_call_are_one_call():
+    """A long file has several windows in a call: it is kept and counted once, and both windows' waits count."""
+    times = StageTimes()
+    for number in (1, 2, 1, 2, 3):
+        times.add_call(call(number))
+    assert [each.number for each in times.calls()] == [1, 2, 3]
+    assert (times.n_calls, times.waited_s) == (3, 2.5)

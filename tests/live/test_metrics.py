@@ -30,6 +30,7 @@ def test_every_label_value_is_there_from_the_start():
         'wsgw_sessions_total{ending="stuck"}',
         'wsgw_refused_total{reason="unauthorized"}',
         'wsgw_refused_total{reason="address_limit"}',
+        'wsgw_refused_total{reason="tier"}',
         'wsgw_committed_words_total{rule="agreed"}',
         'wsgw_upstream_requests_total{outcome="rejected_setup"}',
         'wsgw_dropped_audio_seconds_total{reason="overflow"}',

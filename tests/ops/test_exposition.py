@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client import Counter
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
@@ -29,3 +30,25 @@ def test_openmetrics_carries_exemplars():
     assert media_type.startswith("application/openmetrics-text")
     assert [sample.exemplar.labels for sample in samples if sample.exemplar] == [{"trace_id": "a" * 32}]
     assert b"trace_id" not in render(registry, "text/plain")[0]
+
+
+@pytest.mark.parametrize(
+    ("accept", "announced"),
+    [
+        ("application/openmetrics-text; version=abc", "text/plain; version=0.0.4"),
+        ("application/openmetrics-text; version=1.0.0 x", "text/plain; version=0.0.4"),
+        ("application/openmetrics-text; version=0.0.1", "text/plain; version=0.0.4"),
+        ("application/openmetrics-text; version=99.9.9", "text/plain; version=0.0.4"),
+        ("text/plain; version=x.y", "text/plain; version=0.0.4"),
+        ("text/plain; version=1.0.0; escaping=values", "text/plain; version=0.0.4"),
+        (";=;,,version=,application/openmetrics-text;=", "application/openmetrics-text; version=1.0.0"),
+        ('APPLICATION/openmetrics-text; Version="1.0.0"', "application/openmetrics-text; version=1.0.0"),
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8",
+            "application/openmetrics-text; version=1.0.0",
+        ),
+    ],
+)
+def test_no_accept_header_is_an_error(accept: str, announced: str):
+    """A strange header gets a format that it may have meant, and the answer announces the version that it is in."""
+    assert render(new_registry("demo"), accept)[1].startswith(announced + ";")

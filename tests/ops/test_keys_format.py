@@ -58,6 +58,9 @@ def test_every_field_is_read():
         ("audio_seconds_per_day = inf", "audio_seconds_per_day: 'inf' is not a number"),
         ("tiers = []", "tiers: must be a list of deferred, realtime, standard; leave it out to allow all"),
         ('tiers = "realtime"', "tiers: must be a list"),
+        ("concurrent = 0x" + "f" * 5000, "concurrent: a number of thousands of digits is not a whole number"),
+        ("audio_seconds_per_day = 0x" + "f" * 5000, "audio_seconds_per_day: a number of thousands of digits is not"),
+        ("tiers = [0x" + "f" * 5000 + "]", "tiers: a number of thousands of digits is not one of"),
         ('tiers = ["realtme"]', "tiers: 'realtme' is not one of deferred, realtime, standard; did you mean 'realtime'"),
     ],
 )  # fmt: skip

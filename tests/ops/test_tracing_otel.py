@@ -54,6 +54,17 @@ def test_a_caller_that_does_not_sample_is_followed():
     assert spans.seen() == []
 
 
+@pytest.mark.parametrize("state", ["no pair", "a=1,a=1", ",".join(f"k{n}=1" for n in range(40)), "=" * 500])
+def test_a_strange_tracestate_is_not_logged(state: str, caplog: pytest.LogCaptureFixture):
+    """It is left out, and its text does not get into the log, which never holds what a client sent."""
+    with recorded() as (tracer, _):
+        span = tracer.start("GET", parent=TraceContext(TRACE_ID, SPAN_ID, state=state), kind="server")
+        span.end()
+    assert span.context is not None
+    assert (span.context.trace_id, span.context.state) == (TRACE_ID, "")
+    assert caplog.records == []
+
+
 def test_the_sampler_is_the_variables(monkeypatch: pytest.MonkeyPatch):
     """OTEL_TRACES_SAMPLER is read by the SDK."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")

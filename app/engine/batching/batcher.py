@@ -226,9 +226,9 @@ class Batcher(Generic[P, R]):
             self._serve(number, batch[middle:])
             return
         self._last_call_s = finished_s = self._clock()
-        number = next(self._call_numbers)
+        call_number = next(self._call_numbers)
         for job, result in zip(batch, results, strict=True):
-            _notify(job.on_call, JobCall(number, len(batch), job.added_s, started_s, finished_s))
+            _notify(job.on_call, JobCall(call_number, len(batch), job.added_s, started_s, finished_s))
             with contextlib.suppress(InvalidStateError):  # its caller has cancelled the future
                 job.payload[1].set_result(result)
         waited_s = started_s - min(job.added_s for job in batch)

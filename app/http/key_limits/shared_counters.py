@@ -17,6 +17,8 @@ T = TypeVar("T")
 log = logging.getLogger("app.keys")
 
 RENEW_EVERY_S: Final = 5.0
+# Ends of requests that the shared counts have not heard of. After a long break they have forgotten those requests.
+MAX_OWED: Final = 1000
 
 
 class RemoteCounters(Counters, Protocol):
@@ -38,6 +40,7 @@ class SharedCounters:
         self._own = OwnCounters()
         self._away_error = away_error
         self._away = False
+        self._owed: list[tuple[str, str]] = []  # (name, request) that have ended meanwhile
 
     async def add(self, counter: str, amount: int, *, expires_s: int) -> int:
         """See `Counters`."""
@@ -62,6 +65,8 @@ class SharedCounters:
         """See `Counters`."""
         await self._own.leave(name, request)
         await self._ask(lambda: self._shared.leave(name, request), None)
+        if self._away and len(self._owed) < MAX_OWED:
+            self._owed.append((name, request))
 
     async def running(self, name: str) -> int:
         """See `Counters`."""
@@ -69,9 +74,12 @@ class SharedCounters:
         return max(own, await self._ask(lambda: self._shared.running(name), own))
 
     async def renew(self) -> None:
-        """Renew what runs here, and notice that the shared counts are away or back."""
+        """Renew what runs here, deliver what has ended, and notice that the shared counts are away or back."""
         try:
             await self._shared.renew(self._own.all_running(), put_back=self._away)
+            while self._owed:
+                await self._shared.leave(*self._owed[0])
+                del self._owed[0]  # others may have been added at the end
         except self._away_error as error:
             self._note_away(error)
             return

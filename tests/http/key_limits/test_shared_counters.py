@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from app.http.key_limits.counters import OwnCounters
-from app.http.key_limits.shared_counters import SharedCounters
+from app.http.key_limits.shared_counters import MAX_OWED, SharedCounters
 from tests.clients import until
 
 
@@ -102,6 +102,33 @@ async def test_away_each_worker_counts_for_itself_and_asks_no_more(caplog: pytes
     assert await elsewhere.running("alice") == 0
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert caplog.records[0].__dict__["fields"] == {"reason": "gone"}
+
+
+async def test_a_request_that_ends_while_away_does_not_run_on_elsewhere():
+    """Once the shared counts are back they hear of it: a key with one place is not refused because of a short break."""
+    elsewhere = Elsewhere()
+    one, two = (SharedCounters(elsewhere, away_error=Away) for _ in range(2))
+    assert await one.enter("alice", "x", limit=1)
+    elsewhere.away = True
+    await one.leave("alice", "x")
+    await one.renew()
+    elsewhere.away = False
+    assert not await two.enter("alice", "y", limit=1)
+    await one.renew()
+    assert await two.enter("alice", "y", limit=1)
+
+
+async def test_only_so_many_ends_are_remembered_while_away():
+    """The memory of a long break is bounded; its first requests are those that the shared counts know."""
+    elsewhere = Elsewhere()
+    counters = SharedCounters(elsewhere, away_error=Away)
+    elsewhere.away = True
+    for number in range(MAX_OWED + 10):
+        assert await counters.enter("alice", str(number), limit=None)
+        await counters.leave("alice", str(number))
+    elsewhere.away, elsewhere.n_asked = False, 0
+    await counters.renew()
+    assert elsewhere.n_asked == MAX_OWED + 1
 
 
 async def test_it_recovers_by_itself():
