@@ -70,6 +70,22 @@ def test_workers_scale_on_what_is_offered():
     assert asked == {"whisper_slot_seconds_total", "lb_requests_total", "whisper_requests_total"}
 
 
+def test_probes_do_not_shorten_the_time_in_a_slot():
+    """It is the slots' time over the requests that held one: probes and scrapes end with `ok`, and hold none."""
+    requests = re.findall(r"whisper_requests_total\{([^}]*)\}", triggers("keda")["stt-worker"]["query"])
+    assert len(requests) == 1
+    assert 'endpoint=~"transcriptions|translations"' in requests[0].split(",")
+    assert 'outcome="ok"' in requests[0].split(",")
+
+
+def test_gateways_scale_on_their_streams():
+    """Seven tenths of MAX_CLIENTS for each gateway."""
+    assert triggers("keda")["stt-gateway"]["query"].startswith("sum(wsgw_sessions_active{")
+    given = {"gateway": {"settings": {"MAX_CLIENTS": 40}}}
+    scaled = named(rendered(given, "keda"), "ScaledObject", "gateway")
+    assert float(scaled["spec"]["triggers"][0]["metadata"]["threshold"]) == pytest.approx(28)
+
+
 def test_a_dead_prometheus_is_not_no_load():
     """KEDA keeps at least what runs when its query has no answer."""
     for each in of_kind(rendering("keda"), "ScaledObject"):
