@@ -51,6 +51,15 @@ def test_an_alert_has_a_case_that_fires_and_one_that_is_silent(alert):
         assert not any(each["exp_alerts"] for each in expected)
 
 
+@pytest.mark.parametrize("alert", [rule["alert"] for rule in alerts() if "for" in rule])
+def test_an_alert_waits_for_as_long_as_it_says(alert):
+    """The case that fires looks earlier, too, while the alert is pending, and expects silence."""
+    case = next(case for case in CASES if case["name"].startswith(f"{alert} fires: "))
+    looks = [each["exp_alerts"] for each in case["alert_rule_test"] if each["alertname"] == alert]
+    assert looks[0] == []
+    assert looks[1]
+
+
 def test_an_idle_cluster_is_silent():
     """One case has a healthy cluster without traffic, and expects silence of every alert."""
     (case,) = [case for case in CASES if case["name"].startswith("Every alert is silent: ")]
