@@ -62,7 +62,7 @@ def serve(*, host: str | None = None, port: int | None = None, consume: bool = T
     except StartupError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    logs.configure(level=settings.log_level, style=settings.log_format.lower())
+    logs.configure(level=settings.log_level, style=settings.log_format.lower(), service="stt-collector")
     try:
         listener = bind(settings) if api else None
     except OSError as error:

@@ -72,5 +72,5 @@ def _prepare(settings: WorkerSettings) -> None:
         return
     from app.engine.build import load_model  # noqa: PLC0415 - see above
 
-    logs.configure(level=settings.log_level, style=settings.log_format)
+    logs.configure(level=settings.log_level, style=settings.log_format, service="stt-models")
     choose.prepare_encoder(load_model(settings))

@@ -36,7 +36,8 @@ def run(*, demo: bool = False, local_model: bool = False, **overrides: object) -
         settings = load_settings(**overrides)
         tuning.apply(enabled=settings.cpu_tuning)
         listener = bind(settings.host, settings.port)
-        logs.configure(level=settings.log_level, style=settings.log_format, worker_id=settings.worker_id)
+        process = {"service": "stt-worker", "worker_id": settings.worker_id}
+        logs.configure(level=settings.log_level, style=settings.log_format, **process)
         if (demo or local_model) and "model_size" not in settings.model_fields_set:
             chosen = {"model_size": "demo"} if demo else _local_model(settings.device)
             settings = load_settings(**{**overrides, **chosen})

@@ -55,7 +55,7 @@ def serve(*, host: str | None = None, port: int | None = None) -> int:
     except StartupError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    logs.configure(level=settings.log_level, style=settings.log_format.lower())
+    logs.configure(level=settings.log_level, style=settings.log_format.lower(), service="stt-gateway")
     tracer = tracer_from_environment("stt-gateway")
     try:
         asyncio.run(run(settings, tracer))
@@ -106,7 +106,7 @@ async def run(settings: GatewaySettings, tracer: Tracer) -> None:
             fields = {
                 "host": options.host,
                 "port": server.sockets[0].getsockname()[1],
-                "service": httpx.URL(settings.remote_transcriber_url).host,
+                "transcriber": httpx.URL(settings.remote_transcriber_url).host,
             }
             log.info("listening", extra={"fields": fields})
             if keys.is_open and not is_loopback(options.host):

@@ -3,7 +3,7 @@
 Each application has its own registry, so that two of them in one process do not add up. Counters exist from the
 start with every value of their labels, because `rate()` does not see the first increase of a series that appears
 with it. Histograms get theirs when they are first used and have few buckets: each value of a label costs a
-series for every bucket, and a worker should not have more than 400 series.
+series for every bucket, and a worker should not have more than 400 series, those of named keys apart (up to 105).
 Source: docs/api.md lists the names; prometheus.io/docs/practices/naming for units and suffixes.
 """
 

@@ -75,6 +75,7 @@ class RequestRecord:
         key_id: fingerprint of the key; None on an open server.
         key_name: its name in the keys file; None for a key without one.
         trace_id: 32 hexadecimal digits of the W3C trace that the request belongs to; None without one.
+        upload_bytes: size of the file that was received completely.
         error: why it was refused or failed, also after a stream had begun.
         hung_up: the client left before the end of a stream.
         started_s: when the request's head had arrived, by `time.monotonic`.
@@ -87,6 +88,7 @@ class RequestRecord:
     trace_id: str | None = None
     tier: Tier = "standard"
     stream: bool = False
+    upload_bytes: int | None = None
     info: AudioInfo | None = None
     timings: Timings | None = None
     error: TranscriptionError | None = None
@@ -122,6 +124,8 @@ class RequestRecord:
             fields["key_name"] = self.key_name
         if self.stream:
             fields["stream"] = True
+        if self.upload_bytes is not None:
+            fields["upload_bytes"] = self.upload_bytes
         if self.info is not None:
             fields |= {"audio_s": round(self.info.duration_s, 2), "language": self.info.language, "tier": self.tier}
         if self.timings is not None:

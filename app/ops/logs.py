@@ -2,7 +2,8 @@
 
 Fields are passed as `extra={"fields": {...}}`. They never hold what a user said or sent, nor a key.
 JSON escapes the values, and everything else is escaped here, so that a line break or a terminal
-sequence in a client's input cannot forge a line. Lines of a request that belongs to a trace carry its `trace_id`.
+sequence in a client's input cannot forge a line. Lines of a request that belongs to a trace carry its `trace_id`,
+and JSON lines say which process of which version wrote them.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from app.ops import trace_context
+from app.ops.version import VERSION
 
 # Characters that move a cursor or start a line: C0 and C1 controls, and Unicode's two line separators.
 _ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
@@ -39,7 +43,15 @@ _NOISY: Final = (
 
 
 class JsonFormatter(logging.Formatter):
-    """`{"ts", "level", "logger", "event", ...fields}`, one object per line."""
+    """`{"ts", "level", "logger", "event", ...fields}`, one object per line.
+
+    Args:
+        process: what every line says of the process.
+    """
+
+    def __init__(self, process: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__()
+        self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as one JSON object."""
@@ -48,6 +60,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
+            **self._process,
             **trace_context.log_fields(),
             **getattr(record, "fields", {}),
         }
@@ -69,27 +82,22 @@ class TextFormatter(logging.Formatter):
         return "\n    ".join([line, *(each.translate(_ESCAPES) for each in trace)])
 
 
-def configure(*, level: str, style: str, worker_id: str | None = None) -> None:
+def configure(*, level: str, style: str, service: str, worker_id: str | None = None) -> None:
     """Send every logger of the process to standard error in one format.
 
     Args:
         level: the lowest level that is logged, such as "info".
         style: "json", "text", or "auto": text on a terminal, otherwise JSON.
+        service: the kind of this process, such as "stt-worker"; with the version in every JSON line.
         worker_id: added to every JSON line; None adds nothing.
     """
     if style == "auto":
         style = "text" if sys.stderr.isatty() else "json"
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
-    if style == "json" and worker_id is not None:
-        handler.addFilter(lambda record: _add_worker_id(record, worker_id))
+    process = {"service": service, "version": VERSION, **({} if worker_id is None else {"worker_id": worker_id})}
+    handler.setFormatter(JsonFormatter(process) if style == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     # It warns about every malformed body, which the access log and the client's 400 report already.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-
-
-def _add_worker_id(record: logging.LogRecord, worker_id: str) -> bool:
-    record.__dict__["fields"] = {"worker_id": worker_id, **getattr(record, "fields", {})}
-    return True

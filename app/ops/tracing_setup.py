@@ -46,7 +46,7 @@ def tracer_from_environment(service: str, environment: Mapping[str, str] = os.en
     except Exception as error:  # noqa: BLE001 - the SDK raises ValueError and others for values that it cannot read
         _warn(f"a variable of OpenTelemetry cannot be used ({error}); see docs/tracing.md", endpoint)
         return NO_TRACER
-    log.info("tracing", extra={"fields": {"service": tracer.service}})
+    log.info("tracing", extra={"fields": {"service_name": tracer.service}})
     return tracer
 
 

@@ -129,3 +129,11 @@ def test_newer_cards_keep_their_compiled_kernels():
     assert "CUDA_CACHE_PATH=/cache/cuda" in text
     assert "CUDA_CACHE_MAXSIZE=2147483648" in text
     assert "nvcache:/cache" in (ROOT / "docker-compose.yml").read_text()
+
+
+def test_the_gpus_driver_is_found_where_kubernetes_engines_mount_it():
+    """GKE mounts libcuda.so.1 in a folder of its own, which only LD_LIBRARY_PATH names; cuBLAS is the image's own."""
+    (folders,) = re.findall(r"^ENV LD_LIBRARY_PATH=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    own, *mounted = folders.split(":")
+    assert own.endswith("/site-packages/nvidia/cublas/lib")
+    assert {"/usr/local/nvidia/lib", "/usr/local/nvidia/lib64"} <= set(mounted)

@@ -13,26 +13,40 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
+from app.http.key_limits.metrics import MAX_NAMES
+from app.ops.keys import digest_of
 from tests.clients import MODEL, PATH, tone_wav, upload
 from tests.e2e.worker import Worker, start
 
 TRANSLATIONS = "/v1/audio/translations"
 KEY = {"authorization": "Bearer k"}
-# What one worker may cost Prometheus.
+# What one worker may cost Prometheus, and each key with a name and limits of every kind.
 MAX_SERIES = 400
+SERIES_OF_A_KEY = 5
+N_KEYS = MAX_NAMES + 5
 N_SCRAPES = 200
 N_CLIENTS = 4
 MAX_P99_S = 0.05
 
 
 @pytest.fixture(scope="module")
-def busy_worker() -> Iterator[Worker]:
-    """A worker that has answered requests of every kind."""
-    with start(MODEL_SIZE="fake", API_KEYS="k", MAX_UPLOAD_BYTES="2000000") as worker:
+def busy_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A worker with more keys than it counts apart, which has answered requests of every kind."""
+    keys = tmp_path_factory.mktemp("keys") / "keys.toml"
+    keys.write_text("\n".join(map(limited_key, range(N_KEYS))))
+    with start(MODEL_SIZE="fake", API_KEYS="k", API_KEYS_FILE=str(keys), MAX_UPLOAD_BYTES="2000000") as worker:
         worker.wait_ready()
         with httpx.Client(base_url=worker.url, headers=KEY, timeout=30) as client:
             drive(client)
+            for number in range(N_KEYS):
+                assert ask(client, PATH, key=f"key-{number}") == 200
         yield worker
+
+
+def limited_key(number: int) -> str:
+    """An entry of a keys file, with a limit of each kind."""
+    limits = 'tiers = ["standard"]\nrequests_per_minute = 9\nconcurrent = 9\naudio_seconds_per_day = 900'
+    return f'[[key]]\nname = "person-{number}"\nsha256 = "{digest_of(f"key-{number}").hex()}"\n{limits}'
 
 
 def drive(client: httpx.Client) -> None:
@@ -61,9 +75,11 @@ def drive(client: httpx.Client) -> None:
     assert client.post("/health").status_code == 405
 
 
-def ask(client: httpx.Client, path: str, *, data: bytes | None = None, tier: str = "standard", **fields: str) -> int:
+def ask(
+    client: httpx.Client, path: str, *, data: bytes | None = None, tier: str = "standard", key: str = "k", **fields: str
+) -> int:
     """Send a file; return the status."""
-    headers = {"x-transcription-tier": tier}
+    headers = {"x-transcription-tier": tier, "authorization": f"Bearer {key}"}
     return client.post(path, files=upload(data), data={**MODEL, **fields}, headers=headers).status_code
 
 
@@ -91,7 +107,10 @@ def test_a_worker_has_a_bounded_number_of_series(busy_worker: Worker) -> None:
     """After requests of every kind, in every tier, for every format and with every error that a client can cause."""
     text = httpx.get(f"{busy_worker.url}/metrics").text
     series = [sample for family in parse_plain(text) for sample in family.samples]
-    assert len(series) <= MAX_SERIES
+    of_keys = [sample for sample in series if "key" in sample.labels]
+    assert len(series) - len(of_keys) <= MAX_SERIES
+    # Keys with a name cost audio and four limits each; all beyond the first ones share one name.
+    assert len(of_keys) == SERIES_OF_A_KEY * (MAX_NAMES + 1)
 
 
 def test_scrapes_are_answered_in_time_under_load() -> None:

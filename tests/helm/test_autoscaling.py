@@ -43,6 +43,20 @@ def test_workers_scale_on_what_is_offered():
     assert asked == {"whisper_slot_seconds_total", "lb_requests_total", "whisper_requests_total"}
 
 
+def test_probes_do_not_shorten_the_time_in_a_slot():
+    """It is the slots' time over the requests that held one: probes and scrapes end with `ok`, and hold none."""
+    (asked,) = triggers("keda")["stt-worker"]["query"].split("whisper_requests_total{")[1:]
+    assert {'endpoint=~"transcriptions|translations"', 'outcome="ok"'} <= set(asked.partition("}")[0].split(","))
+
+
+def test_gateways_scale_on_their_streams():
+    """Seven tenths of MAX_CLIENTS for each gateway."""
+    assert triggers("keda")["stt-gateway"]["query"].startswith("sum(wsgw_sessions_active{")
+    given = {"gateway": {"settings": {"MAX_CLIENTS": 40}}}
+    scaled = named(rendered(given, "keda"), "ScaledObject", "gateway")
+    assert float(scaled["spec"]["triggers"][0]["metadata"]["threshold"]) == pytest.approx(28)
+
+
 def test_a_dead_prometheus_is_not_no_load():
     """KEDA keeps at least what runs when its query has no answer."""
     for each in of_kind(rendering("keda"), "ScaledObject"):
@@ -78,14 +92,10 @@ def test_the_threshold_is_a_share_of_a_workers_slots(given, threshold):
 
 
 def test_keda_alone_sets_the_number_of_pods():
-    """A first rendering has no number; an upgrade keeps the one that runs, read from the cluster."""
+    """A rendering without a cluster has no number; test_upgrade has one with a cluster."""
     for name in ("worker", "gateway"):
         assert "replicas" not in named(rendering("keda"), "Deployment", name)["spec"]
         assert named(rendering("cpu"), "Deployment", name)["spec"]["replicas"] == 2
-    # Rendering without a cluster finds nothing; that the number is looked up can only be read.
-    template = (ROOT / "deploy/helm/speech-to-text/templates/_pod.tpl").read_text()
-    helpers = "".join(path.read_text() for path in (ROOT / "deploy/helm/speech-to-text/templates").glob("*.tpl"))
-    assert 'lookup "apps/v1" "Deployment"' in template + helpers
 
 
 def rules(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -533,8 +533,11 @@ def test_a_session_that_breaks_off_ends_its_span(failure, monkeypatch):
 
 
 @pytest.mark.parametrize("caller", [Caller(trace=TRACE), Caller()], ids=["traced", "untraced"])
-def test_log_lines_and_requests_of_a_session_share_a_trace(caller, caplog):
-    """Without OpenTelemetry, too: the client's trace, or one that the gateway makes for the session."""
+def test_logs_requests_and_latencies_of_a_session_share_a_trace(caller, caplog):
+    """Without OpenTelemetry, too: the client's trace, or one that the gateway makes for the session.
+
+    Late words lead to it: it is the exemplar of their latency in OpenMetrics.
+    """
     caplog.set_level(logging.INFO, "app.live")
     caplog.handler.setFormatter(JsonFormatter())
     sent = []
@@ -548,11 +551,13 @@ def test_log_lines_and_requests_of_a_session_share_a_trace(caller, caplog):
     async def main():
         async with live.gateway(backend) as gate:
             await live.stream(gate, tones.chatter(3, seed=3), caller=caller)
+            return gate.render_metrics("application/openmetrics-text; version=1.0.0")[0].decode()
 
-    virtual.run(main())
+    metrics = virtual.run(main())
     seen = [json.loads(line) for line in caplog.text.splitlines()]
     assert {"session started", "session ended"} <= {line["event"] for line in seen}
     ids = {line["trace_id"] for line in seen}
     assert len(ids) == 1
     assert {context.trace_id for context in sent if context is not None} == ids
     assert (ids == {TRACE_ID}) == (caller.trace is not None)
+    assert set(re.findall(r'^wsgw_commit_latency_seconds_bucket.* # {trace_id="(\w+)"}', metrics, re.MULTILINE)) == ids

@@ -29,6 +29,14 @@ def test_the_run_book_describes_no_other_alert():
 
 
 @pytest.mark.parametrize("alert", ALERTS)
+def test_a_section_has_the_meaning_the_first_look_and_the_remedy(alert):
+    """In this order, each once."""
+    section = (ROOT / "docs" / "operations.md").read_text().partition(f"\n### {alert}\n")[2]
+    section = re.split(r"^#+ ", section, maxsplit=1, flags=re.MULTILINE)[0]
+    assert re.findall(r"^\*\*(\w+):\*\* ", section, re.MULTILINE) == ["Meaning", "Look", "Do"]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_has_a_case_that_fires_and_one_that_is_silent(alert):
     """Both are in rules_test.yml, named after the alert; the first expects alerts, the second none."""
     fires = [case for case in CASES if case["name"].startswith(f"{alert} fires: ")]
@@ -41,6 +49,15 @@ def test_an_alert_has_a_case_that_fires_and_one_that_is_silent(alert):
         expected = [each for each in case["alert_rule_test"] if each["alertname"] == alert]
         assert expected
         assert not any(each["exp_alerts"] for each in expected)
+
+
+@pytest.mark.parametrize("alert", [rule["alert"] for rule in alerts() if "for" in rule])
+def test_an_alert_waits_for_as_long_as_it_says(alert):
+    """The case that fires looks earlier, too, while the alert is pending, and expects silence."""
+    case = next(case for case in CASES if case["name"].startswith(f"{alert} fires: "))
+    looks = [each["exp_alerts"] for each in case["alert_rule_test"] if each["alertname"] == alert]
+    assert looks[0] == []
+    assert looks[1]
 
 
 def test_an_idle_cluster_is_silent():

@@ -43,10 +43,10 @@ def answer(url: str, path: str, **query: str) -> Any:
 
 
 def test_every_target_of_a_cluster_is_up_within_half_a_minute(full_cluster):
-    """Worker, gateway and collector have their jobs and the cluster's name; Ctrl-C ends everything with exit code 0."""
+    """Each process and mtail have their jobs and the cluster's name; Ctrl-C ends everything with exit code 0."""
     begun_s = time.monotonic()
     with monitor(full_cluster) as (url, process):
-        expected = {"stt-worker", "stt-gateway", "stt-collector"}
+        expected = {"stt-worker", "stt-gateway", "stt-collector", "stt-balancer"}
 
         def all_up() -> bool:
             targets = answer(url, "targets")["activeTargets"]

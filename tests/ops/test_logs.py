@@ -11,6 +11,7 @@ import pytest
 
 from app.ops import logs, trace_context
 from app.ops.logs import JsonFormatter, TextFormatter
+from app.ops.version import VERSION
 
 NASTY = 'x"}\n{"level": "error", "event": "forged"}\r\x1b[31m\x00\x85\u2028\u2029\ud800é'
 
@@ -90,7 +91,7 @@ def test_configure_chooses_the_format(
 ):
     """The style is the configured one; auto is JSON unless standard error is a terminal."""
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    logs.configure(level="warning", style=style, worker_id="w1")
+    logs.configure(level="warning", style=style, service="stt-worker", worker_id="w1")
     (handler,) = root.handlers
     assert isinstance(handler.formatter, kind)
     assert root.level == logging.WARNING
@@ -101,19 +102,21 @@ def test_auto_is_text_on_a_terminal(root: logging.Logger, monkeypatch: pytest.Mo
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", terminal)
-    logs.configure(level="info", style="auto", worker_id="w1")
+    logs.configure(level="info", style="auto", service="stt-worker", worker_id="w1")
     assert isinstance(root.handlers[0].formatter, TextFormatter)
 
 
-def test_every_json_line_names_its_worker(root: logging.Logger, monkeypatch: pytest.MonkeyPatch):
-    """Also the lines of libraries, which have no fields."""
+def test_every_json_line_names_its_process(root: logging.Logger, monkeypatch: pytest.MonkeyPatch):
+    """Its kind, its version and the worker; also the lines of libraries, which have no fields."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    logs.configure(level="info", style="json", worker_id="w1")
+    logs.configure(level="info", style="json", service="stt-worker", worker_id="w1")
     logging.getLogger("app").info("ours", extra={"fields": {"a": 1}})
     logging.getLogger("some.library").warning("theirs %s", NASTY)
     logging.getLogger("uvicorn.error").info("noise")
     ours, theirs = (json.loads(line) for line in stream.getvalue().splitlines())
+    for line in (ours, theirs):
+        assert (line["service"], line["version"]) == ("stt-worker", VERSION)
     assert (ours["worker_id"], ours["a"]) == ("w1", 1)
     assert (theirs["worker_id"], theirs["event"]) == ("w1", f"theirs {NASTY}")
 
@@ -122,7 +125,7 @@ def test_a_process_without_a_worker_id(root: logging.Logger, monkeypatch: pytest
     """The gateway's lines have no worker_id."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    logs.configure(level="info", style="json")
+    logs.configure(level="info", style="json", service="stt-gateway")
     logging.getLogger("app").info("ours", extra={"fields": {"a": 1}})
     line = json.loads(stream.getvalue())
     assert "worker_id" not in line
@@ -132,7 +135,7 @@ def test_a_process_without_a_worker_id(root: logging.Logger, monkeypatch: pytest
 @pytest.mark.parametrize("library", ["aiosqlite", "sqlalchemy.engine", "psycopg.pool", "redis"])
 def test_what_is_written_to_a_database_is_not_logged(root: logging.Logger, library: str):
     """These libraries log statements with their values at DEBUG, and values are what people said."""
-    logs.configure(level="debug", style="json")
+    logs.configure(level="debug", style="json", service="stt-collector")
     assert not logging.getLogger(library).isEnabledFor(logging.INFO)
 
 

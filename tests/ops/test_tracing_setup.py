@@ -63,4 +63,4 @@ def test_on_with_an_endpoint(caplog: pytest.LogCaptureFixture, monkeypatch: pyte
     tracer = tracer_from_environment("stt-worker", ENDPOINT)
     tracer.close()
     assert tracer is not NO_TRACER
-    assert [record.__dict__["fields"] for record in caplog.records] == [{"service": "dictation"}]
+    assert [record.__dict__["fields"] for record in caplog.records] == [{"service_name": "dictation"}]

@@ -29,7 +29,7 @@ _LISTENERS: Final = Row(
             (
                 Query(
                     "sum(increase(wsgw_dropped_audio_seconds_total"
-                    f'{{{CHOSEN},reason!~"left|replaced"}}[$__range])) or vector(0)',
+                    f'{{{CHOSEN},reason!~"left|replaced|stuck"}}[$__range])) or vector(0)',
                     "lost",
                 ),
             ),

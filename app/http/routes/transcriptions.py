@@ -61,6 +61,7 @@ async def _answer(request: Request, *, default_format: ResponseFormat, task: Tas
             request, max_file_bytes=worker.max_upload_bytes, budget=worker.uploads, turn=worker.json_turn
         )
     if upload.file is not None:
+        record.upload_bytes = upload.file_bytes
         worker.metrics.count_upload(upload.file_bytes)
     streaming = False
     try:

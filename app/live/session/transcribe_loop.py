@@ -20,6 +20,7 @@ from app.live.remote import Busy, Rejected, RemoteError, RemoteOptions, RemoteTr
 from app.live.scheduler import Scheduler, Urgency
 from app.live.session.outbox import Outbox
 from app.live.session.warnings import SessionWarnings
+from app.ops import trace_context
 
 log = logging.getLogger(__name__)
 
@@ -121,8 +122,10 @@ class TranscribeLoop:
         self._outbox.update(update)
         if update.commit_latency_s:
             self._metrics.commits.labels(update.rule).inc(len(update.commit_latency_s))
+        trace = trace_context.current()
+        exemplar = None if trace is None else {"trace_id": trace.trace_id}
         for seconds in update.commit_latency_s:
-            self._metrics.commit_latency_s.observe(seconds)
+            self._metrics.commit_latency_s.observe(seconds, exemplar)
 
     def _retry_later(self, window: LiveWindow, delay_s: float, *, timed_out: bool = False) -> None:
         jitter = 1.0 + JITTER * random.random()  # noqa: S311  spreads load, protects nothing

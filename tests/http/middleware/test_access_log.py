@@ -55,6 +55,7 @@ async def test_one_line_for_each_request(open_worker: Worker, caplog: pytest.Log
     (line,) = access_lines(caplog)
     assert {"request_id": "r1", "method": "POST", "path": PATH, "status": 200, "language": "en"}.items() <= line.items()
     assert line["audio_s"] == 2.0
+    assert line["upload_bytes"] == len(tone_wav())
     assert {"ms", "audio_decode_ms", "queue_ms", "model_ms"} <= set(line)
     everything = "\n".join(JsonFormatter().format(record) for record in caplog.records if record.name.startswith("app"))
     assert not any(word in everything for word in ("private", "word0001"))

@@ -8,7 +8,8 @@
 {{- define "stt.query.workers" -}}
 {{- $of := include "stt.query.labels" . -}}
 {{- $refused := replace "}" `,route="audio",refused="yes"}` $of -}}
-{{- $ok := replace "}" `,outcome="ok"}` $of -}}
+{{/* Probes and scrapes end with "ok", too, and hold no slot. */}}
+{{- $ok := replace "}" `,endpoint=~"transcriptions|translations",outcome="ok"}` $of -}}
 sum(rate(whisper_slot_seconds_total{{ $of }}[1m]))
 + (sum(rate(lb_requests_total{{ $refused }}[1m])) or vector(0))
 * (sum(rate(whisper_slot_seconds_total{{ $of }}[10m])) / clamp_min(sum(rate(whisper_requests_total{{ $ok }}[10m])), 0.001))
