@@ -169,9 +169,12 @@ class Soak:
                 raise result
 
     async def _progress(self) -> None:
-        began_s = time.monotonic()
+        began_s, n_shown = time.monotonic(), 0
         while True:
             await asyncio.sleep(SHOW_EVERY_S)
+            for example in self._tally.examples[n_shown:]:
+                self._show(example)
+            n_shown = len(self._tally.examples)
             total = self._tally.total()
             self._show(
                 f"{time.monotonic() - began_s:6.0f} s  sent {total.sent}, ok {total.ok}, refused {total.refused}, "

@@ -13,6 +13,7 @@ from tests.chaos.speakers import PLATFORM
 
 CATCH_UP_S = 60.0
 NOT_FOUND = 404
+TOO_MANY = 429
 
 
 async def stored_finals(session: aiohttp.ClientSession, url: str, rooms: Iterable[str]) -> list[Final]:
@@ -44,6 +45,9 @@ async def _finals_of(session: aiohttp.ClientSession, address: str) -> list[Final
         async with session.get(address, params=parameters) as response:
             if response.status == NOT_FOUND:  # nothing was said
                 return finals
+            if response.status == TOO_MANY:  # nginx limits the requests of one address
+                await asyncio.sleep(float(response.headers["Retry-After"]))
+                continue
             response.raise_for_status()
             page = await response.json()
         finals += [
