@@ -19,6 +19,7 @@ COMPARED_WORDS = 5
 LEAST_MATCHED_WORDS = 3  # in a row, to be recognised by their letters alone
 MATCH_WORTH_S = 0.05  # one more equal word outweighs this much difference in time
 LONGEST_LOOP = 40  # words of a repeated phrase
+LEAST_KEPT = 0.25  # part of the words
 LEAST_ECHO = 5  # words of a phrase that is a loop if it is repeated once
 FASTEST_WORDS_PER_S = 12.0  # faster than anyone speaks; a looping decoder repeats faster
 
@@ -86,6 +87,11 @@ def without_loops(words: Sequence[Word]) -> list[Word]:
     return [words[n] for n in kept]
 
 
+def is_mostly_loops(words: Sequence[Word], kept: Sequence[Word]) -> bool:
+    """Did the decoder repeat itself instead of transcribing? `kept` are the words without loops."""
+    return len(kept) < LEAST_KEPT * len(words)
+
+
 def _loop_at(words: Sequence[Word], keys: Sequence[str], kept: Sequence[int], index: int) -> tuple[int, int]:
     """Length of the phrase that the kept words end with, and how often it is repeated at `index`; (0, 0) if no loop."""
     for length in range(1, min(LONGEST_LOOP, len(kept), len(words) - index) + 1):
@@ -97,9 +103,10 @@ def _loop_at(words: Sequence[Word], keys: Sequence[str], kept: Sequence[int], in
             rounds += 1
         repeats = words[index : index + rounds * length]
         whole = [*(words[n] for n in kept[-length:]), *repeats]
-        # Two short phrases may be an echo. Of a long one, the first round may be speech, and takes its time.
+        # Two short phrases may be an echo. Of a long one, the first round may be speech, and takes its time; the last
+        # word may be stretched to the end of the window.
         long = rounds >= 1 and length >= LEAST_ECHO
-        if (long and _too_fast(repeats)) or (rounds >= 2 and _too_fast(whole)):  # noqa: PLR2004  three times is a loop
+        if (long and _too_fast(repeats[:-1])) or (rounds >= 2 and _too_fast(whole)):  # noqa: PLR2004  three times is a loop
             return length, rounds
     return 0, 0
 

@@ -103,9 +103,9 @@ def heard(begin, said, repeats, *, ends_s):
 
 
 def test_sentence_repeated_without_time_is_cut():
-    """A long phrase that a model writes twice, the second time in no time, was said once."""
+    """A long phrase that a model writes again in no time was said once, even if its last word is long."""
     said = "can't seem to bring myself to say and for the name we're fulfilled for him"
-    looped = heard("I", said, said, ends_s=7.5)
+    looped = heard("I", said, said, ends_s=8.5)
     assert without_loops(looped) == looped[:16]
 
 
