@@ -212,7 +212,10 @@ class Stream:
         self._unheard = window.vad_filter and not recognised and may_hold_speech(window.pcm)
         self._closing_due = not window.closed or self._unheard
         # A pause in noise has no level of its own: the service recognises no word in it.
-        paused = bool(words) and count == len(fresh) and end_s - self._context.end_s >= self._policy.wordless_s
+        # If the pass before heard words there, this one may only have ended early.
+        heard = self._previous is not None and len(self._previous.words) > count
+        quiet = end_s - self._context.end_s >= self._policy.wordless_s
+        paused = bool(words) and count == len(fresh) and quiet and not heard
         if not self._unheard:
             self._previous = None if window.closed else replace(current, words=tuple(fresh[count:]))
             self._move_cut(window, words, full=full)

@@ -190,6 +190,19 @@ def test_words_heard_before_survive_a_loop():
     assert [window.closed for window in player.windows] == [False, True, True]
 
 
+def test_a_pass_that_ends_early_is_no_pause():
+    """If a pass misses the words that the pass before heard after the committed ones, its window is not cut there."""
+    recording = tones.speak([list(tones.WORDS[:20])], tail_s=2)
+    early = from_body({"segments": tones.hear(recording.pcm[: 2 * RATE])}, no_speech_thresh=0.45, duration_s=8.0)
+    player = Player(recording.pcm, service=lambda window: early if window.number == 2 else listen(window))
+    for until_s in (6.0, 8.0, 9.5):
+        for _ in player.feed(until_s):
+            pass
+        player.answer()
+    assert player.finish().words == recording.text
+    assert len({window.start for window in player.windows[:3]}) == 1
+
+
 def test_sound_without_words_is_dropped():
     """Restless sound in which the model finds nothing either: a bounded buffer, and half of the requests ask twice."""
     recording = tones.chatter(60, seed=6, pause_s=0.45)
