@@ -21,6 +21,8 @@ from app.live.policy.stream_policy import StreamPolicy
 
 CommitRule = Literal["closed", "agreed", "guarded", "overdue", "full", "nothing"]
 
+LEAST_HEARD_WORDS = 3  # fewer that only one pass found may be noise
+
 
 @dataclass(frozen=True, slots=True)
 class WindowHypothesis:
@@ -80,6 +82,12 @@ def agreed(previous: WindowHypothesis | None, current: WindowHypothesis) -> int:
 def ended_before(words: Sequence[Word], end_s: float) -> int:
     """How many words from the first on end by `end_s`."""
     return next((index for index, word in enumerate(words) if word.end > end_s), len(words))
+
+
+def end_of_heard(hypothesis: WindowHypothesis | None, edge_s: float) -> float | None:
+    """Where the words end that are not within `edge_s` of the window's end; None if they are too few to be trusted."""
+    count = ended_before(hypothesis.words, hypothesis.end_s - edge_s) if hypothesis else 0
+    return hypothesis.words[count - 1].end if hypothesis and count >= LEAST_HEARD_WORDS else None
 
 
 def last_segment_end(words: Sequence[Word], limit: int) -> int:

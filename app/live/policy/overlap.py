@@ -18,7 +18,9 @@ SAME_WITHIN_S = 0.7  # a repeated word starts or ends this close to where it did
 COMPARED_WORDS = 5
 LEAST_MATCHED_WORDS = 3  # in a row, to be recognised by their letters alone
 MATCH_WORTH_S = 0.05  # one more equal word outweighs this much difference in time
-LONGEST_LOOP = 5  # words of a repeated phrase
+LONGEST_LOOP = 40  # words of a repeated phrase
+LEAST_KEPT = 0.25  # part of the words
+LEAST_ECHO = 5  # words of a phrase that is a loop if it is repeated once
 FASTEST_WORDS_PER_S = 12.0  # faster than anyone speaks; a looping decoder repeats faster
 
 
@@ -67,27 +69,54 @@ def _cost(words: Sequence[Word], committed: Sequence[Word]) -> float | None:
 
 
 def without_loops(words: Sequence[Word]) -> list[Word]:
-    """Keep one repetition of each phrase that a looping decoder repeats faster than anyone can speak.
+    """Keep one round of each phrase that a looping decoder repeats faster than anyone can speak.
 
     Spoken repetitions ("no, no, no") take longer and stay.
     """
-    kept: list[Word] = []
+    keys = [word.key for word in words]
+    kept: list[int] = []
     index = 0
     while index < len(words):
-        length, rounds = _loop_at(words, index)
-        kept += words[index : index + max(1, length)]
+        length, rounds = _loop_at(words, keys, kept, index)
+        if not rounds:
+            kept.append(index)
         index += max(1, length * rounds)
-    return kept
+        last = [keys[n] for n in kept[-2 * length :]]  # the next round may begin at any word of the phrase
+        if rounds and _is_part(keys[index:], last) and _too_fast(words[index:]):
+            break
+    return [words[n] for n in kept]
 
 
-def _loop_at(words: Sequence[Word], index: int) -> tuple[int, int]:
-    """Phrase length and repetitions of a loop that begins at `index`; (0, 0) if none does."""
-    for length in range(1, LONGEST_LOOP + 1):
-        keys = [word.key for word in words[index : index + length]]
-        rounds = 1
-        while [word.key for word in words[index + rounds * length : index + (rounds + 1) * length]] == keys:
+def is_mostly_loops(words: Sequence[Word], kept: Sequence[Word]) -> bool:
+    """Did the decoder repeat itself instead of transcribing? `kept` are the words without loops."""
+    return len(kept) < LEAST_KEPT * len(words)
+
+
+def _loop_at(words: Sequence[Word], keys: Sequence[str], kept: Sequence[int], index: int) -> tuple[int, int]:
+    """Length of the phrase that the kept words end with, and how often it is repeated at `index`; (0, 0) if no loop."""
+    for length in range(1, min(LONGEST_LOOP, len(kept), len(words) - index) + 1):
+        if keys[kept[-length]] != keys[index]:
+            continue
+        phrase = [keys[n] for n in kept[-length:]]
+        rounds = 0
+        while list(keys[index + rounds * length : index + (rounds + 1) * length]) == phrase:
             rounds += 1
-        loop = words[index : index + rounds * length]
-        if rounds >= 3 and len(loop) > FASTEST_WORDS_PER_S * max(loop[-1].end - loop[0].start, 1e-6):  # noqa: PLR2004  twice may be an echo, three times is a loop
+        repeats = words[index : index + rounds * length]
+        whole = [*(words[n] for n in kept[-length:]), *repeats]
+        # Two short phrases may be an echo. Of a long one, the first round may be speech, and takes its time; the last
+        # word may be stretched to the end of the window.
+        long = rounds >= 1 and length >= LEAST_ECHO
+        if (long and _too_fast(repeats[:-1])) or (rounds >= 2 and _too_fast(whole)):  # noqa: PLR2004  three times is a loop
             return length, rounds
     return 0, 0
+
+
+def _too_fast(words: Sequence[Word]) -> bool:
+    """Could nobody say them in their time?"""
+    return bool(words) and len(words) > FASTEST_WORDS_PER_S * max(words[-1].end - words[0].start, 1e-6)
+
+
+def _is_part(keys: Sequence[str], phrase: Sequence[str]) -> bool:
+    """Do the keys follow each other in the phrase?"""
+    count = len(keys)
+    return any(list(phrase[start : start + count]) == list(keys) for start in range(len(phrase) - count + 1))

@@ -13,12 +13,12 @@ from dataclasses import replace
 
 from app.core.pcm import SAMPLE_RATE_HZ, Pcm16, to_samples
 from app.live.policy.activity import Activity
-from app.live.policy.agreement import WindowHypothesis, decide, ended_before
+from app.live.policy.agreement import WindowHypothesis, decide, end_of_heard, ended_before
 from app.live.policy.buffer import Arrivals, AudioBuffer
 from app.live.policy.dead_audio import DeadAudioDetector, DeadAudioRun
 from app.live.policy.hypothesis import Hypothesis, Word
 from app.live.policy.language import LanguageVotes
-from app.live.policy.overlap import count_committed, without_loops
+from app.live.policy.overlap import count_committed, is_mostly_loops, without_loops
 from app.live.policy.prompt import CommittedContext
 from app.live.policy.segmenting import Segment, Segmenter, segment_of
 from app.live.policy.stream_policy import StreamPolicy
@@ -193,6 +193,11 @@ class Stream:
         words = without_loops(recognised)
         if len(words) < len(recognised):
             self._context.forget()
+        failed = is_mostly_loops(recognised, words) or not (recognised or window.vad_filter)
+        heard_s = end_of_heard(self._previous, self._policy.edge_s) if failed and window.closed else None
+        if heard_s is not None:
+            self._pacing.answered(empty=not recognised)
+            return self._continue_after(heard_s)
         fresh = words[count_committed(words, self._context.tail) :]
         current = WindowHypothesis(tuple(fresh), start_s, end_s, window.closed)
         decision = decide(self._previous, current, self._policy)
@@ -207,7 +212,10 @@ class Stream:
         self._unheard = window.vad_filter and not recognised and may_hold_speech(window.pcm)
         self._closing_due = not window.closed or self._unheard
         # A pause in noise has no level of its own: the service recognises no word in it.
-        paused = bool(words) and count == len(fresh) and end_s - self._context.end_s >= self._policy.wordless_s
+        # If the pass before heard words there, this one may only have ended early.
+        heard = self._previous is not None and len(self._previous.words) > count
+        quiet = end_s - self._context.end_s >= self._policy.wordless_s
+        paused = bool(words) and count == len(fresh) and quiet and not heard
         if not self._unheard:
             self._previous = None if window.closed else replace(current, words=tuple(fresh[count:]))
             self._move_cut(window, words, full=full)
@@ -262,6 +270,12 @@ class Stream:
         return segment_of(words, completed=False) if words else None
 
     # Dropping audio.
+
+    def _continue_after(self, heard_s: float) -> Update:
+        """The model failed where the pass before heard words: those are final, and the rest is asked about."""
+        update = self._restart_at(to_samples(heard_s) + 1)  # behind the last word, even if it has no length
+        self._closing_due = self._unheard = self._activity.first_active(self._cut) is not None
+        return update
 
     def _move_cut(self, window: LiveWindow, words: Sequence[Word], *, full: bool) -> None:
         if window.closed:

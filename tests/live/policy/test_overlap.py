@@ -93,3 +93,44 @@ def test_echo_of_two_stays():
     """Two quick equal words may be speech; three are a loop."""
     quick = line("hey hey", step=0.05, length=0.04)
     assert without_loops(quick) == quick
+
+
+def heard(begin, said, repeats, *, ends_s):
+    """What a model wrote: `said` at the pace of speech after `begin`, `repeats` without any time, as recorded."""
+    words = [*line(begin), *line(said, start=0.4 * len(begin.split()))]
+    no_time = [Word(words[-1].end, words[-1].end, f" {word}") for word in repeats.split()]
+    return [*words, *no_time[:-1], Word(words[-1].end, ends_s, no_time[-1].text)]
+
+
+def test_sentence_repeated_without_time_is_cut():
+    """A long phrase that a model writes again in no time was said once, even if its last word is long."""
+    said = "can't seem to bring myself to say and for the name we're fulfilled for him"
+    looped = heard("I", said, said, ends_s=8.5)
+    assert without_loops(looped) == looped[:16]
+
+
+def test_beginning_of_another_round_is_cut():
+    """So is what the model began to write once more, at whichever word of the phrase."""
+    said = "can't seem to bring myself to say and for the name we're fulfilled for him"
+    looped = heard("I", said, f"{said} I {said} I", ends_s=6.3)
+    assert without_loops(looped) == looped[:16]
+
+
+def test_loop_of_a_long_phrase_is_cut():
+    """A phrase of seven words that a model repeats up to its limit."""
+    phrase = "first time I've been working on the"
+    looped = heard("this is the", phrase, f"{phrase} " * 25, ends_s=8)
+    assert [word.key for word in without_loops(looped)] == [word.key for word in looped[:10]]
+
+
+def test_words_after_a_loop_stay():
+    """What was said after it is kept, even if it begins in the same way."""
+    said = "the brother paid for a birthday present near the river"
+    looped = [*heard("", said, said, ends_s=4.1), *line("the meeting starts at two", start=4.6)]
+    assert without_loops(looped) == [*looped[:10], *looped[20:]]
+
+
+def test_sentence_said_twice_stays():
+    """At the pace of speech."""
+    said = line("ten thirty forty two thousand five nine " * 2)
+    assert without_loops(said) == said

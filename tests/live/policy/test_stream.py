@@ -158,6 +158,51 @@ def test_a_stream_that_ends_is_asked_about_again():
     assert [window.vad_filter for window in player.windows] == [True, False]
 
 
+def two_passes(recording, failing):
+    """Play it to a service that is asked after 6 s and at the end, and answers `failing` for the whole recording."""
+    player = Player(
+        recording.pcm,
+        service=lambda window: failing if window.closed and window.start < RATE else listen(window),
+    )
+    for _ in player.feed(6.0):
+        pass
+    player.answer()
+    for _ in player.feed():
+        pass
+    return player.finish()
+
+
+def test_words_heard_before_survive_a_pass_without_words():
+    """If the last window has no words, those of the pass before are final, and the audio after them is sent alone."""
+    recording = tones.speak([list(tones.WORDS[:20])], tail_s=2)
+    player = two_passes(recording, NOTHING)
+    assert player.words == recording.text
+    assert [window.closed for window in player.windows] == [False, True, True, True]
+
+
+def test_words_heard_before_survive_a_loop():
+    """The same if the decoder only repeats itself: then the window is not sent again as it is."""
+    recording = tones.speak([list(tones.WORDS[:20])], tail_s=2)
+
+    loop = Hypothesis(tuple(Word(1.0, 1.0, f" {word}") for word in ("one", "two") * 20), "en", 1.0)
+    player = two_passes(recording, loop)
+    assert player.words == recording.text
+    assert [window.closed for window in player.windows] == [False, True, True]
+
+
+def test_a_pass_that_ends_early_is_no_pause():
+    """If a pass misses the words that the pass before heard after the committed ones, its window is not cut there."""
+    recording = tones.speak([list(tones.WORDS[:20])], tail_s=2)
+    early = from_body({"segments": tones.hear(recording.pcm[: 2 * RATE])}, no_speech_thresh=0.45, duration_s=8.0)
+    player = Player(recording.pcm, service=lambda window: early if window.number == 2 else listen(window))
+    for until_s in (6.0, 8.0, 9.5):
+        for _ in player.feed(until_s):
+            pass
+        player.answer()
+    assert player.finish().words == recording.text
+    assert len({window.start for window in player.windows[:3]}) == 1
+
+
 def test_sound_without_words_is_dropped():
     """Restless sound in which the model finds nothing either: a bounded buffer, and half of the requests ask twice."""
     recording = tones.chatter(60, seed=6, pause_s=0.45)
