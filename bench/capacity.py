@@ -2,17 +2,17 @@
 
     python -m bench.capacity --set FOLDER
 
-Erlang's loss formula gives the share of requests that find every slot busy, from two numbers that an operator can
-read off the metrics: arrivals a second and mean seconds in a slot. Here both are read off the worker's own metrics
-during each run, and what the formula says is printed beside the share that really got 503.
-Source of the formula: A. K. Erlang, 1917; docs/operations.md explains its use.
+Requests that run at once share the cores, so the number of them follows a geometric distribution, cut off at the
+slots (processor sharing, M/G/1/K). Its mean is the slots in use on average, which the metrics tell; its last term is
+the share of random arrivals that find every slot busy. Beside it stands Erlang's loss formula, which is right where
+each slot has a processor of its own.
+Source: L. Kleinrock, Queueing Systems, volume 2, chapter 4; docs/operations.md explains the use.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import random
 import sys
 from collections.abc import Sequence
@@ -61,26 +61,42 @@ class Row:
     refused: float
     p95_s: float
 
-    @property
-    def erlangs(self) -> float:
-        """Offered load: slots that would be in use if nobody were refused."""
-        return self.rate * self.hold_s
+
+def refused_share(busy: float, slots: int) -> float:
+    """The share of random arrivals that find all of a machine's slots busy.
+
+    Args:
+        busy: share of the slots in use on average, 0 to 1.
+        slots: of the machine.
+    """
+    lowest, highest = 0.0, 1e3  # of the ratio between one term of the distribution and the next
+    for _ in range(100):
+        ratio = (lowest + highest) / 2
+        lowest, highest = (ratio, highest) if _mean(ratio, slots) < busy * slots else (lowest, ratio)
+    terms = [lowest**number for number in range(slots + 1)]
+    return terms[-1] / sum(terms)
 
 
-def refused_share(erlangs: float, slots: int) -> float:
-    """Erlang's loss formula: the share of random arrivals that find `slots` busy."""
+def most_busy(slots: int, *, refused: float) -> float:
+    """The highest average use of a machine's slots at which at most this share is refused."""
+    lowest, highest = 0.0, 1.0
+    for _ in range(50):
+        middle = (lowest + highest) / 2
+        lowest, highest = (middle, highest) if refused_share(middle, slots) < refused else (lowest, middle)
+    return lowest
+
+
+def erlang_loss(erlangs: float, slots: int) -> float:
+    """Erlang's loss formula: the same share if every slot had a processor of its own."""
     share = 1.0
     for number in range(1, slots + 1):
         share = erlangs * share / (number + erlangs * share)
     return share
 
 
-def slots_needed(erlangs: float, *, refused: float) -> int:
-    """The smallest number of slots at which at most this share is refused."""
-    slots = max(1, math.floor(erlangs))
-    while refused_share(erlangs, slots) > refused:
-        slots += 1
-    return slots
+def _mean(ratio: float, slots: int) -> float:
+    terms = [ratio**number for number in range(slots + 1)]
+    return sum(number * term for number, term in enumerate(terms)) / sum(terms)
 
 
 def main() -> None:
@@ -110,13 +126,17 @@ async def _measure(url: str, arguments: argparse.Namespace) -> None:
         highest = await _highest_rate(client, files, callers=arguments.slots)
         print(f"clips of {CLIP_S:g} s, {arguments.slots} slots: at most {highest:.2f} requests/s ", end="")
         print(f"({highest * CLIP_S:.0f} times real time)\n")
-        print("| arrivals/s | s in a slot | erlangs | slots busy | refused | formula | p95 s |\n" + "|---" * 7 + "|")
+        print("| arrivals/s | s in a slot | slots busy | refused | formula | Erlang | p95 s |\n" + "|---" * 7 + "|")
         for number, share in enumerate(arguments.shares):
             due_s = poisson(highest * share, arguments.seconds, random.Random(number))  # noqa: S311 - the dice of arrivals
             row = await _run(client, files, due_s, slots=arguments.slots, seconds=arguments.seconds)
-            cells = (f"{row.rate:.2f}", f"{row.hold_s:.2f}", f"{row.erlangs:.1f}", f"{row.busy:.0%}")
-            said = f"{refused_share(row.erlangs, row.slots):.1%}"
-            print("| " + " | ".join((*cells, f"{row.refused:.1%}", said, f"{row.p95_s:.2f}")) + " |", flush=True)
+            shares = (
+                row.refused,
+                refused_share(row.busy, row.slots),
+                erlang_loss(row.rate * row.hold_s, row.slots),
+            )
+            cells = (f"{row.rate:.2f}", f"{row.hold_s:.2f}", f"{row.busy:.0%}", *(f"{share:.1%}" for share in shares))
+            print("| " + " | ".join((*cells, f"{row.p95_s:.2f}")) + " |", flush=True)
 
 
 async def _highest_rate(client: httpx.AsyncClient, files: Sequence[bytes], *, callers: int) -> float:
