@@ -73,7 +73,7 @@ $(CHECKOV)/.installed: tools/kube/requirements-checkov.txt
 
 kube: $(KUBE)/.installed $(CHECKOV)/.installed  ## what the tests of the Helm chart need: helm and kubectl (x86-64), checkov
 
-test: setup .venv/.installed-dev packages kube $(NODE)/node_modules/.installed $(OPENVINO)/.installed  ## lint, types and every test
+test: .venv/.installed-dev packages kube $(NODE)/node_modules/.installed $(OPENVINO)/.installed  ## lint, types and every test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

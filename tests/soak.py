@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Load a local cluster, kill its processes, and check every answer.")
     add = parser.add_argument
     add("--minutes", type=float, default=3.0, help="how long the load lasts (default 3)")
-    add("--model", default="tiny.en", help="tiny.en, demo, fake, or another MODEL_SIZE (default tiny.en)")
+    add("--model", default="demo", help="demo, tiny.en, fake, or another MODEL_SIZE (default demo)")
     add("--seed", type=int, default=1, help="of requests and faults (default 1)")
     add("--json", type=Path, help="write all numbers there")
     add("--report", type=Path, help="write the tables there, as Markdown")
