@@ -41,29 +41,19 @@ class Usage:
     day: Period
 
 
+@dataclass(frozen=True, slots=True)
 class CountedRequest:
-    """A request that was let in; `end` must be called, once."""
+    """A request that was let in; `KeyLimiter.end` must be called with it, once.
 
-    def __init__(self, counters: Counters, key: Key, request: str, minute: Period) -> None:
-        self._counters = counters
-        self._key = key
-        self._request = request
-        self._minute = minute
+    Attributes:
+        name: of its key.
+        request: its id among those that run.
+        minute: to which it counts.
+    """
 
-    async def end(self, *, day: Period, audio_s: float, undo: bool) -> None:
-        """Count what it was.
-
-        Args:
-            day: to which its audio belongs.
-            audio_s: seconds of audio that were transcribed.
-            undo: no work was done, so that it does not count.
-        """
-        name = self._key.name
-        await self._counters.leave(name, self._request)
-        if undo:
-            await self._counters.add(_requests(name, self._minute), -1, expires_s=2 * MINUTE_S)
-        elif audio_s > 0:
-            await self._counters.add(_audio_ms(name, day), math.ceil(audio_s * 1000), expires_s=2 * DAY_S)
+    name: str
+    request: str
+    minute: Period
 
 
 class KeyLimiter:
@@ -96,11 +86,22 @@ class KeyLimiter:
         except BaseException:
             await self._counters.leave(key.name, request)
             raise
-        return CountedRequest(self._counters, key, request, minute)
+        return CountedRequest(key.name, request, minute)
 
     async def end(self, counted: CountedRequest, *, audio_s: float, undo: bool) -> None:
-        """See `CountedRequest.end`; its audio belongs to the day on which it ends."""
-        await counted.end(day=day_of(self._clock()), audio_s=audio_s, undo=undo)
+        """Count what a request was.
+
+        Args:
+            counted: the request.
+            audio_s: seconds of audio that were transcribed; they belong to the day on which it ends.
+            undo: no work was done, so that it does not count.
+        """
+        day = day_of(self._clock())
+        await self._counters.leave(counted.name, counted.request)
+        if undo:
+            await self._counters.add(_requests(counted.name, counted.minute), -1, expires_s=2 * MINUTE_S)
+        elif audio_s > 0:
+            await self._counters.add(_audio_ms(counted.name, day), math.ceil(audio_s * 1000), expires_s=2 * DAY_S)
 
     async def standing(self, key: Key) -> Standing | None:
         """How its limit of requests per minute stands; None without one."""
