@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import socket
 from collections.abc import Callable, Mapping
 
 from app.cluster.folder import make_folder
 from app.cluster.layout import Layout
-from app.cluster.probe import port_is_free
+from app.cluster.probe import any_free_port, port_is_free
 from app.cluster.process import Child, ShowLine
 from app.cluster.transcripts import LOOPBACK
 from app.ops.addresses import authority
@@ -106,7 +105,7 @@ class Mtail:
         make_folder(self._layout.run_dir)
         # Another cluster, or the service of Debian's package, may have the usual port.
         if not port_is_free(LOOPBACK, self._port):
-            self._port = _any_free_port()
+            self._port = any_free_port(LOOPBACK)
         # So that the wait below does not see what a killed one has left.
         self._layout.metrics_socket.unlink(missing_ok=True)
         script = self._layout.root / "deploy" / "monitoring" / "mtail.sh"
@@ -126,9 +125,3 @@ class Mtail:
     def _show(self, name: str, line: str) -> None:
         if not QUIET_LINE.match(line):
             self._show_line(name, line)
-
-
-def _any_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])

@@ -48,6 +48,13 @@ def header_of(host: str, port: int, path: str, name: str) -> str | None:
         connection.close()
 
 
+def any_free_port(host: str) -> int:
+    """Return a port of this IPv4 address on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
 def port_is_free(host: str, port: int) -> bool:
     """Return whether a server could listen there now.
 

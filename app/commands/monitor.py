@@ -11,7 +11,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from app.cluster import control
 from app.cluster.layout import TARGETS_NAME, run_dir_of
 from app.cluster.monitor import NAME, Monitor
 from app.cluster.monitor_config import MonitorLayout
-from app.cluster.probe import port_is_free
+from app.cluster.probe import any_free_port, port_is_free
 from app.cluster.transcripts import LOOPBACK
 from app.core.errors import StartupError
 
@@ -114,18 +113,12 @@ def choose_port(wanted: int | None, default: int, option: str) -> int:
         StartupError: the wanted port is in use or is no port.
     """
     if wanted is None:
-        return default if port_is_free(LOOPBACK, default) else _any_port()
+        return default if port_is_free(LOOPBACK, default) else any_free_port(LOOPBACK)
     if not 0 < wanted <= MAX_PORT:
         raise StartupError(f"{option} {wanted} is no port: use 1 to {MAX_PORT}")
     if not port_is_free(LOOPBACK, wanted):
         raise StartupError(f"{option} {wanted} is in use: stop what listens there, or choose another")
     return wanted
-
-
-def _any_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 async def _run(layout: MonitorLayout) -> int:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from app.cluster.probe import header_of, json_of, port_is_free, status_of
+from app.cluster.probe import any_free_port, header_of, json_of, port_is_free, status_of
 from tests.cluster.ports import free_ports
 from tests.cluster.stub_worker import stub_worker
 
@@ -36,3 +36,8 @@ def test_a_taken_port_is_not_free():
     with socket.create_server(("127.0.0.1", port)):
         assert not port_is_free("127.0.0.1", port)
     assert port_is_free("127.0.0.1", port)
+
+
+def test_a_free_port_is_free():
+    """Whoever needs any port can listen there."""
+    assert port_is_free("127.0.0.1", any_free_port("127.0.0.1"))
