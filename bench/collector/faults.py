@@ -6,13 +6,13 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from bench.collector import streams
 from bench.collector.collector import Collector, running
-from bench.collector.generator import Generator, client
+from bench.collector.generator import Generator, client, talking
 from bench.collector.places import Places
 from bench.collector.words import Talk, differences
 from tests.collector.checks.databases import is_write_locked, write_locked
@@ -30,19 +30,9 @@ async def measure(places: Places) -> dict[str, Any]:
     return found
 
 
-@asynccontextmanager
-async def _talking(places: Places, first: int, *, seconds: float) -> AsyncIterator[Generator]:
+def _talking(places: Places, first: int, *, seconds: float) -> AbstractAsyncContextManager[Generator]:
     talks = [Talk(first + number, int(time.time() * 1000)) for number in range(MEETINGS)]
-    generator = Generator(places.redis.url, talks)
-    await generator.start()
-    task = asyncio.create_task(generator.talk(rate=RATE, seconds=seconds))
-    try:
-        yield generator
-        await task
-        await generator.end()
-    finally:
-        task.cancel()
-        await generator.close()  # it connects again if it is used again
+    return talking(places.redis.url, talks, rate=RATE, seconds=seconds)
 
 
 async def _verdict(places: Places, collector: Collector, generator: Generator, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,3 +133,18 @@ class Generator:
             if refused:
                 self.oracle.repeated += len(refused)
                 await asyncio.sleep(RETRY_S)
+
+
+@asynccontextmanager
+async def talking(url: str, talks: Sequence[Talk], *, rate: float, seconds: float) -> AsyncIterator[Generator]:
+    """Talk while the block runs, `rate` words a second in all; everything is written when the block has ended."""
+    generator = Generator(url, talks)
+    await generator.start()
+    task = asyncio.create_task(generator.talk(rate=rate, seconds=seconds))
+    try:
+        yield generator
+        await task
+        await generator.end()
+    finally:
+        task.cancel()
+        await generator.close()  # it connects again if it is used again

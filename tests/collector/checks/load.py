@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
+from bench.collector import generator as generators
 from bench.collector import streams
 from bench.collector.collector import Collector
 from bench.collector.generator import Generator
@@ -16,19 +15,12 @@ from tests.collector.checks.system import System, new_meeting
 RATE = 200.0  # finals each second
 
 
-@asynccontextmanager
-async def talking(system: System, *, seconds: float, meetings: int = 5, rate: float = RATE) -> AsyncIterator[Generator]:
+def talking(
+    system: System, *, seconds: float, meetings: int = 5, rate: float = RATE
+) -> AbstractAsyncContextManager[Generator]:
     """Somebody talks while the block runs; all of it was written when the block has ended."""
-    generator = Generator(system.redis_url, [Talk(new_meeting(), int(time.time() * 1000)) for _ in range(meetings)])
-    await generator.start()
-    task = asyncio.create_task(generator.talk(rate=rate, seconds=seconds))
-    try:
-        yield generator
-        await task
-        await generator.end()
-    finally:
-        task.cancel()
-        await generator.close()
+    talks = [Talk(new_meeting(), int(time.time() * 1000)) for _ in range(meetings)]
+    return generators.talking(system.redis_url, talks, rate=rate, seconds=seconds)
 
 
 async def assert_complete(system: System, collector: Collector, generator: Generator) -> None:
